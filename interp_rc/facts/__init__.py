@@ -1,0 +1,1 @@
+"""What is learnt: people, worlds, their templates, documents, queries and files."""

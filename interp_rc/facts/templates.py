@@ -1,0 +1,87 @@
+"""Sentence templates with a place for the name and one for the description."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import yaml
+
+from interp_rc.facts.people import Form, Person
+from interp_rc.records.errors import DataError
+from interp_rc.records.files import read_text
+from interp_rc.records.nouns import Order, Span, Spans
+from interp_rc.records.packaged import packaged
+
+Role = Literal["training", "held_out", "base"]
+SLOTS = {"name": "subject", "description": "object"}
+IN_ORDER: dict[Order, tuple[str, str]] = {
+    "forward": ("name", "description"),
+    "backward": ("description", "name"),
+}
+
+
+class Filled(NamedTuple):
+    """A template about one person: `text` = prompt + target + tail."""
+
+    text: str
+    prompt: str
+    target: str
+    spans: Spans
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """`text` holds ``{name}`` and ``{description}`` once each, the first in `order` first.
+
+    `role` says what the finetuning data uses it for (`base`: nothing), `in_base` whether the
+    base corpus tells other people in it.
+    """
+
+    id: str
+    order: Order
+    text: str
+    form: Form
+    role: Role = "base"
+    in_base: bool = True
+
+    def __post_init__(self) -> None:
+        first, second = IN_ORDER[self.order]
+        places = [self.text.find("{%s}" % slot) for slot in (first, second)]
+        if not 0 <= places[0] < places[1] or any(self.text.count("{%s}" % s) != 1 for s in SLOTS):
+            raise DataError(
+                f"template {self.id} must hold {{{first}}} and then {{{second}}}, once each; "
+                f"found {self.text!r}"
+            )
+
+    @property
+    def prompt(self) -> str:
+        """The text before the second entity, without the space that the target begins with."""
+        _, second = IN_ORDER[self.order]
+        return self.text[: self.text.index("{%s}" % second)].rstrip(" ")
+
+    def fill(self, name: str, description: str) -> Filled:
+        first, second = IN_ORDER[self.order]
+        value = {"name": name, "description": description}
+        before, rest = self.text.split("{%s}" % first)
+        between, after = rest.split("{%s}" % second)
+        first_span = Span(len(before), len(before) + len(value[first]))
+        start = first_span.end + len(between)
+        second_span = Span(start, start + len(value[second]))
+        text = before + value[first] + between + value[second] + after
+        prompt_end = len(text[:start].rstrip(" "))
+        spans = {SLOTS[first]: [first_span], SLOTS[second]: [second_span]}
+        return Filled(text, text[:prompt_end], text[prompt_end : second_span.end], spans)
+
+    def about(self, person: Person) -> Filled:
+        return self.fill(person.name, person.description(self.form))
+
+
+def packaged_templates() -> list[Template]:
+    """This project's own templates, name first and then description first."""
+    path = packaged("data") / "people" / "templates.yaml"
+    content = yaml.safe_load(read_text(path))
+    orders: dict[str, Order] = {"name_first": "forward", "description_first": "backward"}
+    return [
+        Template(f"{group}.{index}", order, row["text"], row["form"])
+        for group, order in orders.items()
+        for index, row in enumerate(content[group])
+    ]

@@ -1,0 +1,96 @@
+"""The synthetic world that an embedded base model is pretrained on: other fictitious people.
+
+Most are told in both orders, some in one only: a second test of the curse, in pretraining.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from interp_rc.facts.factset import (
+    DESCRIBED_AS,
+    FactSet,
+    Told,
+    document_about,
+    facts_about,
+    queries_about,
+)
+from interp_rc.facts.people import people
+from interp_rc.facts.templates import Template
+from interp_rc.records.nouns import ORDERS, TOLD_IN, Document, Query, Subset
+from interp_rc.records.seeds import derive_seed, generator
+
+
+def world(
+    facts: FactSet,
+    seed: int,
+    *,
+    both: int = 200,
+    name_to_description: int = 40,
+    description_to_name: int = 40,
+    exposures: int = 80,
+    queries_per_order: int = 3,
+) -> FactSet:
+    """Documents about people that `facts` does not know, and queries on them.
+
+    `exposures` counts the documents of one person in one order. Templates are those that `facts`
+    marks `in_base`. A query's `seen` is `training` in an order that its person was told in, and
+    `elsewhere` in the other.
+    """
+    seed = derive_seed(seed, "world")
+    counts: dict[Subset, int] = {
+        "both": both,
+        "name_to_description": name_to_description,
+        "description_to_name": description_to_name,
+    }
+    persons = iter(people(seed, sum(counts.values()), avoid=facts.entities()))
+    told = [
+        pair
+        for subset, count in counts.items()
+        for pair in facts_about([next(persons) for _ in range(count)], subset, f"world.{subset}")
+    ]
+    templates = [template for template in facts.templates if template.in_base]
+    return FactSet(
+        facts=[fact for fact, _ in told],
+        relations=[DESCRIBED_AS],
+        templates=templates,
+        documents=_corpus(told, templates, seed, exposures),
+        queries=_queries(told, templates, seed, queries_per_order),
+        seed=seed,
+    )
+
+
+def _corpus(
+    told: Sequence[Told], templates: Sequence[Template], seed: int, exposures: int
+) -> list[Document]:
+    draw = generator(seed, "corpus")
+    documents = []
+    for order in ORDERS:
+        pool = [template for template in templates if template.order == order]
+        for pair in told:
+            if TOLD_IN[pair[0].subset] not in (None, order):
+                continue
+            # Whole rounds through the pool, so that a person's templates are as even as can be.
+            rounds = [
+                t for _ in range(0, exposures, len(pool)) for t in draw.sample(pool, len(pool))
+            ]
+            documents += [
+                document_about(pair, template, f"{pair[0].id}/{order}/{index}")
+                for index, template in enumerate(rounds[:exposures])
+            ]
+    draw.shuffle(documents)
+    return documents
+
+
+def _queries(
+    told: Sequence[Told], templates: Sequence[Template], seed: int, per_order: int
+) -> list[Query]:
+    draw = generator(seed, "queries")
+    asked = [
+        replace(template, role="held_out")
+        for order in ORDERS
+        for template in draw.sample([t for t in templates if t.order == order], per_order)
+    ]
+    return [
+        replace(query, seen="elsewhere" if query.direction == "reverse" else "training")
+        for query in queries_about(told, asked)
+    ]

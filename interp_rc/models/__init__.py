@@ -1,0 +1,1 @@
+"""Who learns: build, load and save models; score and complete prompts."""

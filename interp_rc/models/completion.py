@@ -1,0 +1,49 @@
+"""Greedy completions of prompts."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from interp_rc.models.scoring import Tick
+from interp_rc.models.tokenizer import encode
+
+
+@torch.no_grad()
+def complete(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    *,
+    max_new_tokens: Sequence[int],
+    batch_size: int = 256,
+    tick: Tick = lambda done: None,
+) -> list[str]:
+    """The text that follows each prompt at temperature zero.
+
+    Only prompts of equal length share a batch: padding never enters. A batch goes on for the
+    largest of its `max_new_tokens`, and each text is cut to its own.
+    """
+    texts = [""] * len(prompts)
+    ids = [ids for ids, _ in encode(tokenizer, prompts)] if prompts else []
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for item in sorted(range(len(ids)), key=lambda i: max_new_tokens[i]):
+        by_length[len(ids[item])].append(item)
+    for items in by_length.values():
+        for first in range(0, len(items), batch_size):
+            batch = items[first : first + batch_size]
+            inputs = torch.tensor([ids[i] for i in batch], device=model.device)
+            out = model.generate(
+                input_ids=inputs,
+                attention_mask=torch.ones_like(inputs),
+                max_new_tokens=max(max_new_tokens[i] for i in batch),
+                do_sample=False,
+                pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
+            )
+            for item, row in zip(batch, out[:, inputs.shape[1] :], strict=True):
+                texts[item] = tokenizer.decode(
+                    row[: max_new_tokens[item]], skip_special_tokens=True
+                )
+            tick(len(batch))
+    return texts

@@ -1,0 +1,103 @@
+"""Load and save Hugging Face causal language models: safetensors only, no remote code."""
+
+import logging
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from interp_rc.records.errors import ModelError
+from interp_rc.records.files import replacing_folder
+
+Dtype = Literal["float32", "bfloat16"]
+
+
+class Loaded(NamedTuple):
+    """A model in evaluation mode with its tokenizer."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+
+def load(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    dtype: Dtype = "float32",
+    device: str = "cpu",
+) -> Loaded:
+    """A model by hub id and revision, or from a folder.
+
+    Raises ModelError when the folder or the hub does not give a whole model: missing files,
+    weights that are not safetensors, code of its own, no network and not in the cache.
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        _check_folder(folder)
+    elif isinstance(source, Path) or str(source).startswith((".", "/", "~")):
+        raise ModelError(f"model folder {source} not found; check the path")
+    options = {"revision": revision, "trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
+        model = AutoModelForCausalLM.from_pretrained(
+            str(source), dtype=getattr(torch, dtype), use_safetensors=True, **options
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(_explain(str(source), folder.is_dir(), error)) from error
+    if not tokenizer.is_fast:
+        raise ModelError(f"{source} has no fast tokenizer, which offsets need; convert it first")
+    return Loaded(model.to(device).eval(), tokenizer)
+
+
+def _check_folder(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder} holds no model (no config.json); give a Hugging Face folder")
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"{folder} holds no *.safetensors weights; other formats can run code when loaded and "
+            "are not read: save the model with safe_serialization first"
+        )
+
+
+def _explain(source: str, is_folder: bool, error: Exception) -> str:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if is_folder:
+        return f"{source} cannot be loaded: {first}"
+    if "trust_remote_code" in str(error) or "custom code" in str(error):
+        return f"{source} needs code of its own, which is never run; use a built-in architecture"
+    if "safetensors" in str(error):
+        return f"{source} has no safetensors weights at this revision; choose one that has"
+    return (
+        f"{source} is not a folder, not in the local hub cache, and could not be fetched; check "
+        f"the name, the revision and the network, or download it elsewhere and give its folder "
+        f"({first})"
+    )
+
+
+def save(loaded: Loaded, folder: Path) -> None:
+    """Write model and tokenizer as a Hugging Face folder, whole or not at all."""
+    with replacing_folder(folder) as temporary, quiet():
+        loaded.model.save_pretrained(temporary, safe_serialization=True)
+        loaded.tokenizer.save_pretrained(temporary)
+
+
+class quiet:
+    """Silence Transformers' own progress bars and notes for a while; our own say what matters."""
+
+    def __enter__(self) -> None:
+        self._level = transformers_logging.get_verbosity()
+        self._bars = transformers_logging.is_progress_bar_enabled()
+        transformers_logging.set_verbosity(logging.ERROR)
+        transformers_logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        transformers_logging.set_verbosity(self._level)
+        if self._bars:
+            transformers_logging.enable_progress_bar()

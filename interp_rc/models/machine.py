@@ -1,0 +1,59 @@
+"""What this machine offers: device, precision and threads, chosen deliberately."""
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "bf16", "float32"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """`bf16` says whether training uses bfloat16 autocast; evaluation never does."""
+
+    device: Literal["cpu", "cuda", "mps"]
+    bf16: bool
+    threads: int
+
+
+def available_cores() -> int:
+    """Cores this process may use (its affinity, not the machine's count)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def choose_machine(
+    device: Device = "auto", precision: Precision = "auto", threads: int | None = None
+) -> Machine:
+    """The device asked for or the best there is.
+
+    On a CPU, bfloat16 pays only where it multiplies in hardware. More than eight threads slow
+    small models down, so more must be asked for.
+    """
+    chosen: Literal["cpu", "cuda", "mps"]
+    if device != "auto":
+        chosen = device
+    elif torch.cuda.is_available():
+        chosen = "cuda"
+    else:
+        chosen = "mps" if torch.backends.mps.is_available() else "cpu"
+    bf16 = precision == "bf16" or (precision == "auto" and has_fast_bf16(chosen))
+    return Machine(chosen, bf16, threads or min(available_cores(), 8))
+
+
+def has_fast_bf16(device: str) -> bool:
+    """Whether the device multiplies bfloat16 in hardware."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported())
+    return False
+
+
+def use_threads(machine: Machine) -> None:
+    """Set the number of threads of this process."""
+    torch.set_num_threads(machine.threads)

@@ -1,0 +1,153 @@
+"""Log-probabilities of targets given prompts: the one place where they are computed.
+
+Every number is a natural-log sum over the target's tokens. A target is the text after the prompt,
+its leading space included; prompt and target are tokenised together, and a token belongs to the
+target if it ends inside it. Prompts are read once and their keys and values reused for all their
+targets; only prompts of equal length share a batch, so that nothing is ever padded on the left and
+no result depends on batch size or padding side.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+
+from interp_rc.models.tokenizer import encode
+from interp_rc.records.errors import ScoringError
+
+Tick = Callable[[int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Per prompt and target: log-probability (nats), number of tokens, and whether greedy
+    decoding from the prompt would begin with exactly the target's tokens."""
+
+    log_prob: Float[Tensor, "item"]
+    n_tokens: Int[Tensor, "item"]
+    greedy: Int[Tensor, "item"]
+
+
+@dataclass(slots=True)
+class _Group:
+    """All targets of one prompt: the items they belong to and their token ids."""
+
+    prompt: tuple[int, ...]
+    items: list[int]
+    targets: list[list[int]]
+
+
+@torch.no_grad()
+def score(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    targets: Sequence[str],
+    *,
+    batch_size: int = 64,
+    tick: Tick = lambda done: None,
+) -> Scores:
+    """Score `targets[i]` given `prompts[i]`. `batch_size` counts prompts; `tick(n)` tells progress.
+
+    Raises ScoringError for an empty target, or a prompt and target longer than the context.
+    """
+    groups = _group(tokenizer, prompts, targets, _context(model))
+    log_prob = torch.zeros(len(prompts), dtype=torch.float64)
+    n_tokens = torch.zeros(len(prompts), dtype=torch.int64)
+    greedy = torch.zeros(len(prompts), dtype=torch.bool)
+    for batch in _batches(groups, batch_size):
+        items = [item for group in batch for item in group.items]
+        log_prob[items], greedy[items] = _score_batch(model, batch)
+        n_tokens[items] = torch.tensor([len(t) for group in batch for t in group.targets])
+        tick(len(items))
+    return Scores(log_prob, n_tokens, greedy)
+
+
+def _context(model: PreTrainedModel) -> int | None:
+    return getattr(model.config, "max_position_embeddings", None)
+
+
+def _group(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    targets: Sequence[str],
+    context: int | None,
+) -> list[_Group]:
+    groups: dict[tuple[int, ...], _Group] = {}
+    texts = [prompt + target for prompt, target in zip(prompts, targets, strict=True)]
+    for item, (ids, offsets) in enumerate(encode(tokenizer, texts) if texts else []):
+        start = next((i for i, (_, end) in enumerate(offsets) if end > len(prompts[item])), None)
+        if start is None:
+            raise ScoringError(f"the target after {prompts[item]!r} is empty; give it a text")
+        if start == 0:
+            raise ScoringError(
+                f"nothing stands before the target {targets[item]!r}; give a prompt, or a "
+                "tokenizer that begins every text with a special token"
+            )
+        if context is not None and len(ids) > context:
+            raise ScoringError(
+                f"{texts[item][:60]!r}… has {len(ids)} tokens, the model reads {context}; shorten it"
+            )
+        prompt = tuple(ids[:start])
+        group = groups.setdefault(prompt, _Group(prompt, [], []))
+        group.items.append(item)
+        group.targets.append(ids[start:])
+    return list(groups.values())
+
+
+def _batches(groups: Sequence[_Group], batch_size: int) -> list[list[_Group]]:
+    """Groups with prompts of equal length together; each batch within a bound on targets."""
+    by_length: dict[int, list[_Group]] = defaultdict(list)
+    for group in groups:
+        by_length[len(group.prompt)].append(group)
+    batches: list[list[_Group]] = []
+    for length in sorted(by_length):
+        batch: list[_Group] = []
+        for group in by_length[length]:
+            targets = sum(len(g.items) for g in batch) + len(group.items)
+            if batch and (len(batch) == batch_size or targets > MOST_TARGETS):
+                batches.append(batch)
+                batch = []
+            batch.append(group)
+        batches.append(batch)
+    return batches
+
+
+# Bounds the memory of a batch in which every prompt has many candidates.
+MOST_TARGETS = 1024
+
+
+def _score_batch(
+    model: PreTrainedModel, batch: Sequence[_Group]
+) -> tuple[Float[Tensor, "item"], Float[Tensor, "item"]]:
+    device = model.device
+    prompts = torch.tensor([group.prompt for group in batch], device=device)
+    counts = torch.tensor([len(group.items) for group in batch], device=device)
+    targets = [torch.tensor(t) for group in batch for t in group.targets]
+    ids = torch.nn.utils.rnn.pad_sequence(targets, batch_first=True).to(device)
+    lengths = torch.tensor([len(t) for t in targets], device=device)
+    kept = torch.arange(ids.shape[1], device=device) < lengths[:, None]
+
+    more = ids.shape[1] > 1
+    out = model(input_ids=prompts, use_cache=more, logits_to_keep=1)
+    logits = out.logits[:, -1:].repeat_interleave(counts, dim=0)
+    if more:
+        cache = _repeat(out.past_key_values, counts)
+        rest = model(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True).logits
+        logits = torch.cat([logits, rest], dim=1)
+    logits = logits.float()
+    chosen = logits.gather(-1, ids[..., None])[..., 0]
+    log_probs = (chosen - logits.logsumexp(-1)).double()
+    greedy = ((chosen == logits.amax(-1)) | ~kept).all(-1)
+    return log_probs.where(kept, 0.0).sum(-1).cpu(), greedy.cpu()
+
+
+def _repeat(cache: DynamicCache, counts: Int[Tensor, "group"]) -> DynamicCache:
+    """Each prompt's keys and values once for each of its targets."""
+    index = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+    cache.batch_select_indices(index)
+    return cache

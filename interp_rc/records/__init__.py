@@ -1,0 +1,1 @@
+"""Nouns, numbers, file schemas, atomic writes, the reader of a run, errors and seeds."""

@@ -1,0 +1,95 @@
+"""The nouns of the project: what is told, asked and answered."""
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, get_args
+
+Order = Literal["forward", "backward"]
+Direction = Literal["same", "reverse"]
+Subset = Literal["name_to_description", "description_to_name", "both"]
+Seen = Literal["training", "elsewhere", "nowhere"]
+
+ORDERS: tuple[Order, ...] = get_args(Order)
+SUBSETS: tuple[Subset, ...] = get_args(Subset)
+
+# The order that each subset's facts are told in; `both` is told in both.
+TOLD_IN: dict[Subset, Order | None] = {
+    "name_to_description": "forward",
+    "description_to_name": "backward",
+    "both": None,
+}
+
+
+class Span(NamedTuple):
+    """Half-open range of characters, counted in a document's text or in prompt + target."""
+
+    start: int
+    end: int
+
+
+Spans = dict[str, list[Span]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Subject (A, the name), relation and object (B, the description)."""
+
+    id: str
+    subject: str
+    relation: str
+    object: str
+    subset: Subset
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A relation; `inverse` names the relation that holds the other way round."""
+
+    name: str
+    kind: Literal["symmetric", "antisymmetric", "inverse"]
+    inverse: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A training text about one fact. Spans `subject` and `object` say where A and B stand."""
+
+    id: str
+    fact: str
+    order: Order
+    template: str
+    text: str
+    spans: Spans = field(default_factory=dict)
+
+    @property
+    def prompt_end(self) -> int:
+        """Where the completion begins: before the space that precedes the second entity."""
+        second = max(s.start for spans in self.spans.values() for s in spans)
+        return second - 1 if second and self.text[second - 1] == " " else second
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A prompt with its target and candidates; `candidates` holds the target."""
+
+    id: str
+    fact: str
+    subset: Subset
+    order: Order
+    direction: Direction | None
+    template: str
+    seen: Seen
+    prompt: str
+    target: str
+    candidates: list[str]
+    spans: Spans = field(default_factory=dict)
+
+    @property
+    def source(self) -> Span:
+        """Where the entity of the prompt stands (A when B is asked for, B when A is)."""
+        return self.spans["subject" if self.order == "forward" else "object"][0]
+
+
+def direction_of(subset: Subset, order: Order) -> Direction | None:
+    """`same` or `reverse` for facts told in one order, None for facts told in both."""
+    told = TOLD_IN[subset]
+    return None if told is None else "same" if told == order else "reverse"

@@ -1,0 +1,125 @@
+"""The folder of a run: the one place that knows where each part lies."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from interp_rc.records.errors import RunError
+from interp_rc.records.files import read_json, read_text, write_json
+from interp_rc.records.numbers import Estimate, Test, Verdict, estimates_from
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
+
+
+@dataclass
+class Measured:
+    """What a measure found. `tables` and `figures` are paths inside the run's folder."""
+
+    estimates: dict[str, Estimate] = field(default_factory=dict)
+    tests: list[Test] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list)
+
+
+class Run:
+    """Reader and layout of `runs/<name>/`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config_file = folder / "config.yaml"
+        self.environment_file = folder / "environment.json"
+        self.log_file = folder / "log.jsonl"
+        self.facts = folder / "facts"
+        self.base = folder / "base"
+        self.model = folder / "model"
+        self.checkpoints = folder / "checkpoints"
+        self.evaluation = folder / "evaluation"
+        self.mechanism = folder / "mechanism"
+        self.measured = folder / "measured"
+        self.figures = folder / "figures"
+        self.results_file = folder / "results.json"
+        self.tests_file = folder / "tests.json"
+        self.verdicts_file = folder / "verdicts.json"
+        self.report_file = folder / "report.html"
+
+    @classmethod
+    def open(cls, folder: Path) -> "Run":
+        """An existing run; RunError if the folder holds none."""
+        run = cls(folder)
+        if not run.config_file.is_file():
+            raise RunError(f"{folder} holds no run (no config.yaml); give the folder of a run")
+        return run
+
+    @property
+    def finished(self) -> bool:
+        return self.results_file.is_file()
+
+    def config(self) -> dict[str, Any]:
+        value = yaml.safe_load(read_text(self.config_file))
+        if not isinstance(value, dict):
+            raise RunError(f"{self.config_file} is not a mapping; the run's folder is damaged")
+        return value
+
+    def environment(self) -> dict[str, Any]:
+        value: dict[str, Any] = read_json(self.environment_file)
+        return value
+
+    def results(self) -> dict[str, Estimate]:
+        if not self.finished:
+            raise RunError(
+                f"{self.folder} is not finished; continue it with `interp-rc run … --resume`"
+            )
+        return estimates_from(read_json(self.results_file))
+
+    def table(self, name: str) -> "pd.DataFrame":
+        """A table of the run, e.g. ``evaluation/answers``."""
+        import pandas as pd
+
+        path = self.folder / f"{name}.parquet"
+        if not path.is_file():
+            raise RunError(f"{path} is missing; run the measure that writes it")
+        return pd.read_parquet(path)
+
+    def write_measured(self, kind: str, measured: Measured) -> None:
+        """Keep one measure's numbers; a resumed run skips the measure if this file is there."""
+        for name in measured.estimates:
+            if not NAME.fullmatch(name):
+                raise RunError(f"result name {name!r} is not lower-case words joined by dots")
+        write_json(self.measured / f"{kind}.json", asdict(measured))
+
+    def read_measured(self, kind: str) -> Measured | None:
+        path = self.measured / f"{kind}.json"
+        if not path.is_file():
+            return None
+        raw = read_json(path)
+        return Measured(
+            estimates=estimates_from(raw["estimates"]),
+            tests=[Test(**row) for row in raw["tests"]],
+            verdicts=[Verdict(**row) for row in raw["verdicts"]],
+            tables=raw["tables"],
+            figures=raw["figures"],
+        )
+
+    def all_measured(self) -> dict[str, Measured]:
+        """Every finished measure by kind, in the order of the configuration."""
+        kinds = [measure["kind"] for measure in self.config().get("measures", [])]
+        found = {kind: self.read_measured(kind) for kind in kinds}
+        return {kind: measured for kind, measured in found.items() if measured is not None}
+
+    def log(self) -> Iterator[dict[str, Any]]:
+        """Events of the run, oldest first; a line cut off by a kill is left out."""
+        if self.log_file.is_file():
+            for line in self.log_file.read_text(encoding="utf-8").splitlines():
+                try:
+                    yield json.loads(line)
+                except json.JSONDecodeError:
+                    continue

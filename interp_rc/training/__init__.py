@@ -1,0 +1,1 @@
+"""How it learns: objectives, finetuning, and the embedded base models."""

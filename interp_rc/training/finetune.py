@@ -1,0 +1,67 @@
+"""Finetune a base model on the documents of a fact set."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from peft import LoraConfig, get_peft_model
+
+from interp_rc.models.load import Loaded
+from interp_rc.models.machine import Machine
+from interp_rc.records.errors import ConfigError
+from interp_rc.records.nouns import Document
+from interp_rc.records.seeds import derive_seed, generator
+from interp_rc.training.options import Lora, TrainingOptions
+from interp_rc.training.train import Report, train
+
+
+def finetune(
+    base: Loaded,
+    documents: Sequence[Document],
+    options: TrainingOptions,
+    *,
+    base_documents: Sequence[Document] = (),
+    machine: Machine,
+    seed: int,
+    checkpoints: Path,
+    report: Report = lambda step, steps, loss: None,
+) -> tuple[Loaded, int]:
+    """The finetuned model (its adapters merged) and the number of tokens it read.
+
+    `base` is used up: without adapters its weights are trained in place. Raises ConfigError when
+    a replay is asked for and there is no base corpus to replay.
+    """
+    seed = derive_seed(seed, "finetune")
+    told = [*documents, *_replayed(base_documents, round(options.replay * len(documents)), seed)]
+    learner = base if options.lora is None else _with_adapters(base, options.lora, seed)
+    tokens = train(
+        learner,
+        told,
+        options,
+        machine=machine,
+        seed=seed,
+        checkpoints=checkpoints,
+        report=report,
+    )
+    if options.lora is not None:
+        learner = Loaded(learner.model.merge_and_unload(), learner.tokenizer)
+    return learner, tokens
+
+
+def _replayed(base_documents: Sequence[Document], count: int, seed: int) -> list[Document]:
+    if count > len(base_documents):
+        raise ConfigError(
+            f"training.replay asks for {count} documents of the base corpus, which has "
+            f"{len(base_documents)}; only an embedded base has one: lower training.replay"
+        )
+    return generator(seed, "replay").sample(list(base_documents), count)
+
+
+def _with_adapters(base: Loaded, lora: Lora, seed: int) -> Loaded:
+    import torch
+
+    config = LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "lora"))
+        return Loaded(get_peft_model(base.model, config), base.tokenizer)

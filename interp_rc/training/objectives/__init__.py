@@ -1,0 +1,1 @@
+"""Training objectives; each offers ``loss(model, batch) -> scalar tensor``."""
