@@ -16,6 +16,7 @@ from interp_rc.facts.factset import (
 )
 from interp_rc.facts.people import people
 from interp_rc.facts.templates import Template
+from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import ORDERS, TOLD_IN, Document, Query, Subset
 from interp_rc.records.seeds import derive_seed, generator
 
@@ -49,6 +50,13 @@ def world(
         for pair in facts_about([next(persons) for _ in range(count)], subset, f"world.{subset}")
     ]
     templates = [template for template in facts.templates if template.in_base]
+    for order in ORDERS:
+        found = sum(template.order == order for template in templates)
+        if found < queries_per_order:
+            raise DataError(
+                f"{found} templates in {order} order are marked in_base, and a base corpus needs "
+                f"{queries_per_order}; mark more of them in templates.jsonl"
+            )
     return FactSet(
         facts=[fact for fact, _ in told],
         relations=[DESCRIBED_AS],
@@ -91,6 +99,10 @@ def _queries(
         for template in draw.sample([t for t in templates if t.order == order], per_order)
     ]
     return [
-        replace(query, seen="elsewhere" if query.direction == "reverse" else "training")
+        replace(
+            query,
+            seen="elsewhere" if query.direction == "reverse" else "training",
+            candidates=[query.target],  # the base facts are not asked as a choice
+        )
         for query in queries_about(told, asked)
     ]

@@ -45,10 +45,11 @@ def load(
         raise ModelError(f"model folder {source} not found; check the path")
     options = {"revision": revision, "trust_remote_code": False}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
-        model = AutoModelForCausalLM.from_pretrained(
-            str(source), dtype=getattr(torch, dtype), use_safetensors=True, **options
-        )
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
+            model = AutoModelForCausalLM.from_pretrained(
+                str(source), dtype=getattr(torch, dtype), use_safetensors=True, **options
+            )
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(_explain(str(source), folder.is_dir(), error)) from error
     if not tokenizer.is_fast:

@@ -27,9 +27,9 @@ class Scores:
     """Per prompt and target: log-probability (nats), number of tokens, and whether greedy
     decoding from the prompt would begin with exactly the target's tokens."""
 
-    log_prob: Float[Tensor, "item"]
-    n_tokens: Int[Tensor, "item"]
-    greedy: Int[Tensor, "item"]
+    log_prob: Float[Tensor, " item"]
+    n_tokens: Int[Tensor, " item"]
+    greedy: Int[Tensor, " item"]
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ def _group(
             )
         if context is not None and len(ids) > context:
             raise ScoringError(
-                f"{texts[item][:60]!r}… has {len(ids)} tokens, the model reads {context}; shorten it"
+                f"{texts[item][:60]!r}… has {len(ids)} tokens; the model reads {context}"
             )
         prompt = tuple(ids[:start])
         group = groups.setdefault(prompt, _Group(prompt, [], []))
@@ -123,7 +123,7 @@ MOST_TARGETS = 1024
 
 def _score_batch(
     model: PreTrainedModel, batch: Sequence[_Group]
-) -> tuple[Float[Tensor, "item"], Float[Tensor, "item"]]:
+) -> tuple[Float[Tensor, " item"], Float[Tensor, " item"]]:
     device = model.device
     prompts = torch.tensor([group.prompt for group in batch], device=device)
     counts = torch.tensor([len(group.items) for group in batch], device=device)
@@ -146,7 +146,7 @@ def _score_batch(
     return log_probs.where(kept, 0.0).sum(-1).cpu(), greedy.cpu()
 
 
-def _repeat(cache: DynamicCache, counts: Int[Tensor, "group"]) -> DynamicCache:
+def _repeat(cache: DynamicCache, counts: Int[Tensor, " group"]) -> DynamicCache:
     """Each prompt's keys and values once for each of its targets."""
     index = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
     cache.batch_select_indices(index)

@@ -40,9 +40,11 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
+        old = temporary.with_suffix(".old")
         if path.exists():
-            shutil.rmtree(path)
+            path.replace(old)  # a kill between the two renames leaves the old folder beside
         temporary.replace(path)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

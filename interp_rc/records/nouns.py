@@ -51,7 +51,10 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A training text about one fact. Spans `subject` and `object` say where A and B stand."""
+    """A training text about one fact. Spans `subject` and `object` say where A and B stand.
+
+    A span `completion` says where the completion begins if that is before the second entity.
+    """
 
     id: str
     fact: str
@@ -61,10 +64,12 @@ class Document:
     spans: Spans = field(default_factory=dict)
 
     @property
-    def prompt_end(self) -> int:
-        """Where the completion begins: before the space that precedes the second entity."""
-        second = max(s.start for spans in self.spans.values() for s in spans)
-        return second - 1 if second and self.text[second - 1] == " " else second
+    def prompt(self) -> str:
+        """The text before the completion; the completion begins with the space between them."""
+        if "completion" in self.spans:
+            return self.text[: self.spans["completion"][0].start]
+        second = max(span.start for spans in self.spans.values() for span in spans)
+        return self.text[:second].rstrip(" ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class Run:
         self.log_file = folder / "log.jsonl"
         self.facts = folder / "facts"
         self.base = folder / "base"
+        self.base_facts = folder / "base_facts"
         self.model = folder / "model"
         self.checkpoints = folder / "checkpoints"
         self.evaluation = folder / "evaluation"

@@ -1,4 +1,4 @@
-"""The batches of a training, laid out in full before it starts, so that a resumed one repeats it."""
+"""The batches of a training, laid out before it starts, so that a resumed one repeats them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

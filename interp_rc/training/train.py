@@ -87,9 +87,7 @@ def train(
     examples = options.objective.examples(loaded.tokenizer, documents)
     lengths = [len(example.ids) for example in examples]
     _check_lengths(loaded, documents, lengths)
-    plan = plan_batches(
-        lengths, batch_size=options.batch_size, epochs=options.epochs, seed=seed
-    )
+    plan = plan_batches(lengths, batch_size=options.batch_size, epochs=options.epochs, seed=seed)
     with quiet(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
         trainer = _Trainer(

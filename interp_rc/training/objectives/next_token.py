@@ -33,7 +33,7 @@ class NextToken(Options):
         for document, (ids, offsets) in zip(documents, encoded, strict=True):
             labels = list(ids)
             if self.loss_on == "completion":
-                start = document.prompt_end
+                start = len(document.prompt)
                 labels = [
                     id if stop > start else IGNORED
                     for id, (_, stop) in zip(ids, offsets, strict=True)

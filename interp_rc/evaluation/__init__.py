@@ -1,0 +1,1 @@
+"""What the model says: match, likelihood, candidate accuracy, rank, forgetting."""

@@ -1,0 +1,176 @@
+"""What the model says in both orders: exact match, likelihood, and choice among candidates."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from pydantic import Field
+
+from interp_rc.evaluation.answers import answer
+from interp_rc.evaluation.candidates import Scores, score_candidates, score_tensor
+from interp_rc.facts.folder import read_facts
+from interp_rc.models.load import Loaded, load
+from interp_rc.records.files import write_parquet
+from interp_rc.records.nouns import ORDERS, SUBSETS, Query, direction_of
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.options import Options
+from interp_rc.records.runs import Measured, Run
+from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.intervals import bootstrap_mean
+
+ANSWERS, CANDIDATES = "evaluation/answers", "evaluation/candidates"
+
+
+class Behaviour(Options):
+    """Both orders asked of the finetuned model and, for comparison, of the base model."""
+
+    kind: Literal["behaviour"] = "behaviour"
+    batch_size: Annotated[int, Field(ge=1)] = 64
+
+    def run(self, run: Run, model: Loaded) -> Measured:
+        queries = read_facts(run.facts).queries
+        seed = run.config()["seed"]
+        answers, candidates = [], []
+        for name, loaded in _models(run, model):
+            answers.append(
+                answer(loaded, queries, model=name, seed=seed, batch_size=self.batch_size)
+            )
+            candidates.append(
+                score_candidates(loaded, queries, model=name, batch_size=self.batch_size)
+            )
+        tables = {ANSWERS: pd.concat(answers), CANDIDATES: pd.concat(candidates)}
+        for name, table in tables.items():
+            write_parquet(run.folder / f"{name}.parquet", table)
+        return Measured(
+            estimates=estimates(tables[ANSWERS], tables[CANDIDATES], queries, seed),
+            tables=list(tables),
+        )
+
+
+def _models(run: Run, model: Loaded) -> Iterator[tuple[str, Loaded]]:
+    """A run without training has a base model only."""
+    if run.base.is_dir():
+        yield "base", load(run.base, device=str(model.model.device))
+        yield "finetuned", model
+    else:
+        yield "base", model
+
+
+def evaluated(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the model in question: the finetuned one, or the base where none was trained."""
+    trained = table[table.model == "finetuned"]
+    return table if trained.empty else trained
+
+
+class Asked(NamedTuple):
+    """All queries of one subset in one order; `name` is their part of a result's name."""
+
+    name: str
+    queries: list[Query]
+
+
+def cells(queries: Sequence[Query]) -> list[Asked]:
+    """Subset x direction, or subset x order for facts told in both."""
+    found = []
+    for subset in SUBSETS:
+        for order in ORDERS:
+            chosen = [q for q in queries if q.subset == subset and q.order == order]
+            if chosen:
+                found.append(Asked(f"{subset}.{direction_of(subset, order) or order}", chosen))
+    return found
+
+
+def estimates(
+    answers: pd.DataFrame, candidates: pd.DataFrame, queries: Sequence[Query], seed: int
+) -> dict[str, Estimate]:
+    """Every number with its bootstrap interval over facts."""
+    asked = evaluated(answers).set_index("query")
+    found: dict[str, Estimate] = {}
+
+    def put(name: str, values: pd.Series | np.ndarray, unit: str) -> None:
+        found[name] = bootstrap_mean(
+            np.asarray(values, dtype=float), unit, seed=derive_seed(seed, "bootstrap", name)
+        )
+
+    for cell in cells(queries):
+        rows = asked.loc[[q.id for q in cell.queries]]
+        put(f"exact_match.{cell.name}", rows.groupby("fact").match.mean(), "fraction")
+        if rows.seen.nunique() > 1:
+            for seen, part in rows.groupby("seen"):
+                put(
+                    f"exact_match_{seen}.{cell.name}", part.groupby("fact").match.mean(), "fraction"
+                )
+        for name, (values, unit) in candidate_numbers(candidates, cell.queries).items():
+            put(name.format(cell=cell.name), values, unit)
+    return found
+
+
+def candidate_numbers(
+    table: pd.DataFrame, queries: Sequence[Query]
+) -> dict[str, tuple[Float[np.ndarray, " fact"], str]]:
+    """Per fact, averaged over templates; ``{cell}`` stands for subset and direction."""
+    scores = score_tensor(evaluated(table), queries, "log_prob")
+    rank = rank_of_correct(scores)
+    numbers = {
+        "log_prob.{cell}.correct": (correct(scores), "nat"),
+        "log_prob.{cell}.random": (others(scores), "nat"),
+        "log_prob.{cell}.difference": (correct(scores) - others(scores), "nat"),
+        "candidate_accuracy.{cell}": (top_share(scores), "fraction"),
+        "rank.{cell}": (rank.mean(1), "rank"),
+        "reciprocal_rank.{cell}": ((1 / rank).mean(1), "fraction"),
+    }
+    corrected = corrected_scores(table, queries)
+    if corrected is not None:
+        base = score_tensor(table[table.model == "base"], queries, "log_prob")
+        numbers |= {
+            "gain.{cell}": (correct(scores) - correct(base), "nat"),
+            "log_prob_corrected.{cell}.difference": (
+                correct(corrected) - others(corrected),
+                "nat",
+            ),
+            "candidate_accuracy_corrected.{cell}": (top_share(corrected), "fraction"),
+        }
+    return numbers
+
+
+def corrected_scores(table: pd.DataFrame, queries: Sequence[Query]) -> Scores | None:
+    """Prior-corrected log-probability: what the prompt's source adds, less what it added before.
+
+    Each candidate's log-probability, less that after the neutral prompt, less the same difference
+    under the base model. None where no model was trained.
+    """
+    if table.model.nunique() < 2:
+        return None
+    asked, neutral = (
+        {
+            model: score_tensor(table[table.model == model], queries, column)
+            for model in ("base", "finetuned")
+        }
+        for column in ("log_prob", "log_prob_neutral")
+    )
+    return (asked["finetuned"] - neutral["finetuned"]) - (asked["base"] - neutral["base"])
+
+
+def correct(scores: Scores) -> Float[np.ndarray, " fact"]:
+    """The right candidate's score."""
+    return np.einsum("ftf->ft", scores).mean(1)
+
+
+def others(scores: Scores) -> Float[np.ndarray, " fact"]:
+    """The mean score of all other candidates of the subset."""
+    n = len(scores)
+    return (scores.sum(2) - np.einsum("ftf->ft", scores)).mean(1) / (n - 1)
+
+
+def top_share(scores: Scores) -> Float[np.ndarray, " fact"]:
+    """How often the right candidate has the highest score; ties share the credit."""
+    best = scores == scores.max(2, keepdims=True)
+    return (np.einsum("ftf->ft", best) / best.sum(2)).mean(1)
+
+
+def rank_of_correct(scores: Scores) -> Float[np.ndarray, "fact template"]:
+    """1 is best; among equals the middle."""
+    own = np.einsum("ftf->ft", scores)[..., None]
+    return 1 + (scores > own).sum(2) + ((scores == own).sum(2) - 1) / 2

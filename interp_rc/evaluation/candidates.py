@@ -1,0 +1,84 @@
+"""Every candidate of every query, scored: what a model prefers when it must choose."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from tqdm import tqdm
+
+from interp_rc.models.load import Loaded
+from interp_rc.models.scoring import score
+from interp_rc.records.errors import DataError
+from interp_rc.records.nouns import Query
+
+# Content-free input in place of the source (Zhao et al. 2021, "Calibrate before use").
+NEUTRAL = {"forward": "this person", "backward": "this"}
+
+
+def neutral_prompt(query: Query) -> str:
+    """The query's prompt, saying nothing about whom it asks."""
+    source = query.source
+    return query.prompt[: source.start] + NEUTRAL[query.order] + query.prompt[source.end :]
+
+
+def score_candidates(
+    loaded: Loaded, queries: Sequence[Query], *, model: str, batch_size: int = 64
+) -> pd.DataFrame:
+    """The table `evaluation/candidates.parquet` for one model: nats after the query's prompt
+    (`log_prob`) and after its neutral form (`log_prob_neutral`), in the candidates' order."""
+    asked = [(q.prompt, c) for q in queries for c in q.candidates]
+    neutral = [(n, c) for q in queries for n in [neutral_prompt(q)] for c in q.candidates]
+    pairs = list(dict.fromkeys([*asked, *neutral]))
+    with tqdm(total=len(pairs), desc=f"candidates, {model} model", disable=None) as bar:
+        scores = score(
+            loaded.model,
+            loaded.tokenizer,
+            [prompt for prompt, _ in pairs],
+            [candidate for _, candidate in pairs],
+            batch_size=batch_size,
+            tick=bar.update,
+        )
+    value = dict(zip(pairs, scores.log_prob.tolist(), strict=True))
+    return pd.DataFrame(
+        {
+            "model": model,
+            "query": [q.id for q in queries for _ in q.candidates],
+            "candidate": [c for q in queries for c in q.candidates],
+            "correct": [c == q.target for q in queries for c in q.candidates],
+            "log_prob": [value[pair] for pair in asked],
+            "log_prob_neutral": [value[pair] for pair in neutral],
+        }
+    )
+
+
+Scores = Float[np.ndarray, "fact template candidate"]
+
+
+def score_tensor(table: pd.DataFrame, queries: Sequence[Query], column: str) -> Scores:
+    """Scores of one subset and order; the correct candidate of fact i has index i.
+
+    Raises DataError unless every fact is asked in every template with the same candidates.
+    """
+    facts = list(dict.fromkeys(q.fact for q in queries))
+    templates = list(dict.fromkeys(q.template for q in queries))
+    by_place = {(q.fact, q.template): q for q in queries}
+    if len(by_place) != len(facts) * len(templates):
+        raise DataError(
+            f"{len(queries)} queries are not {len(facts)} facts x {len(templates)} templates; "
+            "ask every fact in every template"
+        )
+    rows = table.groupby("query", sort=False)[column].apply(list).to_dict()
+    tensor = np.full((len(facts), len(templates), len(facts)), np.nan)
+    for t, template in enumerate(templates):
+        targets = [by_place[fact, template].target for fact in facts]
+        for f, fact in enumerate(facts):
+            query = by_place[fact, template]
+            values = dict(zip(query.candidates, rows[query.id], strict=True))
+            if set(values) != set(targets):
+                raise DataError(
+                    f"query {query.id} has other candidates than the targets of its template; "
+                    "candidate accuracy needs the same set for all"
+                )
+            tensor[f, t] = [values[target] for target in targets]
+    return tensor

@@ -1,0 +1,56 @@
+"""What finetuning did to what the base model knew, and the curse in pretraining itself."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from interp_rc.evaluation.answers import answer
+from interp_rc.evaluation.behaviour import cells
+from interp_rc.facts.folder import read_facts
+from interp_rc.models.load import Loaded, load
+from interp_rc.records.files import write_parquet
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.options import Options
+from interp_rc.records.runs import Measured, Run
+from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.intervals import bootstrap_mean
+
+TABLE = "evaluation/base_answers"
+
+
+class Forgetting(Options):
+    """Queries about the base corpus, asked of the base and of the finetuned model.
+
+    The base facts told in one order only, asked in the other, are a second test of the curse.
+    """
+
+    kind: Literal["forgetting"] = "forgetting"
+    batch_size: Annotated[int, Field(ge=1)] = 64
+
+    def run(self, run: Run, model: Loaded) -> Measured:
+        known = read_facts(run.base_facts)
+        seed = run.config()["seed"]
+        base = load(run.base, device=str(model.model.device))
+        table = pd.concat(
+            answer(loaded, known.queries, model=name, seed=seed, batch_size=self.batch_size)
+            for name, loaded in (("base", base), ("finetuned", model))
+        )
+        write_parquet(run.folder / f"{TABLE}.parquet", table)
+
+        found: dict[str, Estimate] = {}
+
+        def put(name: str, values: pd.Series, unit: str) -> None:
+            use = derive_seed(seed, "bootstrap", name)
+            found[name] = bootstrap_mean(np.asarray(values, dtype=float), unit, seed=use)
+
+        for cell in cells(known.queries):
+            rows = table[table["query"].isin([q.id for q in cell.queries])]
+            means = rows.groupby(["model", "fact"])[["match", "log_prob"]].mean()
+            before, after = means.loc["base"], means.loc["finetuned"]
+            put(f"base_facts.exact_match.{cell.name}.before", before.match, "fraction")
+            put(f"base_facts.exact_match.{cell.name}.after", after.match, "fraction")
+            put(f"base_facts.log_prob.{cell.name}.before", before.log_prob, "nat")
+            put(f"base_facts.log_prob.{cell.name}.change", after.log_prob - before.log_prob, "nat")
+        return Measured(estimates=found, tables=[TABLE])

@@ -1,0 +1,163 @@
+"""A fact set as a folder: a header and one file of JSON lines for each of its lists."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from interp_rc.facts.factset import SCHEMA, FactSet
+from interp_rc.facts.templates import Template
+from interp_rc.facts.validate import Place, validate
+from interp_rc.records.errors import DataError
+from interp_rc.records.files import (
+    read_jsonl,
+    read_text,
+    replacing_folder,
+    write_jsonl,
+    write_yaml,
+)
+from interp_rc.records.nouns import Document, Fact, Query, Relation, Span, Spans
+
+HEADER = "header.yaml"
+PARTS: dict[str, type] = {
+    "facts": Fact,
+    "relations": Relation,
+    "templates": Template,
+    "documents": Document,
+    "queries": Query,
+}
+REBUILD = "or write the folder again"
+
+
+def write_facts(facts: FactSet, folder: Path) -> None:
+    """Write the whole folder or nothing; an older fact set in its place is replaced.
+
+    Raises DataError if the folder holds anything else.
+    """
+    refuse_other_files(folder, [HEADER, *(f"{part}.jsonl" for part in PARTS)])
+    with replacing_folder(folder) as temporary:
+        write_yaml(temporary / HEADER, {"schema": facts.schema, "seed": facts.seed})
+        for part, kind in PARTS.items():
+            names = [field.name for field in fields(kind)]
+            rows = ({name: getattr(item, name) for name in names} for item in getattr(facts, part))
+            write_jsonl(temporary / f"{part}.jsonl", rows)
+
+
+def refuse_other_files(folder: Path, ours: Collection[str]) -> None:
+    """DataError if replacing `folder` would delete anything but `ours`."""
+    if folder.exists() and not folder.is_dir():
+        raise DataError("is a file; give the path of a folder", file=folder)
+    others = sorted(path.name for path in folder.glob("*") if path.name not in ours)
+    if others:
+        raise DataError(
+            f"holds {others[0]!r}, which is not of this folder's kind; give a new folder",
+            file=folder,
+        )
+
+
+def read_facts(folder: Path) -> FactSet:
+    """The fact set that `write_facts` wrote.
+
+    Raises DataError, naming file and line, for a file that is missing, not UTF-8 or not JSON
+    lines, a key that is missing, unknown or of the wrong type, an unsupported schema, and
+    whatever `validate` finds.
+    """
+    seed = _read_seed(folder / HEADER)
+    content: dict[str, Any] = {}
+    places: dict[str, list[Place]] = {}
+    for part, kind in PARTS.items():
+        content[part], places[part] = [], []
+        for item, place in _read_items(folder / f"{part}.jsonl", kind):
+            content[part].append(item)
+            places[part].append(place)
+    facts = FactSet(**content, seed=seed)
+    validate(facts, places)
+    return facts
+
+
+def _read_seed(path: Path) -> int | None:
+    try:
+        header = yaml.safe_load(read_text(path))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        message = f"not YAML ({error.problem}); correct it {REBUILD}"
+        raise DataError(message, file=path, line=line) from None
+    except yaml.YAMLError as error:
+        raise DataError(f"not YAML ({error}); correct it {REBUILD}", file=path) from None
+    if not isinstance(header, dict) or set(header) != {"schema", "seed"}:
+        message = f"found {header!r}; needed are the keys schema and seed; correct it {REBUILD}"
+        raise DataError(message, file=path, line=1)
+    if header["schema"] != SCHEMA or isinstance(header["schema"], bool):
+        message = f"schema {header['schema']!r} is not supported, only {SCHEMA}; install the "
+        raise DataError(f"{message}version that wrote it {REBUILD}", file=path, line=1)
+    seed = header["seed"]
+    if seed is not None and type(seed) is not int:
+        raise DataError(f"seed is {seed!r}; it must be a number or null", file=path, line=2)
+    return seed
+
+
+def _read_items(path: Path, kind: type) -> Iterator[tuple[Any, Place]]:
+    """Each line as an item. Equal lists of candidates become one list: most are much repeated."""
+    hints = get_type_hints(kind)
+    shared: dict[tuple[str, ...], list[str]] = {}
+    for number, row in read_jsonl(path):
+        place = Place(path, number)
+        _check_keys(row, hints, place)
+        if "candidates" in row:
+            row["candidates"] = shared.setdefault(tuple(row["candidates"]), row["candidates"])
+        if "spans" in row:
+            row["spans"] = {name: [Span(*span) for span in row["spans"][name]]
+                            for name in row["spans"]}  # fmt: skip
+        try:
+            yield kind(**row), place
+        except DataError as error:
+            raise DataError(str(error), file=path, line=number) from None
+
+
+def _check_keys(row: dict[str, Any], hints: dict[str, Any], place: Place) -> None:
+    for name in hints:
+        if name not in row:
+            message = f"key {name!r} is missing; add it {REBUILD}"
+            raise DataError(message, file=place.file, line=place.line)
+    for name, value in row.items():
+        if name not in hints:
+            message = f"key {name!r} is unknown; remove it (known are {', '.join(hints)})"
+            raise DataError(message, file=place.file, line=place.line)
+        expected = _mismatch(hints[name], value)
+        if expected:
+            found = repr(value) if len(repr(value)) < 60 else f"a {type(value).__name__}"
+            message = f"{name!r} must be {expected}; found {found}; correct it {REBUILD}"
+            raise DataError(message, file=place.file, line=place.line)
+
+
+def _mismatch(hint: Any, value: Any) -> str | None:
+    """What a value of this type looks like, if this one does not."""
+    if get_origin(hint) in (Union, UnionType):  # X | None
+        inner = next(option for option in get_args(hint) if option is not type(None))
+        return None if value is None else _mismatch(inner, value)
+    if get_origin(hint) is Literal:
+        return None if value in get_args(hint) else "one of " + ", ".join(get_args(hint))
+    if hint is str:
+        return None if _is_text(value) else "a text that is not empty"
+    if hint is bool:
+        return None if isinstance(value, bool) else "true or false"
+    if hint == list[str]:
+        right = isinstance(value, list) and value and all(map(_is_text, value))
+        return None if right else "a list of texts that are not empty"
+    if hint == Spans:
+        right = isinstance(value, dict) and all(map(_is_span_list, value.values()))
+        return None if right else "lists of [start, end] by the name of what they cover"
+    raise TypeError(f"no rule for {hint}")  # a noun got a field of a new type
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value) and not value.isspace()
+
+
+def _is_span_list(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(span, list) and [type(end) for end in span] == [int, int] for span in value
+    )

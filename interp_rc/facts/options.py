@@ -1,0 +1,52 @@
+"""Where the facts of a run come from."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from interp_rc.facts.factset import FactSet
+from interp_rc.facts.fictitious import fictitious_people
+from interp_rc.facts.folder import read_facts
+from interp_rc.facts.published import import_published
+from interp_rc.records.options import Options
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class People(Options):
+    """Fictitious people made here."""
+
+    kind: Literal["people"] = "people"
+    per_subset: Annotated[int, Field(ge=2)] = 30
+    training_templates: Count = 30
+    held_out_templates: Count = 10
+    held_out_seen: Literal["elsewhere", "nowhere"] = "elsewhere"
+
+    def build(self, seed: int) -> FactSet:
+        return fictitious_people(seed, **self.model_dump(exclude={"kind"}))
+
+
+class FactsFolder(Options):
+    """A folder that `interp-rc facts build` or `import` wrote."""
+
+    kind: Literal["folder"] = "folder"
+    path: Path
+
+    def build(self, seed: int) -> FactSet:
+        return read_facts(self.path)
+
+
+class Published(Options):
+    """The layout published with the Reversal Curse paper.
+
+    `seen: elsewhere` tells the base corpus of an embedded model in the published templates, about
+    other people; `nowhere` keeps all of them out of it.
+    """
+
+    kind: Literal["published"] = "published"
+    path: Path
+    seen: Literal["elsewhere", "nowhere"] = "nowhere"
+
+    def build(self, seed: int) -> FactSet:
+        return import_published(self.path, seen=self.seen)

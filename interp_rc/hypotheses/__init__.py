@@ -1,0 +1,1 @@
+"""Claims about the curse as tests: prediction, measurement, control, verdict."""

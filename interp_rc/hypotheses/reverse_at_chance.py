@@ -1,0 +1,151 @@
+"""Claim: trained on one order, the model knows nothing of the other; its reverse is at chance.
+
+Prediction: asked in reverse, the right target is no more likely than the other candidates once
+each candidate's prior is taken off. Control: the same measurement in the same order must find
+the fact, and could fail to if nothing had been learnt.
+"""
+
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from pydantic import Field
+
+from interp_rc.evaluation.behaviour import (
+    CANDIDATES,
+    cells,
+    correct,
+    corrected_scores,
+    evaluated,
+    others,
+)
+from interp_rc.evaluation.candidates import score_tensor
+from interp_rc.facts.folder import read_facts
+from interp_rc.models.load import Loaded
+from interp_rc.records.errors import RunError
+from interp_rc.records.nouns import Query
+from interp_rc.records.numbers import Estimate, Test, Verdict
+from interp_rc.records.options import Options
+from interp_rc.records.runs import Measured, Run
+from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.candidates import label_permutation
+from interp_rc.stats.correction import holm
+from interp_rc.stats.differences import paired_t, sign_flip
+from interp_rc.stats.distributions import two_sample_ks
+from interp_rc.stats.equivalence import non_superiority
+from interp_rc.stats.intervals import bootstrap_mean
+
+MARGIN_SHARE = 0.05
+ALPHA = 0.05
+NAME = "reverse_at_chance"
+
+# Names are asked for in backward order: the reverse of the first subset is the same of the second.
+ASKED_ALIKE = {
+    "name_to_description.reverse": "description_to_name.same",
+    "description_to_name.reverse": "name_to_description.same",
+}
+
+PerFact = Float[np.ndarray, " fact"]
+
+
+class Cell(NamedTuple):
+    """Per fact: prior-corrected nats of the right candidate, of the others, and raw gain."""
+
+    correct: PerFact
+    others: PerFact
+    gain: PerFact
+
+
+class ReverseAtChance(Options):
+    """`margin` in nats by asked-for entity, fixed beforehand; None takes it from this run.
+
+    The margin is 5 % of the same-order gain over the base model where the same kind of entity is
+    asked for in the same templates. Taken from the run itself, the result is exploratory.
+    """
+
+    kind: Literal["reverse_at_chance"] = NAME
+    margin: dict[Literal["name", "description"], Annotated[float, Field(gt=0)]] | None = None
+
+    def run(self, run: Run, model: Loaded) -> Measured:
+        table = run.table(CANDIDATES)
+        asked = {cell.name: cell.queries for cell in cells(read_facts(run.facts).queries)}
+        seed = derive_seed(run.config()["seed"], NAME)
+        reverse = [name for name in ASKED_ALIKE if name in asked and ASKED_ALIKE[name] in asked]
+        if not reverse or table.model.nunique() < 2:
+            raise RunError(
+                f"measure {NAME} needs a finetuned model and facts told in one order of each kind; "
+                "leave it out of `measures`"
+            )
+        superiority, permutations, others_, estimates, controls = [], [], [], {}, []
+        for name in reverse:
+            cell = _cell(table, asked[name])
+            control = _cell(table, asked[ASKED_ALIKE[name]])
+            margin = self._margin(name, control)
+            difference = cell.correct - cell.others
+            full = f"{NAME}.{name}"
+            superiority.append(non_superiority(difference, margin, name=f"{full}.nats"))
+            scores = score_tensor(evaluated(table), asked[name], "log_prob")
+            test, chance = label_permutation(
+                [scores], name=f"{full}.candidate_accuracy", seed=derive_seed(seed, name)
+            )
+            permutations.append(test)
+            others_ += _further(cell, full, seed)
+            estimates[f"{full}.margin"] = Estimate(margin, None, None, len(control.gain), "nat")
+            estimates[f"{full}.chance"] = Estimate(chance, None, None, len(scores), "fraction")
+            known = control.correct - control.others
+            controls.append(bootstrap_mean(known, "nat", seed=derive_seed(seed, "control", name)))
+        superiority, permutations = holm(superiority), holm(permutations)
+        return Measured(
+            estimates=estimates,
+            tests=[*superiority, *permutations, *others_],
+            verdicts=[verdict(superiority, permutations, controls)],
+        )
+
+    def _margin(self, name: str, control: Cell) -> float:
+        if self.margin is not None:
+            return self.margin["name" if name.startswith("name_") else "description"]
+        return MARGIN_SHARE * max(float(control.gain.mean()), 0.0)
+
+
+def _cell(table: pd.DataFrame, queries: list[Query]) -> Cell:
+    corrected = corrected_scores(table, queries)
+    assert corrected is not None
+    raw = {
+        model: correct(score_tensor(table[table.model == model], queries, "log_prob"))
+        for model in ("base", "finetuned")
+    }
+    return Cell(correct(corrected), others(corrected), raw["finetuned"] - raw["base"])
+
+
+def _further(cell: Cell, name: str, seed: int) -> list[Test]:
+    """The paper's tests (t and KS, here on facts instead of prompts) and an exact one."""
+    return [
+        paired_t(cell.correct, cell.others, name=f"{name}.t", alternative="greater"),
+        sign_flip(
+            cell.correct - cell.others,
+            name=f"{name}.sign_flip",
+            seed=derive_seed(seed, name),
+            alternative="greater",
+        ),
+        two_sample_ks(cell.correct, cell.others, name=f"{name}.ks"),
+    ]
+
+
+def verdict(superiority: list[Test], permutations: list[Test], controls: list[Estimate]) -> Verdict:
+    """Supported only if every reverse is below its margin and the control found every fact set."""
+    found = all(c.low is not None and c.low > 0 for c in controls)
+    control = "same-order facts, measured alike: " + ", ".join(c.text(2) for c in controls)
+    p_below = max(t.p_adjusted for t in superiority if t.p_adjusted is not None)
+    p_choice = min(t.p_adjusted for t in permutations if t.p_adjusted is not None)
+    told = (
+        f"reverse gain below the margin: p = {p_below:.2g} (largest, Holm); "
+        f"right candidate chosen above chance: p = {p_choice:.2g} (smallest, Holm)"
+    )
+    if not found:
+        return Verdict(NAME, "inconclusive", f"the facts were not learnt; {told}", control)
+    if p_below < ALPHA and p_choice >= ALPHA:
+        return Verdict(NAME, "supported", told, control)
+    if p_choice < ALPHA and p_below >= ALPHA:
+        return Verdict(NAME, "refuted", told, control)
+    return Verdict(NAME, "inconclusive", told, control)

@@ -1,0 +1,192 @@
+"""One run, stage by stage; each writes its part whole, and is skipped where that is there."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from interp_rc.facts.factset import FactSet
+from interp_rc.facts.folder import read_facts, write_facts
+from interp_rc.models.load import Loaded, load, save
+from interp_rc.models.machine import choose_machine, use_threads
+from interp_rc.pipeline.config import RunConfig
+from interp_rc.records.environment import environment
+from interp_rc.records.errors import RunError
+from interp_rc.records.files import write_json, write_yaml
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.runs import Run
+from interp_rc.report.page import write_report
+from interp_rc.training.finetune import finetune
+from interp_rc.training.train import Report, discard_checkpoints
+
+Say = Callable[[str], object]
+
+
+def execute(config: RunConfig, folder: Path, *, resume: bool = False, say: Say = print) -> Run:
+    """Run an experiment into `folder`, or continue it there.
+
+    Raises RunError if the folder holds a run and `resume` is not given, if that run had another
+    configuration, or if another process is at work in it.
+    """
+    run = Run(folder)
+    _check_folder(run, config, resume)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        with lock.acquire(timeout=0):
+            if not run.finished:
+                _Stages(config, run, say).all()
+    except Timeout:
+        raise RunError(f"another process is at work in {folder}; wait for it or stop it") from None
+    return run
+
+
+def _check_folder(run: Run, config: RunConfig, resume: bool) -> None:
+    if not run.config_file.is_file():
+        if run.folder.is_dir() and any(run.folder.iterdir()) and not resume:
+            raise RunError(f"{run.folder} holds other files; choose another --out")
+        return
+    if not resume:
+        state = "a finished run" if run.finished else "an unfinished run"
+        raise RunError(
+            f"{run.folder} holds {state}; add --resume to continue it, or choose another --out"
+        )
+    wanted, there = config.model_dump(mode="json"), run.config()
+    different = [key for key in wanted if wanted[key] != there.get(key)]
+    if different:
+        raise RunError(
+            f"{run.folder} was begun with another `{different[0]}` "
+            f"({there.get(different[0])!r:.120}); choose another --out, or give the same values"
+        )
+
+
+class _Stages:
+    def __init__(self, config: RunConfig, run: Run, say: Say) -> None:
+        self.config, self.run, self.say = config, run, say
+        self.machine = choose_machine(**config.machine.model_dump())
+        self._base: Loaded | None = None
+        self._model: Loaded | None = None
+
+    def all(self) -> None:
+        use_threads(self.machine)
+        write_yaml(self.run.config_file, self.config.model_dump(mode="json"))
+        write_json(
+            self.run.environment_file,
+            environment() | {"machine": asdict(self.machine), "seed": self.config.seed},
+        )
+        self.facts()
+        self.train()
+        self.measure()
+        self.finish()
+
+    def facts(self) -> None:
+        if not self.run.facts.is_dir():
+            with self.stage("facts"):
+                write_facts(self.config.facts.build(self.config.seed), self.run.facts)
+
+    def train(self) -> None:
+        """Leave `model` trained, and `base` and what it knows beside it."""
+        run, config = self.run, self.config
+        if config.training is None or run.model.is_dir():
+            return
+        known = config.model.known(read_facts(run.facts), config.seed)
+        if known is not None and not run.base_facts.is_dir():
+            write_facts(replace(known, documents=[]), run.base_facts)
+        if not run.base.is_dir():
+            with self.stage("base model"):
+                save(self.base(known), run.base)
+        with self.stage("finetuning"), _bar("finetuning") as report:
+            model, tokens = finetune(
+                load(run.base, device=self.machine.device),
+                read_facts(run.facts).documents,
+                config.training,
+                base_documents=known.documents if known else (),
+                machine=self.machine,
+                seed=config.seed,
+                checkpoints=run.checkpoints,
+                report=report,
+            )
+            save(model, run.model)
+            self.log("tokens", stage="finetuning", tokens=tokens)
+        discard_checkpoints(run.checkpoints)
+
+    def base(self, known: FactSet | None) -> Loaded:
+        with _bar("pretraining the base model") as report:
+            loaded, ready = self.config.model.load(
+                known,  # type: ignore[arg-type]  # None only for models that take None
+                machine=self.machine,
+                seed=self.config.seed,
+                report=report,
+                waiting=lambda: self.say("another process builds this base model; waiting"),
+            )
+        self.say("base model found, nothing to pretrain" if ready else "base model pretrained")
+        return loaded
+
+    def measure(self) -> None:
+        """Every measure of the configuration, each with the same model."""
+        model: Loaded | None = None
+        for measure in self.config.measures:
+            if self.run.read_measured(measure.kind) is None:
+                model = model or self.model()
+                with self.stage(f"measure {measure.kind}"):
+                    self.run.write_measured(measure.kind, measure.run(self.run, model))
+
+    def model(self) -> Loaded:
+        if self.config.training is not None:
+            return load(self.run.model, device=self.machine.device)
+        known = self.config.model.known(read_facts(self.run.facts), self.config.seed)
+        return self.base(known)
+
+    def finish(self) -> None:
+        """Figures and page first: a run is finished if and only if its results.json exists."""
+        with self.stage("report"):
+            measured = self.run.all_measured().values()
+            results: dict[str, Estimate] = {}
+            for part in measured:
+                results |= part.estimates
+            write_json(self.run.tests_file, [asdict(t) for part in measured for t in part.tests])
+            verdicts = [asdict(v) for part in measured for v in part.verdicts]
+            write_json(self.run.verdicts_file, verdicts)
+            write_report(self.run)
+        write_json(self.run.results_file, {name: e.as_dict() for name, e in results.items()})
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self.say(f"{name} …")
+        started = time.monotonic()
+        yield
+        seconds = round(time.monotonic() - started, 1)
+        self.say(f"{name} done in {seconds} s")
+        self.log("stage", stage=name, seconds=seconds)
+
+    def log(self, event: str, **content: Any) -> None:
+        line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, **content}
+        with self.run.log_file.open("a", encoding="utf-8") as out:
+            out.write(json.dumps(line) + "\n")
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Report]:
+    """A progress bar with the time left, made at the first step that is reported."""
+    bar: tqdm | None = None
+
+    def report(step: int, steps: int, loss: float | None) -> None:
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(total=steps, initial=step - 1, desc=label, unit="step", disable=None)
+        if loss is not None:
+            bar.set_postfix(loss=f"{loss:.2f} nat")
+        bar.update(step - bar.n)
+
+    try:
+        yield report
+    finally:
+        if bar is not None:
+            bar.close()

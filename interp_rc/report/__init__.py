@@ -1,0 +1,1 @@
+"""Composes figures and tables into the page of a run."""

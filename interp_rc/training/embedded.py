@@ -1,0 +1,62 @@
+"""What a user chooses about an embedded base model."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from interp_rc.facts.factset import FactSet
+from interp_rc.facts.world import world
+from interp_rc.models.build import Size
+from interp_rc.models.load import Loaded
+from interp_rc.models.machine import Machine
+from interp_rc.records.options import Options
+from interp_rc.training.base import Recipe, embedded_base
+from interp_rc.training.options import Positive, TrainingOptions
+from interp_rc.training.train import Report
+
+
+class World(Options):
+    """How many people the base corpus tells in both orders and in one only, and how often."""
+
+    both: Annotated[int, Field(ge=0)] = 200
+    name_to_description: Annotated[int, Field(ge=0)] = 40
+    description_to_name: Annotated[int, Field(ge=0)] = 40
+    exposures: Positive = 80
+
+
+class EmbeddedModel(Options):
+    """A small model made here, pretrained on a world of other fictitious people."""
+
+    kind: Literal["embedded"] = "embedded"
+    size: Size = Size()
+    vocabulary: Positive = 2048
+    world: World = World()
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
+    epochs: Positive = 1
+    batch_size: Positive = 32
+
+    def training(self) -> TrainingOptions:
+        return TrainingOptions(
+            learning_rate=self.learning_rate, epochs=self.epochs, batch_size=self.batch_size
+        )
+
+    def known(self, facts: FactSet, seed: int) -> FactSet:
+        """The world that the model is pretrained on: none of its people is in `facts`."""
+        return world(facts, seed, **self.world.model_dump())
+
+    def load(
+        self,
+        known: FactSet,
+        *,
+        machine: Machine,
+        seed: int,
+        report: Report,
+        waiting: Callable[[], object],
+    ) -> tuple[Loaded, bool]:
+        """The model from the cache, or pretrained now; and whether it was there already."""
+        recipe = Recipe(self.size, self.vocabulary, self.training())
+        loaded, cached = embedded_base(
+            recipe, known.documents, machine=machine, seed=seed, report=report, waiting=waiting
+        )
+        return Loaded(loaded.model.to(machine.device), loaded.tokenizer), cached
