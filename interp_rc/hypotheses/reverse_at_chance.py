@@ -84,7 +84,7 @@ class ReverseAtChance(Options):
             margin = self._margin(name, control)
             difference = cell.correct - cell.others
             full = f"{NAME}.{name}"
-            superiority.append(non_superiority(difference, margin, name=f"{full}.nats"))
+            superiority.append(_below(difference, margin, f"{full}.nats"))
             scores = score_tensor(evaluated(table), asked[name], "log_prob")
             test, chance = label_permutation(
                 [scores], name=f"{full}.candidate_accuracy", seed=derive_seed(seed, name)
@@ -102,10 +102,18 @@ class ReverseAtChance(Options):
             verdicts=[verdict(superiority, permutations, controls)],
         )
 
-    def _margin(self, name: str, control: Cell) -> float:
+    def _margin(self, name: str, control: Cell) -> float | None:
+        """None if nothing was gained in the same order: there is no scale to judge by."""
         if self.margin is not None:
             return self.margin["name" if name.startswith("name_") else "description"]
-        return MARGIN_SHARE * max(float(control.gain.mean()), 0.0)
+        gain = float(control.gain.mean())
+        return MARGIN_SHARE * gain if gain > 0 else None
+
+
+def _below(difference: PerFact, margin: float | None, name: str) -> Test:
+    if margin is None:
+        return Test(name, "non-superiority t", None, None, None, None, None, len(difference))
+    return non_superiority(difference, margin, name=name)
 
 
 def _cell(table: pd.DataFrame, queries: list[Query]) -> Cell:
@@ -136,8 +144,9 @@ def verdict(superiority: list[Test], permutations: list[Test], controls: list[Es
     """Supported only if every reverse is below its margin and the control found every fact set."""
     found = all(c.low is not None and c.low > 0 for c in controls)
     control = "same-order facts, measured alike: " + ", ".join(c.text(2) for c in controls)
-    p_below = max(t.p_adjusted for t in superiority if t.p_adjusted is not None)
-    p_choice = min(t.p_adjusted for t in permutations if t.p_adjusted is not None)
+    # A test that could not be made counts as one that did not reject.
+    p_below = max(1.0 if t.p_adjusted is None else t.p_adjusted for t in superiority)
+    p_choice = min(1.0 if t.p_adjusted is None else t.p_adjusted for t in permutations)
     told = (
         f"reverse gain below the margin: p = {p_below:.2g} (largest, Holm); "
         f"right candidate chosen above chance: p = {p_choice:.2g} (smallest, Holm)"

@@ -12,12 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from interp_rc.models.tokenizer import encode
 from interp_rc.records.errors import ScoringError
+
+MOST_TARGETS = 256  # bounds the memory of a batch in which every prompt has many candidates
+BUCKET = 5  # tokens
 
 Tick = Callable[[int], object]
 
@@ -29,12 +32,12 @@ class Scores:
 
     log_prob: Float[Tensor, " item"]
     n_tokens: Int[Tensor, " item"]
-    greedy: Int[Tensor, " item"]
+    greedy: Bool[Tensor, " item"]
 
 
 @dataclass(slots=True)
 class _Group:
-    """All targets of one prompt: the items they belong to and their token ids."""
+    """Targets of one prompt: the items they belong to and their token ids."""
 
     prompt: tuple[int, ...]
     items: list[int]
@@ -77,7 +80,7 @@ def _group(
     targets: Sequence[str],
     context: int | None,
 ) -> list[_Group]:
-    groups: dict[tuple[int, ...], _Group] = {}
+    groups: dict[tuple[tuple[int, ...], int], _Group] = {}
     texts = [prompt + target for prompt, target in zip(prompts, targets, strict=True)]
     for item, (ids, offsets) in enumerate(encode(tokenizer, texts) if texts else []):
         start = next((i for i, (_, end) in enumerate(offsets) if end > len(prompts[item])), None)
@@ -93,7 +96,9 @@ def _group(
                 f"{texts[item][:60]!r}… has {len(ids)} tokens; the model reads {context}"
             )
         prompt = tuple(ids[:start])
-        group = groups.setdefault(prompt, _Group(prompt, [], []))
+        # Targets of similar length stay together: reading a prompt again costs less than padding.
+        bucket = (len(ids) - start) // BUCKET
+        group = groups.setdefault((prompt, bucket), _Group(prompt, [], []))
         group.items.append(item)
         group.targets.append(ids[start:])
     return list(groups.values())
@@ -101,13 +106,13 @@ def _group(
 
 def _batches(groups: Sequence[_Group], batch_size: int) -> list[list[_Group]]:
     """Groups with prompts of equal length together; each batch within a bound on targets."""
-    by_length: dict[int, list[_Group]] = defaultdict(list)
+    by_length: dict[tuple[int, int], list[_Group]] = defaultdict(list)
     for group in groups:
-        by_length[len(group.prompt)].append(group)
+        by_length[len(group.prompt), len(group.targets[0]) // BUCKET].append(group)
     batches: list[list[_Group]] = []
-    for length in sorted(by_length):
+    for lengths in sorted(by_length):
         batch: list[_Group] = []
-        for group in by_length[length]:
+        for group in by_length[lengths]:
             targets = sum(len(g.items) for g in batch) + len(group.items)
             if batch and (len(batch) == batch_size or targets > MOST_TARGETS):
                 batches.append(batch)
@@ -117,13 +122,9 @@ def _batches(groups: Sequence[_Group], batch_size: int) -> list[list[_Group]]:
     return batches
 
 
-# Bounds the memory of a batch in which every prompt has many candidates.
-MOST_TARGETS = 1024
-
-
 def _score_batch(
     model: PreTrainedModel, batch: Sequence[_Group]
-) -> tuple[Float[Tensor, " item"], Float[Tensor, " item"]]:
+) -> tuple[Float[Tensor, " item"], Bool[Tensor, " item"]]:
     device = model.device
     prompts = torch.tensor([group.prompt for group in batch], device=device)
     counts = torch.tensor([len(group.items) for group in batch], device=device)
@@ -132,18 +133,24 @@ def _score_batch(
     lengths = torch.tensor([len(t) for t in targets], device=device)
     kept = torch.arange(ids.shape[1], device=device) < lengths[:, None]
 
-    more = ids.shape[1] > 1
-    out = model(input_ids=prompts, use_cache=more, logits_to_keep=1)
-    logits = out.logits[:, -1:].repeat_interleave(counts, dim=0)
-    if more:
+    out = model(input_ids=prompts, use_cache=ids.shape[1] > 1, logits_to_keep=1)
+    log_probs, greedy = _chosen(out.logits[:, -1].repeat_interleave(counts, dim=0), ids[:, 0])
+    if ids.shape[1] > 1:
         cache = _repeat(out.past_key_values, counts)
         rest = model(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True).logits
-        logits = torch.cat([logits, rest], dim=1)
-    logits = logits.float()
+        later, later_greedy = _chosen(rest, ids[:, 1:])
+        log_probs = log_probs + later.where(kept[:, 1:], 0.0).sum(-1)
+        greedy = greedy & (later_greedy | ~kept[:, 1:]).all(-1)
+    return log_probs.cpu(), greedy.cpu()
+
+
+def _chosen(
+    logits: Float[Tensor, "*batch vocabulary"], ids: Int[Tensor, "*batch"]
+) -> tuple[Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+    """Log-probability of the given token in float64, and whether it is the most likely one."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     chosen = logits.gather(-1, ids[..., None])[..., 0]
-    log_probs = (chosen - logits.logsumexp(-1)).double()
-    greedy = ((chosen == logits.amax(-1)) | ~kept).all(-1)
-    return log_probs.where(kept, 0.0).sum(-1).cpu(), greedy.cpu()
+    return (chosen - logits.logsumexp(-1)).double(), chosen == logits.amax(-1)
 
 
 def _repeat(cache: DynamicCache, counts: Int[Tensor, " group"]) -> DynamicCache:

@@ -1,0 +1,1 @@
+"""What compares finished runs with each other and with published tables."""

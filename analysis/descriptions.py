@@ -1,0 +1,89 @@
+"""The preregistered table of Experiment 1 on the embedded model: ten seeds, run once.
+
+python -m analysis.descriptions            # about two minutes a seed on two cores
+python -m analysis.descriptions --smoke    # the same path in seconds, numbers without meaning
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from analysis.over_seeds import (
+    asked_cell,
+    candidate_scores,
+    corrected_difference,
+    estimates_table,
+    over_seeds,
+    results_table,
+    run_seeds,
+    write_csv,
+    write_environment,
+)
+from interp_rc.hypotheses.reverse_at_chance import ASKED_ALIKE
+from interp_rc.records.numbers import Test
+from interp_rc.records.packaged import packaged
+from interp_rc.records.runs import Run
+from interp_rc.stats.candidates import label_permutation
+from interp_rc.stats.correction import holm
+from interp_rc.stats.equivalence import non_superiority
+from interp_rc.stats.power import power
+
+TABLES = Path(__file__).parent / "tables"
+
+
+def prereg() -> dict[str, Any]:
+    """Seeds, margins, exclusions and hypotheses, frozen before the seeds were run."""
+    content: dict[str, Any] = yaml.safe_load(
+        (packaged("experiments") / "prereg.yaml").read_text(encoding="utf-8")
+    )
+    return content
+
+
+def confirmatory_tests(runs: list[Run], plan: dict[str, Any]) -> list[Test]:
+    """Both claims for both kinds of reverse question, over seeds, each family Holm-corrected."""
+    below, choice = [], []
+    for name in ASKED_ALIKE:
+        asked = [asked_cell(run, name) for run in runs]
+        differences = [corrected_difference(r, c) for r, c in zip(runs, asked, strict=True)]
+        margin = plan["margins"]["name" if name.startswith("name_") else "description"]
+        below.append(non_superiority(np.array(differences), margin, name=f"{name}.nats"))
+        scores = [candidate_scores(r, c) for r, c in zip(runs, asked, strict=True)]
+        test, _ = label_permutation(scores, name=f"{name}.candidate_accuracy", seed=0)
+        choice.append(test)
+    return [*holm(below), *holm(choice)]
+
+
+def power_table(plan: dict[str, Any], n: int) -> pd.DataFrame:
+    """Power of the non-superiority test if there is no reverse at all, from the tuning seeds."""
+    rows = []
+    for asked, margin in plan["margins"].items():
+        sd = plan["tuning_sd"][asked]
+        estimate = power("non_superiority", n, mean=0.0, sd=sd, seed=0, margin=margin)
+        rows.append({"asked_for": asked, "margin": margin, "sd": sd} | estimate.as_dict())
+    return pd.DataFrame(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--smoke", action="store_true", help="tiny runs, tables beside them")
+    parser.add_argument("--runs", type=Path, default=Path("runs/descriptions_seeds"))
+    arguments = parser.parse_args()
+    plan = prereg()
+    seeds = plan["seeds"][:2] if arguments.smoke else plan["seeds"]
+    runs = run_seeds(plan["experiment"], seeds, arguments.runs, smoke=arguments.smoke)
+    folder = arguments.runs / "tables" if arguments.smoke else TABLES
+    table = results_table(runs)
+    write_csv(folder, "descriptions_by_seed", table)
+    write_csv(folder, "descriptions", estimates_table(over_seeds(table)))
+    write_csv(folder, "descriptions_tests", pd.DataFrame(confirmatory_tests(runs, plan)))
+    write_csv(folder, "descriptions_power", power_table(plan, len(seeds)))
+    write_environment(folder, "descriptions", runs)
+    print(f"tables in {folder}")
+
+
+if __name__ == "__main__":
+    main()

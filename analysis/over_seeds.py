@@ -1,0 +1,99 @@
+"""One experiment over several seeds: run it, and bring the runs' numbers together."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from interp_rc.evaluation.behaviour import (
+    CANDIDATES,
+    Asked,
+    cells,
+    correct,
+    corrected_scores,
+    evaluated,
+    others,
+)
+from interp_rc.evaluation.candidates import Scores, score_tensor
+from interp_rc.facts.folder import read_facts
+from interp_rc.pipeline.config import load_config
+from interp_rc.pipeline.experiments import find_experiment
+from interp_rc.pipeline.run import execute
+from interp_rc.records.environment import environment
+from interp_rc.records.files import replacing, write_json
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.runs import Run
+from interp_rc.stats.intervals import t_mean
+
+
+def run_seeds(
+    experiment: str,
+    seeds: Sequence[int],
+    folder: Path,
+    sets: Sequence[str] = (),
+    *,
+    smoke: bool = False,
+) -> list[Run]:
+    """A run a seed, one after another; finished ones are kept, an interrupted one continues."""
+    runs = []
+    for seed in seeds:
+        print(f"{folder.name}: seed {seed}", flush=True)
+        config = load_config(find_experiment(experiment), [*sets, f"seed={seed}"], smoke=smoke)
+        runs.append(execute(config, folder / f"seed{seed}", resume=True))
+    return runs
+
+
+def results_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row a seed and number: seed, name, value, unit."""
+    rows = [
+        (run.config()["seed"], name, estimate.value, estimate.unit)
+        for run in runs
+        for name, estimate in run.results().items()
+    ]
+    return pd.DataFrame(rows, columns=["seed", "name", "value", "unit"])
+
+
+def over_seeds(table: pd.DataFrame) -> dict[str, Estimate]:
+    """Mean over seeds with the t interval of the seed means; n counts seeds."""
+    return {
+        str(name): t_mean(rows.value.to_numpy(float), rows.unit.iloc[0])
+        for name, rows in table.groupby("name", sort=False)
+    }
+
+
+def estimates_table(estimates: dict[str, Estimate]) -> pd.DataFrame:
+    return pd.DataFrame([{"name": name} | e.as_dict() for name, e in estimates.items()])
+
+
+def asked_cell(run: Run, name: str) -> Asked:
+    """The queries of one subset and direction, e.g. ``description_to_name.reverse``."""
+    return next(cell for cell in cells(read_facts(run.facts).queries) if cell.name == name)
+
+
+def candidate_scores(run: Run, cell: Asked) -> Scores:
+    """Raw log-probabilities of the evaluated model, in nats."""
+    return score_tensor(evaluated(run.table(CANDIDATES)), cell.queries, "log_prob")
+
+
+def corrected_difference(run: Run, cell: Asked) -> float:
+    """Right candidate less the others, prior-corrected, mean over facts, in nats."""
+    scores = corrected_scores(run.table(CANDIDATES), cell.queries)
+    assert scores is not None
+    return float((correct(scores) - others(scores)).mean())
+
+
+def write_csv(folder: Path, name: str, table: pd.DataFrame) -> None:
+    with replacing(folder / f"{name}.csv") as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+
+
+def write_environment(folder: Path, name: str, runs: Sequence[Run]) -> None:
+    """Which code and machine made the runs of a table, from the runs themselves."""
+    found = {
+        json.dumps({k: v for k, v in run.environment().items() if k != "seed"}) for run in runs
+    }
+    write_json(
+        folder / f"{name}.environment.json",
+        {"runs": [json.loads(one) for one in sorted(found)], "table": environment()},
+    )

@@ -1,0 +1,268 @@
+"""The commands: parse and print, decide nothing. Heavy imports wait until a command runs."""
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from interp_rc import __version__
+from interp_rc.records.errors import InterpError
+
+app = typer.Typer(
+    name="interp-rc",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help=(
+        "Why can a language model trained on “A is B” not say “B is A”? Finetune one on facts told "
+        "in one order, ask it in both, and look inside.\n\nStart with "
+        "`interp-rc run descriptions --out runs/demo`, then open `runs/demo/report.html`."
+    ),
+)
+facts_app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Build, show, check, import and export fact sets.",
+)
+app.add_typer(facts_app, name="facts")
+
+
+class SeenOption(StrEnum):
+    elsewhere = "elsewhere"
+    nowhere = "nowhere"
+
+
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a value, e.g. training.epochs=8."),
+]
+FactsFolder = Annotated[Path, typer.Argument(help="A facts folder.", metavar="FACTS")]
+Out = Annotated[Path, typer.Option("--out", help="The folder to write.", metavar="DIR")]
+Seen = Annotated[
+    SeenOption,
+    typer.Option(help="Held-out templates in the base corpus: about others (elsewhere) or not."),
+]
+
+
+def say(message: str) -> None:
+    """Progress goes to stderr; stdout is for data."""
+    print(message, file=sys.stderr, flush=True)
+
+
+@app.command()
+def run(
+    experiment: Annotated[
+        str, typer.Argument(help="A YAML file, or the name of one of ours, e.g. descriptions.")
+    ],
+    set_: Sets = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The run's folder [default: runs/NAME].")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue a run that was interrupted.")
+    ] = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="The experiment's small form, done in seconds.")
+    ] = False,
+) -> None:
+    """Run an experiment: facts, base model, finetuning, both orders asked, a page.
+
+    Examples:
+
+      interp-rc run descriptions --out runs/demo
+
+      interp-rc run my.yaml --set seed=3 --set training.epochs=8 --out runs/seed3
+
+      interp-rc run runs/demo/config.yaml --out runs/demo --resume
+    """
+    from interp_rc.pipeline.config import load_config
+    from interp_rc.pipeline.experiments import find_experiment
+    from interp_rc.pipeline.run import execute
+
+    config = load_config(find_experiment(experiment), set_, smoke=smoke)
+    _finish(execute(config, out or Path("runs") / config.name, resume=resume, say=say))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Option(help="A hub id, or the folder of a model.")],
+    facts: Annotated[Path, typer.Option(help="A facts folder.")],
+    out: Out,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the hub.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Prompts scored together.")] = 64,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue if interrupted.")] = False,
+) -> None:
+    """Ask any model about any fact set, in both orders; nothing is trained.
+
+    Example: interp-rc evaluate --model runs/demo/model --facts runs/demo/facts --out runs/again
+    """
+    from interp_rc.pipeline.experiments import evaluation_config
+    from interp_rc.pipeline.run import execute
+
+    config = evaluation_config(out.name, model, revision, facts, batch_size)
+    _finish(execute(config, out, resume=resume, say=say))
+
+
+def _finish(done: "object") -> None:
+    from interp_rc.pipeline.summary import summary
+    from interp_rc.records.runs import Run
+
+    assert isinstance(done, Run)
+    print(summary(done))
+    say(f"page: {done.report_file}")
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> None:
+    """Write a run's figures and page again from its numbers.
+
+    Example: interp-rc report runs/demo
+    """
+    from interp_rc.records.runs import Run
+    from interp_rc.report.page import write_report
+
+    found = Run.open(run)
+    found.results()
+    write_report(found)
+    say(f"page: {found.report_file}")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what this machine offers, and what will work here."""
+    from interp_rc.pipeline.doctor import findings
+
+    for name, value in findings():
+        print(f"{name:<22} {value}")
+
+
+@facts_app.command("build")
+def facts_build(
+    out: Out,
+    seed: Annotated[int, typer.Option(min=0, help="Draws people and templates.")] = 0,
+    per_subset: Annotated[int, typer.Option(min=2, help="Facts in each of three subsets.")] = 30,
+    training_templates: Annotated[int, typer.Option(min=1, help="Per order.")] = 30,
+    held_out_templates: Annotated[int, typer.Option(min=1, help="Per order.")] = 10,
+    held_out_seen: Seen = SeenOption.elsewhere,
+) -> None:
+    """Invent people and write their facts, documents and queries.
+
+    Example, 40,000 documents: interp-rc facts build --per-subset 250 --training-templates 40
+    --out facts40k
+    """
+    from interp_rc.facts.folder import write_facts
+    from interp_rc.facts.options import People
+
+    chosen = People(
+        per_subset=per_subset,
+        training_templates=training_templates,
+        held_out_templates=held_out_templates,
+        held_out_seen=held_out_seen.value,
+    )
+    built = chosen.build(seed)
+    write_facts(built, out)
+    say(f"{len(built.facts)} facts, {len(built.documents)} documents, "
+        f"{len(built.queries)} queries in {out}")  # fmt: skip
+
+
+@facts_app.command("show")
+def facts_show(
+    facts: FactsFolder,
+    examples: Annotated[int, typer.Option(min=0, help="How many examples of each kind.")] = 1,
+) -> None:
+    """Count what a fact set holds and show examples.
+
+    Example: interp-rc facts show runs/demo/facts --examples 3
+    """
+    from interp_rc.facts.describe import examples as examples_of
+    from interp_rc.facts.describe import summary
+    from interp_rc.facts.folder import read_facts
+
+    read = read_facts(facts)
+    print(summary(read).to_string(index=False))
+    if examples:
+        for row in examples_of(read, examples).to_dict("records"):
+            print("\n" + "\n".join(f"{key:>9}  {value}" for key, value in row.items()))
+
+
+@facts_app.command("validate")
+def facts_validate(facts: FactsFolder) -> None:
+    """Check a facts folder, or a folder in the published layout; the first fault is named.
+
+    Example: interp-rc facts validate my_facts
+    """
+    from interp_rc.pipeline.experiments import read_any_facts
+
+    read = read_any_facts(facts, "nowhere")
+    say(f"{facts} is sound: {len(read.facts)} facts, {len(read.documents)} documents, "
+        f"{len(read.queries)} queries")  # fmt: skip
+
+
+@facts_app.command("import")
+def facts_import(
+    folder: Annotated[Path, typer.Argument(help="A folder in the published layout.")],
+    out: Out,
+    seen: Seen = SeenOption.nowhere,
+) -> None:
+    """Read the layout published with the Reversal Curse paper; recover facts and templates.
+
+    Example: interp-rc facts import experiment1 --out published
+    """
+    from interp_rc.facts.folder import write_facts
+    from interp_rc.facts.published import import_published
+
+    read = import_published(folder, seen=seen.value)
+    write_facts(read, out)
+    say(f"{len(read.facts)} facts, {len(read.documents)} documents, "
+        f"{len(read.queries)} queries in {out}")  # fmt: skip
+
+
+@facts_app.command("export")
+def facts_export(facts: FactsFolder, out: Out) -> None:
+    """Write a facts folder in the published layout (prompt and completion).
+
+    Example: interp-rc facts export runs/demo/facts --out published_layout
+    """
+    from interp_rc.facts.folder import read_facts
+    from interp_rc.facts.published import export_published
+
+    export_published(read_facts(facts), out)
+    say(f"published layout in {out}")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point; exit codes: 0 ok, 1 an error of ours, 2 usage, 130 interrupted."""
+    # Threads that spin while they wait make two busy processes many times slower than one. Must
+    # be set before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app(standalone_mode=True)
+    except InterpError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; continue with --resume", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""The headline of a run as plain text."""
+
+from interp_rc.records.runs import Run
+
+ROWS = {
+    "name_to_description.same": "name to description, same order",
+    "name_to_description.reverse": "name to description, reverse",
+    "description_to_name.same": "description to name, same order",
+    "description_to_name.reverse": "description to name, reverse",
+    "both.forward": "told in both, asked forward",
+    "both.backward": "told in both, asked backward",
+}
+
+
+def summary(run: Run) -> str:
+    """Exact match and candidate accuracy with 95 % intervals over facts."""
+    results = run.results()
+    lines = [f"{'':<34}{'exact match':<24}right of all candidates"]
+    for name, label in ROWS.items():
+        match = results.get(f"exact_match.{name}")
+        if match is not None:
+            chosen = results[f"candidate_accuracy.{name}"]
+            lines.append(f"{label:<34}{match.text():<24}{chosen.text()}")
+    lines += [
+        f"{verdict.hypothesis.replace('_', ' ')}: {verdict.verdict}"
+        for measured in run.all_measured().values()
+        for verdict in measured.verdicts
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Intervals, tests, effect sizes, corrections and power: thin over SciPy and statsmodels."""
