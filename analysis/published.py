@@ -38,8 +38,8 @@ def main() -> None:
     arguments = parser.parse_args()
     tables, runs = [], []
     for seen in ("nowhere", "elsewhere"):
-        facts = f"facts={{kind: published, path: '{arguments.folder.resolve()}', seen: {seen}}}"
-        here = run_seeds("descriptions", SEEDS, arguments.runs / seen, [facts])
+        sets = [f"facts.path={arguments.folder.resolve()}", f"facts.seen={seen}"]
+        here = run_seeds("published", SEEDS, arguments.runs / seen, sets)
         estimates = estimates_table(over_seeds(results_table(here)))
         estimates.insert(0, "templates_seen", seen)
         estimates["paper"] = estimates["name"].map(PAPER)

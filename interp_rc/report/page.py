@@ -1,8 +1,117 @@
-"""The page of a run."""
+"""The page of a run: one file that needs nothing else."""
 
-from interp_rc.records.files import write_text
-from interp_rc.records.runs import Run
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from interp_rc.records.files import read_text, write_text
+from interp_rc.records.runs import Measured, Run
+from interp_rc.report.examples import examples
+from interp_rc.report.headline import answer, headline
+from interp_rc.report.hypothesis import exploratory
+from interp_rc.report.registry import section
+from interp_rc.report.section import Table
+from interp_rc.report.seen import seen, seen_note
+from interp_rc.report.wording import (
+    ESTIMATE_COLUMNS,
+    ESTIMATE_NUMERIC,
+    estimate_row,
+    number,
+    probability,
+    setup_line,
+    tied,
+)
 
 
 def write_report(run: Run) -> None:
-    write_text(run.report_file, "<!doctype html>")
+    """Draw the figures of a run and write its `report.html`; results.json is not read.
+
+    Raises RunError or DataError if a table that a measure wrote is missing or damaged.
+    """
+    environment = Environment(
+        loader=PackageLoader("interp_rc.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["tied"] = tied
+    write_text(run.report_file, environment.get_template("page.html.j2").render(content(run)))
+
+
+def content(run: Run) -> dict[str, Any]:
+    """Everything that the template shows."""
+    measured = run.all_measured()
+    config = run.config()
+    behaviour = measured.get("behaviour")
+    return {
+        "name": config.get("name", run.folder.name),
+        "setup": setup_line(config),
+        "seed": config.get("seed"),
+        "answer": answer(run, measured),
+        "headline": headline(run, behaviour) if behaviour else None,
+        "verdicts": [verdict for part in measured.values() for verdict in part.verdicts],
+        "exploratory": exploratory(config),
+        "sections": [section(kind, run, part) for kind, part in measured.items()],
+        "examples": examples(run) if behaviour else [],
+        "seen": seen(run) if behaviour else None,
+        "seen_note": seen_note(config),
+        "tests": tests(measured),
+        "estimates": estimates(measured),
+        "config": read_text(run.config_file),
+        "environment": environment_rows(run.environment()),
+        "commands": commands(run),
+    }
+
+
+def tests(measured: Mapping[str, Measured]) -> Table | None:
+    rows = [
+        [
+            test.name,
+            test.test,
+            number(test.statistic, 3),
+            probability(test.p),
+            probability(test.p_adjusted),
+            test.correction or "",
+            number(test.margin, 3),
+            str(test.n),
+        ]
+        for part in measured.values()
+        for test in part.tests
+    ]
+    columns = ["name", "test", "statistic", "p", "p adjusted", "correction", "margin", "n"]
+    numeric = ["statistic", "p", "p adjusted", "margin", "n"]
+    return Table("All tests of this run", columns, rows, numeric) if rows else None
+
+
+def estimates(measured: Mapping[str, Measured]) -> Table:
+    rows = [
+        estimate_row(name, estimate)
+        for part in measured.values()
+        for name, estimate in part.estimates.items()
+    ]
+    return Table("All estimates of this run", ESTIMATE_COLUMNS, rows, ESTIMATE_NUMERIC)
+
+
+def environment_rows(environment: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested entries as dotted names."""
+    rows: list[tuple[str, str]] = []
+    for key, value in environment.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            rows += environment_rows(value, f"{name}.")
+        else:
+            rows.append((name, "not known" if value is None else str(value)))
+    return rows
+
+
+def commands(run: Run) -> list[str]:
+    """To be typed in the folder that holds the run's."""
+    folder = run.folder.resolve().name
+    config, again = shlex.quote(f"{folder}/config.yaml"), shlex.quote(f"{folder}-again")
+    return [
+        f"interp-rc run {config} --out {again}",
+        f"interp-rc report {shlex.quote(folder)}",
+    ]

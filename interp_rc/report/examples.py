@@ -1,0 +1,55 @@
+"""A few queries and what the model answered: the first facts of each subset, not chosen."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from interp_rc.evaluation.behaviour import ANSWERS, evaluated
+from interp_rc.figures.labels import ASKED, TOLD, cells
+from interp_rc.records.runs import Run
+
+PER_CELL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One query; `text` is what the model said after the prompt."""
+
+    prompt: str
+    target: str
+    text: str
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    told: str
+    asked: str
+    examples: list[Example]
+
+
+def examples(run: Run) -> list[Examples]:
+    """For each subset and direction, the first facts, each in another template."""
+    table = evaluated(run.table(ANSWERS))
+    table = table.assign(asked=table.direction.where(table.direction.notna(), table.order))
+    names = set(table.subset + "." + table.asked)
+    return [
+        Examples(
+            TOLD[subset],
+            ASKED[asked],
+            _first(table[(table.subset == subset) & (table.asked == asked)]),
+        )
+        for subset, asked in cells(names)
+    ]
+
+
+def _first(rows: pd.DataFrame) -> list[Example]:
+    facts, templates = list(dict.fromkeys(rows.fact)), list(dict.fromkeys(rows.template))
+    found = []
+    for i, fact in enumerate(facts[:PER_CELL]):
+        template = templates[i % len(templates)]
+        row = rows[(rows.fact == fact) & (rows.template == template)]
+        if not row.empty:
+            one = row.iloc[0]
+            found.append(Example(one.prompt, one.target.strip(), one.text.strip(), bool(one.match)))
+    return found

@@ -1,0 +1,92 @@
+"""The page's section on what finetuning erased, and on the curse in pretraining itself."""
+
+from interp_rc.evaluation.forgetting import TABLE
+from interp_rc.figures.change import Change, change_figure
+from interp_rc.figures.rates import rates_figure
+from interp_rc.records.runs import Measured, Run
+from interp_rc.report.headline import described, rates_of
+from interp_rc.report.pooled import by_direction, pooled_match
+from interp_rc.report.section import Picture, Section, picture
+from interp_rc.report.wording import spoken
+
+QUANTITY = "base_facts.exact_match"
+
+
+def section(run: Run, measured: Measured) -> Section:
+    figures = [forgotten(run, measured)]
+    if any(rate.asked == "reverse" for rate in rates_of(QUANTITY, measured, ".before")):
+        figures.append(pretraining(run, measured))
+    return Section(
+        title="What finetuning did to what the base model knew",
+        sentence=sentence(run),
+        figures=figures,
+        note=(
+            "The base model was pretrained here, on other fictitious people, some of them told "
+            "in one order only. Their queries were asked before and after finetuning."
+        ),
+    )
+
+
+def changes(measured: Measured) -> list[Change]:
+    before, after = (rates_of(QUANTITY, measured, end) for end in (".before", ".after"))
+    return [
+        Change(one.group, one.label, one.asked, one.estimate, other.estimate)
+        for one, other in zip(before, after, strict=True)
+    ]
+
+
+def sentence(run: Run) -> str:
+    """What was told, asked the way it was told, before and after; and the curse before."""
+    table, seed = run.table(TABLE), run.config()["seed"]
+    told = table[table.direction != "reverse"]
+    before, after = (
+        pooled_match(told[told.model == model], seed, TABLE, model)
+        for model in ("base", "finetuned")
+    )
+    text = (
+        f"Asked in an order it was told in, the base model is right in {spoken(before)} of cases "
+        f"about its own corpus; after finetuning, in {spoken(after)}."
+    )
+    once = by_direction(table[table.model == "base"], seed, TABLE)
+    if "same" in once and "reverse" in once:
+        text += (
+            f" About people told in one order only, it is right before finetuning in "
+            f"{spoken(once['same'])} when asked in that order and in {spoken(once['reverse'])} "
+            "when asked in reverse."
+        )
+    return text
+
+
+def forgotten(run: Run, measured: Measured) -> Picture:
+    rows = changes(measured)
+    words = " ".join(
+        f"{row.group}, asked {row.label}: {spoken(row.before)} before, {spoken(row.after)} after."
+        for row in rows
+    )
+    return picture(
+        run,
+        "forgetting",
+        lambda theme: change_figure(rows, theme, quantity="exact match on base facts"),
+        title="Forgetting",
+        alt=f"Exact match on base facts before and after finetuning. {words}",
+        caption=(
+            "The same queries about the base corpus, asked of the base model (hollow) and of the "
+            "finetuned model (filled). Lines: 95 % interval over facts."
+        ),
+    )
+
+
+def pretraining(run: Run, measured: Measured) -> Picture:
+    rates = rates_of(QUANTITY, measured, ".before")
+    return picture(
+        run,
+        "pretraining",
+        lambda theme: rates_figure(rates, theme, quantity="exact match of the base model"),
+        title="The curse in pretraining",
+        alt="Exact match of the base model on its own corpus. " + described(rates),
+        caption=(
+            "The base model before any finetuning, asked about its own corpus. People told in one "
+            "order only, asked in reverse, are a second test of the curse, free of finetuning; "
+            "people told in both orders are its control."
+        ),
+    )

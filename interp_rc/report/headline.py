@@ -1,0 +1,140 @@
+"""The answer in one sentence, with its intervals, and the picture that shows it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from interp_rc.evaluation.behaviour import ANSWERS, evaluated
+from interp_rc.figures.labels import ASKED, TOLD, cells
+from interp_rc.figures.rates import Rate, rates_figure
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.runs import Measured, Run
+from interp_rc.report.pooled import by_direction
+from interp_rc.report.section import Picture, picture
+from interp_rc.report.wording import spoken
+
+HARDLY = 0.1
+"""Below this share of right answers in the same order, the facts do not count as learnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`sentence` gives the numbers, `meaning` what follows from them and what does not."""
+
+    sentence: str
+    meaning: str
+
+
+NO_BEHAVIOUR = Answer(
+    "This run has no behaviour measure, so it does not say how often the model is right.",
+    "Add `kind: behaviour` to the measures of its configuration and run it again.",
+)
+
+
+def answer(run: Run, measured: Mapping[str, Measured]) -> Answer:
+    """The pooled rates in both directions over all facts told in one order."""
+    if "behaviour" not in measured:
+        return NO_BEHAVIOUR
+    table = run.table(ANSWERS)
+    trained = bool((table.model == "finetuned").any())
+    rates = by_direction(evaluated(table), run.config()["seed"], "exact_match")
+    if "same" not in rates or "reverse" not in rates:
+        return _one_sided(rates, measured["behaviour"])
+    same, reverse = rates["same"], rates["reverse"]
+    if not trained:
+        return Answer(
+            "Nothing was trained in this run. As it came, the model is right in "
+            f"{spoken(same)} of cases when asked in the order in which the facts are listed, "
+            f"and in {spoken(reverse)} when asked the other way round.",
+            "Whether it has met these facts in one order only, this run does not know.",
+        )
+    numbers = (
+        f"Asked in the order it was trained in, the model is right in {spoken(same)} of cases; "
+        f"asked in reverse, in {spoken(reverse)}."
+    )
+    return Answer(numbers, meaning(same, reverse))
+
+
+def meaning(same: Estimate, reverse: Estimate) -> str:
+    """What the two rates say about the curse; never more than their intervals allow."""
+    if same.value is None or reverse.value is None:
+        return "One of the two could not be computed."
+    if same.value < HARDLY:
+        return (
+            "The facts were not learnt, not even in the order they were told in, so this run "
+            "says nothing about reversal: what has learnt nothing cannot reverse it either."
+        )
+    bounds = (same.low, same.high, reverse.low, reverse.high)
+    if any(bound is None for bound in bounds):
+        return "Too few facts for intervals, so the two rates are not compared."
+    same_low, _, _, reverse_high = (float(bound) for bound in bounds if bound is not None)
+    if same_low <= reverse_high:
+        return "The intervals overlap: this run does not tell the two directions apart" + (
+            ", and shows no reversal curse." if reverse.value >= 0.5 else "."
+        )
+    if reverse_high < HARDLY:
+        never = "never" if reverse.value == 0 else "almost never"
+        return f"What it learnt in one order, it {never} says in the other."
+    return "What it learnt in one order, it says less often in the other."
+
+
+def _one_sided(rates: Mapping[str, Estimate], behaviour: Measured) -> Answer:
+    told = "No fact of this run was told in one order only"
+    if rates:
+        direction, rate = next(iter(rates.items()))
+        told = (
+            f"Asked {'in the order it was trained in' if direction == 'same' else 'in reverse'}, "
+            f"the model is right in {spoken(rate)} of cases; the other direction was not asked"
+        )
+    both = [
+        f"{ASKED[asked]} in {spoken(behaviour.estimates[f'exact_match.both.{asked}'])}"
+        for asked in ("forward", "backward")
+        if f"exact_match.both.{asked}" in behaviour.estimates
+    ]
+    control = f"; facts told in both orders are right when asked {' and '.join(both)}" * bool(both)
+    return Answer(f"{told}{control}.", "So this run cannot compare the two directions.")
+
+
+def headline(run: Run, behaviour: Measured) -> Picture:
+    """Exact match by subset and direction, with the facts told in both orders as control."""
+    rates = rates_of("exact_match", behaviour)
+    return picture(
+        run,
+        "exact_match",
+        lambda theme: rates_figure(rates, theme, quantity="exact match"),
+        title="",
+        alt="Exact match with 95 % intervals. " + described(rates),
+        caption=caption(rates),
+    )
+
+
+def caption(rates: list[Rate]) -> str:
+    text = (
+        "Share of queries whose greedy completion begins with the target (case and surrounding "
+        "space ignored), averaged per fact. Bars and points: mean over facts; lines: 95 % "
+        "interval over facts."
+    )
+    if any(rate.group == TOLD["both"] for rate in rates):
+        text += " Facts told in both orders are the positive control: they can be said either way."
+    return text
+
+
+def rates_of(quantity: str, measured: Measured, ending: str = "") -> list[Rate]:
+    """The estimates ``<quantity>.<subset>.<direction or order><ending>`` as rows of a figure."""
+    start = f"{quantity}."
+    names = {
+        name.removeprefix(start).removesuffix(ending)
+        for name in measured.estimates
+        if name.startswith(start) and name.endswith(ending)
+    }
+    return [
+        Rate(TOLD[s], ASKED[asked], asked, measured.estimates[f"{start}{s}.{asked}{ending}"])
+        for s, asked in cells(names)
+    ]
+
+
+def described(rates: list[Rate]) -> str:
+    """A figure of rates in words, for those who do not see it."""
+    return " ".join(
+        f"{rate.group[:1].upper()}{rate.group[1:]}, asked {rate.label}: {spoken(rate.estimate)}."
+        for rate in rates
+    )

@@ -1,0 +1,19 @@
+"""Which measure has which section. To add one, add its line here."""
+
+from collections.abc import Callable
+
+from interp_rc.records.runs import Measured, Run
+from interp_rc.report import behaviour, forgetting, generic, hypothesis
+from interp_rc.report.section import Section
+
+SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
+    "behaviour": behaviour.section,
+    "forgetting": forgetting.section,
+    "reverse_at_chance": hypothesis.section,
+}
+
+
+def section(kind: str, run: Run, measured: Measured) -> Section:
+    """The measure's own section, or the generic one."""
+    own = SECTIONS.get(kind)
+    return own(run, measured) if own else generic.section(kind, run, measured)

@@ -1,0 +1,57 @@
+"""The commands of the README work, in its order, on small sizes."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from interp_rc.cli import app
+from interp_rc.records.packaged import packaged
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [shlex.split(line, comments=True) for line in lines if line.startswith("interp-rc ")]
+
+
+@pytest.mark.slow
+def test_every_command_and_the_python_example_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert len(commands()) >= 12
+    for _, *arguments in commands():
+        small = ["--smoke"] if arguments[0] == "run" else []
+        result = CliRunner().invoke(app, [*arguments, *small])
+        assert result.exit_code == 0, (arguments, result.output, result.exception)
+    (example,) = blocks("python")
+    exec(compile(example, "README.md", "exec"), {})
+    assert "%" in capsys.readouterr().out
+
+
+def test_hub_commands_are_valid_configurations():
+    from interp_rc.pipeline.config import load_config
+
+    (line,) = (b.strip() for b in blocks("sh network"))
+    _, run, name, *options = shlex.split(line)
+    assert run == "run"
+    sets = [value for flag, value in zip(options, options[1:], strict=False) if flag == "--set"]
+    assert load_config(packaged("experiments") / f"{name}.yaml", sets).model.kind == "pretrained"
+
+
+def test_links_lead_to_files():
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", TEXT):
+        assert (README.parent / target).exists(), target
+
+
+def test_make_targets_exist():
+    makefile = (README.parent / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^make (\w+)", TEXT, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
