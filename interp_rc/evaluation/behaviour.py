@@ -10,6 +10,7 @@ from pydantic import Field
 
 from interp_rc.evaluation.answers import answer
 from interp_rc.evaluation.candidates import Scores, score_candidates, score_tensor
+from interp_rc.evaluation.pooled import by_direction
 from interp_rc.facts.folder import read_facts
 from interp_rc.models.load import Loaded, load
 from interp_rc.records.files import write_parquet
@@ -94,6 +95,8 @@ def estimates(
             np.asarray(values, dtype=float), unit, seed=derive_seed(seed, "bootstrap", name)
         )
 
+    for direction, estimate in by_direction(asked, seed, "exact_match").items():
+        found[f"exact_match.pooled.{direction}"] = estimate
     for cell in cells(queries):
         rows = asked.loc[[q.id for q in cell.queries]]
         put(f"exact_match.{cell.name}", rows.groupby("fact").match.mean(), "fraction")

@@ -5,6 +5,7 @@ each candidate's prior is taken off. Control: the same measurement in the same o
 the fact, and could fail to if nothing had been learnt.
 """
 
+from dataclasses import replace
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -57,6 +58,16 @@ class Cell(NamedTuple):
     gain: PerFact
 
 
+class _Reverse(NamedTuple):
+    """What one kind of reverse question gave, before correction over kinds."""
+
+    below: Test
+    choice: Test
+    further: list[Test]
+    control: Estimate
+    estimates: dict[str, Estimate]
+
+
 class ReverseAtChance(Options):
     """`margin` in nats by asked-for entity, fixed beforehand; None takes it from this run.
 
@@ -64,7 +75,7 @@ class ReverseAtChance(Options):
     asked for in the same templates. Taken from the run itself, the result is exploratory.
     """
 
-    kind: Literal["reverse_at_chance"] = NAME
+    kind: Literal["reverse_at_chance"] = "reverse_at_chance"
     margin: dict[Literal["name", "description"], Annotated[float, Field(gt=0)]] | None = None
 
     def run(self, run: Run, model: Loaded) -> Measured:
@@ -77,29 +88,33 @@ class ReverseAtChance(Options):
                 f"measure {NAME} needs a finetuned model and facts told in one order of each kind; "
                 "leave it out of `measures`"
             )
-        superiority, permutations, others_, estimates, controls = [], [], [], {}, []
-        for name in reverse:
-            cell = _cell(table, asked[name])
-            control = _cell(table, asked[ASKED_ALIKE[name]])
-            margin = self._margin(name, control)
-            difference = cell.correct - cell.others
-            full = f"{NAME}.{name}"
-            superiority.append(_below(difference, margin, f"{full}.nats"))
-            scores = score_tensor(evaluated(table), asked[name], "log_prob")
-            test, chance = label_permutation(
-                [scores], name=f"{full}.candidate_accuracy", seed=derive_seed(seed, name)
-            )
-            permutations.append(test)
-            others_ += _further(cell, full, seed)
-            estimates[f"{full}.margin"] = Estimate(margin, None, None, len(control.gain), "nat")
-            estimates[f"{full}.chance"] = Estimate(chance, None, None, len(scores), "fraction")
-            known = control.correct - control.others
-            controls.append(bootstrap_mean(known, "nat", seed=derive_seed(seed, "control", name)))
-        superiority, permutations = holm(superiority), holm(permutations)
+        found = [self._reverse(table, asked, name, derive_seed(seed, name)) for name in reverse]
+        below = holm([one.below for one in found])
+        choice = holm([one.choice for one in found])
+        controls = {ASKED_ALIKE[n]: one.control for n, one in zip(reverse, found, strict=True)}
         return Measured(
-            estimates=estimates,
-            tests=[*superiority, *permutations, *others_],
-            verdicts=[verdict(superiority, permutations, controls)],
+            estimates={k: v for one in found for k, v in one.estimates.items()},
+            tests=[*below, *choice, *(test for one in found for test in one.further)],
+            verdicts=[verdict(below, choice, controls)],
+        )
+
+    def _reverse(
+        self, table: pd.DataFrame, asked: dict[str, list[Query]], name: str, seed: int
+    ) -> "_Reverse":
+        cell, control = _cell(table, asked[name]), _cell(table, asked[ASKED_ALIKE[name]])
+        margin = self._margin(name, control)
+        full = f"{NAME}.{name}"
+        scores = score_tensor(evaluated(table), asked[name], "log_prob")
+        choice, chance = label_permutation([scores], name=f"{full}.candidate_accuracy", seed=seed)
+        return _Reverse(
+            below=_below(cell.correct - cell.others, margin, f"{full}.nats"),
+            choice=choice,
+            further=_further(cell, full, seed),
+            control=bootstrap_mean(control.correct - control.others, "nat", seed=seed),
+            estimates={
+                f"{full}.margin": Estimate(margin, None, None, len(control.gain), "nat"),
+                f"{full}.chance": Estimate(chance, None, None, len(scores), "fraction"),
+            },
         )
 
     def _margin(self, name: str, control: Cell) -> float | None:
@@ -133,17 +148,23 @@ def _further(cell: Cell, name: str, seed: int) -> list[Test]:
         sign_flip(
             cell.correct - cell.others,
             name=f"{name}.sign_flip",
-            seed=derive_seed(seed, name),
+            seed=seed,
             alternative="greater",
         ),
-        two_sample_ks(cell.correct, cell.others, name=f"{name}.ks"),
+        # Both samples are of the same facts: n counts those, not both samples together.
+        replace(two_sample_ks(cell.correct, cell.others, name=f"{name}.ks"), n=len(cell.gain)),
     ]
 
 
-def verdict(superiority: list[Test], permutations: list[Test], controls: list[Estimate]) -> Verdict:
+def verdict(
+    superiority: list[Test], permutations: list[Test], controls: dict[str, Estimate]
+) -> Verdict:
     """Supported only if every reverse is below its margin and the control found every fact set."""
-    found = all(c.low is not None and c.low > 0 for c in controls)
-    control = "same-order facts, measured alike: " + ", ".join(c.text(2) for c in controls)
+    found = all(c.low is not None and c.low > 0 for c in controls.values())
+    control = "prior-corrected advantage of the right target in the same order: " + "; ".join(
+        f"{name.removesuffix('.same').replace('_', ' ')} {estimate.text(1)}"
+        for name, estimate in controls.items()
+    )
     # A test that could not be made counts as one that did not reject.
     p_below = max(1.0 if t.p_adjusted is None else t.p_adjusted for t in superiority)
     p_choice = min(1.0 if t.p_adjusted is None else t.p_adjusted for t in permutations)

@@ -1,10 +1,11 @@
 """Greedy completions of prompts."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from interp_rc.models.scoring import Tick
 from interp_rc.models.tokenizer import encode
@@ -23,8 +24,10 @@ def complete(
     """The text that follows each prompt at temperature zero.
 
     Only prompts of equal length share a batch: padding never enters. A batch goes on for the
-    largest of its `max_new_tokens`, and each text is cut to its own.
+    largest of its `max_new_tokens`, and each text is cut to its own. A text also ends where the
+    model's context does.
     """
+    context = getattr(model.config, "max_position_embeddings", None)
     texts = [""] * len(prompts)
     ids = [ids for ids, _ in encode(tokenizer, prompts)] if prompts else []
     by_length: dict[int, list[int]] = defaultdict(list)
@@ -34,16 +37,32 @@ def complete(
         for first in range(0, len(items), batch_size):
             batch = items[first : first + batch_size]
             inputs = torch.tensor([ids[i] for i in batch], device=model.device)
-            out = model.generate(
-                input_ids=inputs,
-                attention_mask=torch.ones_like(inputs),
-                max_new_tokens=max(max_new_tokens[i] for i in batch),
-                do_sample=False,
-                pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
-            )
+            longest = max(max_new_tokens[i] for i in batch)
+            if context is not None:
+                longest = min(longest, context - inputs.shape[1] + 1)
+            with _plainly_greedy(model):
+                out = model.generate(
+                    input_ids=inputs,
+                    attention_mask=torch.ones_like(inputs),
+                    max_new_tokens=longest,
+                    pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
+                )
             for item, row in zip(batch, out[:, inputs.shape[1] :], strict=True):
                 texts[item] = tokenizer.decode(
-                    row[: max_new_tokens[item]], skip_special_tokens=True
+                    row[: max_new_tokens[item]],
+                    skip_special_tokens=True,
+                    clean_up_tokenization_spaces=False,
                 )
             tick(len(batch))
     return texts
+
+
+@contextmanager
+def _plainly_greedy(model: PreTrainedModel) -> Iterator[None]:
+    """Without the settings that a model brings along: a repetition penalty is not greedy."""
+    own = model.generation_config
+    model.generation_config = GenerationConfig(do_sample=False, eos_token_id=own.eos_token_id)
+    try:
+        yield
+    finally:
+        model.generation_config = own

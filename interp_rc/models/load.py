@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -47,11 +48,23 @@ def load(
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
-            model = AutoModelForCausalLM.from_pretrained(
-                str(source), dtype=getattr(torch, dtype), use_safetensors=True, **options
+            model, found = AutoModelForCausalLM.from_pretrained(
+                str(source),
+                dtype=getattr(torch, dtype),
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **options,
             )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise ModelError(_explain(str(source), folder.is_dir(), error)) from error
+    # Transformers draws at random what it does not find.
+    lacking = {*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}
+    if lacking:
+        raise ModelError(
+            f"{source} holds no weights that fit {min(lacking)} ({len(lacking)} in all); "
+            "give a whole causal language model"
+        )
     if not tokenizer.is_fast:
         raise ModelError(f"{source} has no fast tokenizer, which offsets need; convert it first")
     return Loaded(model.to(device).eval(), tokenizer)
@@ -69,10 +82,10 @@ def _check_folder(folder: Path) -> None:
 
 def _explain(source: str, is_folder: bool, error: Exception) -> str:
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    if is_folder:
-        return f"{source} cannot be loaded: {first}"
     if "trust_remote_code" in str(error) or "custom code" in str(error):
         return f"{source} needs code of its own, which is never run; use a built-in architecture"
+    if is_folder:
+        return f"{source} cannot be loaded: {first}"
     if "safetensors" in str(error):
         return f"{source} has no safetensors weights at this revision; choose one that has"
     return (

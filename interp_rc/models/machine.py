@@ -1,10 +1,13 @@
 """What this machine offers: device, precision and threads, chosen deliberately."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+
+from interp_rc.records.errors import ModelError
 
 Precision = Literal["auto", "bf16", "float32"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -32,11 +35,17 @@ def choose_machine(
     """The device asked for or the best there is.
 
     On a CPU, bfloat16 pays only where it multiplies in hardware. More than eight threads slow
-    small models down, so more must be asked for.
+    small models down, so more must be asked for. Raises ModelError for a device that is not there.
     """
     chosen: Literal["cpu", "cuda", "mps"]
     if device != "auto":
         chosen = device
+        there: dict[str, Callable[[], bool]] = {
+            "cuda": torch.cuda.is_available,
+            "mps": torch.backends.mps.is_available,
+        }
+        if device in there and not there[device]():
+            raise ModelError(f"this machine has no {device} device; set machine.device to auto")
     elif torch.cuda.is_available():
         chosen = "cuda"
     else:

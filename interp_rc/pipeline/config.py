@@ -67,6 +67,7 @@ def load_config(file: Path, sets: list[str] | None = None, *, smoke: bool = Fals
     small = data.pop("smoke", {})
     if not isinstance(small, dict):
         raise ConfigError(f"{source.place(('smoke',))}: smoke must be a mapping of overrides")
+    source.lay_over("smoke", used=smoke)
     if smoke:
         data = merge(data, small)
     for assignment in sets or []:
@@ -98,7 +99,8 @@ def _line(fault: Any, source: Source) -> str:
         known = fault.get("ctx", {}).get("expected_tags", "").replace("'", "")
         found = fault.get("ctx", {}).get("tag")
         what = "has no `kind`" if found is None else f"has unknown kind {found!r}"
-        return f"{place}: `{key}` {what}" + (f"; known: {known}" if known else "; add one")
+        remedy = f"known: {known}" if known else "add one"
+        return f"{source.place((*path, 'kind'))}: `{key}` {what}; {remedy}"
     found = fault["input"]
     shown = "" if isinstance(found, dict) else f" (found {found!r:.80})"
     return f"{place}: `{key}`: {fault['msg'].removeprefix('Value error, ')}{shown}"

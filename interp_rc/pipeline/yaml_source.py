@@ -52,9 +52,20 @@ class Source:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
             raise ConfigError(f"--set {assignment}: the value is not YAML; quote it") from None
-        path = tuple(int(k) if k.isdigit() else k for k in keys.split("."))
-        self.assigned[path] = assignment
+        path = tuple(int(k) if k.isdecimal() else k for k in keys.split("."))
+        self.lines = {key: n for key, n in self.lines.items() if key[: len(path)] != path}
+        for end in range(1, len(path) + 1):
+            if path[:end] not in self.lines:  # what the assignment made
+                self.assigned[path[:end]] = assignment
         return _with_value(data, path, value, assignment)
+
+    def lay_over(self, key: str, *, used: bool) -> None:
+        """Find what stood under `key` there, if it is `used` at the top, and else nowhere."""
+        inner = {path[1:]: line for path, line in self.lines.items() if path[:1] == (key,)}
+        inner.pop((), None)
+        self.lines = {path: line for path, line in self.lines.items() if path[:1] != (key,)}
+        if used:
+            self.lines |= inner
 
 
 def _with_value(data: Any, path: KeyPath, value: Any, assignment: str) -> Any:
@@ -88,7 +99,7 @@ def read_source(file: Path) -> Source:
     """Read a YAML mapping with PyYAML's safe loader. Raises ConfigError naming file and line."""
     try:
         text = read_text(file)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except DataError as error:
         raise ConfigError(str(error)) from None
@@ -99,8 +110,11 @@ def read_source(file: Path) -> Source:
         raise ConfigError(f"{file}{line}: not YAML ({problem})") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{file}:1: found no mapping; an experiment is a mapping of keys")
-    source = Source(file, data)
-    _number_lines(source, node, ())
+    source = Source(file, data, {(): node.start_mark.line + 1})
+    try:
+        _number_lines(source, node, ())
+    except RecursionError:
+        raise ConfigError(f"{file}:1: not YAML that can be used (a part holds itself)") from None
     return source
 
 

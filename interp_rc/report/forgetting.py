@@ -1,11 +1,11 @@
 """The page's section on what finetuning erased, and on the curse in pretraining itself."""
 
 from interp_rc.evaluation.forgetting import TABLE
+from interp_rc.evaluation.pooled import by_direction, pooled_match
 from interp_rc.figures.change import Change, change_figure
 from interp_rc.figures.rates import rates_figure
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.headline import described, rates_of
-from interp_rc.report.pooled import by_direction, pooled_match
 from interp_rc.report.section import Picture, Section, picture
 from interp_rc.report.wording import spoken
 

@@ -30,8 +30,6 @@ class TrainingOptions(Options):
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     betas: tuple[float, float] = (0.9, 0.99)
     clip: Annotated[float, Field(gt=0)] = 1.0
-    replay: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="documents of the base corpus mixed in, per finetuning document"
-    )
+    replay: Annotated[float, Field(ge=0)] = 0.0  # base documents per finetuning document
     lora: Lora | None = None
     checkpoint_steps: Positive = 200
