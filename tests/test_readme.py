@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_hub_commands_are_valid_configurations():
     (line,) = (b.strip() for b in blocks("sh network"))
     _, run, name, *options = shlex.split(line)
     assert run == "run"
-    sets = [value for flag, value in zip(options, options[1:], strict=False) if flag == "--set"]
+    sets = [value for flag, value in pairwise(options) if flag == "--set"]
     assert load_config(packaged("experiments") / f"{name}.yaml", sets).model.kind == "pretrained"
 
 

@@ -68,7 +68,9 @@ def unsafe_uses(source: str) -> list[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found += [a.name for a in node.names if a.name.split(".")[0] in UNSAFE_MODULES]
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in UNSAFE_MODULES:
+        elif (
+            isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in UNSAFE_MODULES
+        ):
             found.append(str(node.module))
         elif isinstance(node, ast.Call):
             if ast.unparse(node.func) in UNSAFE_CALLS:
@@ -87,7 +89,9 @@ def test_promise_3_nothing_of_ours_unpickles():
     assert {file.name: uses for file in PACKAGE if (uses := unsafe_uses(file.read_text()))} == {}
 
 
-def test_promise_3_trainer_reads_its_checkpoints_with_weights_only(monkeypatch, tmp_path, smoke_run):
+def test_promise_3_trainer_reads_its_checkpoints_with_weights_only(
+    monkeypatch, tmp_path, smoke_run
+):
     """A resumed training calls torch.load with weights_only=True, on the run's own files only."""
     from interp_rc.facts.folder import read_facts
     from interp_rc.models.machine import Machine
@@ -154,7 +158,9 @@ def test_promise_5_a_run_writes_below_its_folder_only(tmp_path, monkeypatch):
 def test_promise_6_the_report_is_inert(smoke_run):
     page = smoke_run.report_file.read_text(encoding="utf-8")
     assert "default-src 'none'" in page
-    assert not re.search(r"<script|javascript:|\son\w+=|<iframe|<object|<embed", page, re.IGNORECASE)
+    assert not re.search(
+        r"<script|javascript:|\son\w+=|<iframe|<object|<embed", page, re.IGNORECASE
+    )
     loaded = re.findall(r"(?:src|srcset|href)=\"([^\"]*)\"", page)
     assert loaded
     assert all(link.startswith(("data:", "#")) for link in loaded)

@@ -1,0 +1,86 @@
+"""Whole files or none, and readers that name the place of a fault."""
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from interp_rc.records.errors import DataError
+from interp_rc.records.files import (
+    read_json,
+    read_jsonl,
+    read_text,
+    replacing,
+    replacing_folder,
+    write_json,
+    write_jsonl,
+    write_parquet,
+    write_yaml,
+)
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    file = tmp_path / "x.json"
+    write_json(file, {"a": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(file, {"a": math.nan})
+    with pytest.raises(RuntimeError), replacing(file) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert read_json(file) == {"a": 1}
+    assert names(tmp_path) == ["x.json"]
+
+
+def test_a_failed_folder_leaves_the_old_one_and_nothing_else(tmp_path):
+    folder = tmp_path / "x"
+    with replacing_folder(folder) as temporary:
+        (temporary / "a").write_text("old")
+    with pytest.raises(RuntimeError), replacing_folder(folder) as temporary:
+        (temporary / "a").write_text("new")
+        raise RuntimeError
+    assert (folder / "a").read_text() == "old"
+    with replacing_folder(folder) as temporary:
+        (temporary / "b").write_text("new")
+    assert names(folder) == ["b"]
+    assert names(tmp_path) == ["x"]
+
+
+def test_round_trips(tmp_path):
+    rows = [{"a": 1, "b": "é"}, {"a": 2, "b": "\n"}]
+    write_jsonl(tmp_path / "x.jsonl", rows)
+    assert [row for _, row in read_jsonl(tmp_path / "x.jsonl")] == rows
+    write_parquet(tmp_path / "x.parquet", pd.DataFrame(rows))
+    assert pd.read_parquet(tmp_path / "x.parquet").to_dict("records") == rows
+    write_yaml(tmp_path / "x.yaml", {"b": 1, "a": [1, 2]})
+    assert (tmp_path / "x.yaml").read_text() == "b: 1\na:\n- 1\n- 2\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "told"),
+    [
+        (b'{"a": 1}\n{"a": \n', 2, "not JSON"),
+        (b'{"a": 1}\n\n[1]\n', 3, "found a list"),
+        (b'{"a": 1}\n{"a": "\xff"}\n', 2, "not UTF-8"),
+    ],
+)
+def test_readers_name_file_and_line(tmp_path, content, line, told):
+    file = tmp_path / "x.jsonl"
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=rf"x\.jsonl:{line}: .*{told}"):
+        list(read_jsonl(file))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"gone\.txt: file not found"):
+        read_text(tmp_path / "gone.txt")
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    (tmp_path / "x.jsonl").write_bytes(b"\xef\xbb\xbf" + json.dumps({"a": 1}).encode())
+    assert [row for _, row in read_jsonl(tmp_path / "x.jsonl")] == [{"a": 1}]
