@@ -259,9 +259,14 @@ def main() -> None:
     except InterpError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted; continue with --resume", file=sys.stderr)
-        sys.exit(130)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror or error}; choose another place", file=sys.stderr)
+        sys.exit(1)
+    except SystemExit as end:
+        if end.code == 130:  # typer makes this of an interruption
+            print("interrupted; continue with --resume", file=sys.stderr)
+        raise
 
 
 if __name__ == "__main__":

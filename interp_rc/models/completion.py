@@ -29,7 +29,7 @@ def complete(
     """
     context = getattr(model.config, "max_position_embeddings", None)
     texts = [""] * len(prompts)
-    ids = [ids for ids, _ in encode(tokenizer, prompts)] if prompts else []
+    ids = [ids for ids, _ in encode(tokenizer, prompts)]
     by_length: dict[int, list[int]] = defaultdict(list)
     for item in sorted(range(len(ids)), key=lambda i: max_new_tokens[i]):
         by_length[len(ids[item])].append(item)

@@ -59,12 +59,19 @@ def score(
     Raises ScoringError for an empty target, or a prompt and target longer than the context.
     """
     groups = _group(tokenizer, prompts, targets, _context(model))
+    # Decoding starts from the prompt by itself: where a token reaches across its end, elsewhere.
+    unique = list(dict.fromkeys(prompts))
+    encoded = encode(tokenizer, unique)
+    alone = {text: tuple(ids) for text, (ids, _) in zip(unique, encoded, strict=True)}
     log_prob = torch.zeros(len(prompts), dtype=torch.float64)
     n_tokens = torch.zeros(len(prompts), dtype=torch.int64)
     greedy = torch.zeros(len(prompts), dtype=torch.bool)
     for batch in _batches(groups, batch_size):
         items = [item for group in batch for item in group.items]
         log_prob[items], greedy[items] = _score_batch(model, batch)
+        greedy[items] &= torch.tensor(
+            [alone[prompts[item]] == group.prompt for group in batch for item in group.items]
+        )
         n_tokens[items] = torch.tensor([len(t) for group in batch for t in group.targets])
         tick(len(items))
     return Scores(log_prob, n_tokens, greedy)
@@ -82,7 +89,7 @@ def _group(
 ) -> list[_Group]:
     groups: dict[tuple[tuple[int, ...], int], _Group] = {}
     texts = [prompt + target for prompt, target in zip(prompts, targets, strict=True)]
-    for item, (ids, offsets) in enumerate(encode(tokenizer, texts) if texts else []):
+    for item, (ids, offsets) in enumerate(encode(tokenizer, texts)):
         start = next((i for i, (_, end) in enumerate(offsets) if end > len(prompts[item])), None)
         if start is None:
             raise ScoringError(f"the target after {prompts[item]!r} is empty; give it a text")

@@ -48,5 +48,7 @@ def encode(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
 ) -> list[tuple[list[int], Offsets]]:
     """Ids (with the tokenizer's own special tokens) and each token's characters, per text."""
+    if not texts:
+        return []
     batch = tokenizer(list(texts), return_offsets_mapping=True, return_attention_mask=False)
     return list(zip(batch["input_ids"], batch["offset_mapping"], strict=True))
