@@ -9,7 +9,12 @@ from jaxtyping import Float
 from pydantic import Field
 
 from interp_rc.evaluation.answers import answer
-from interp_rc.evaluation.candidates import Scores, score_candidates, score_tensor
+from interp_rc.evaluation.candidates import (
+    Scores,
+    first_templates,
+    score_candidates,
+    score_tensor,
+)
 from interp_rc.evaluation.pooled import by_direction
 from interp_rc.facts.folder import read_facts
 from interp_rc.models.load import Loaded, load
@@ -25,9 +30,14 @@ ANSWERS, CANDIDATES = "evaluation/answers", "evaluation/candidates"
 
 
 class Behaviour(Options):
-    """Both orders asked of the finetuned model and, for comparison, of the base model."""
+    """Both orders asked of the finetuned model and, for comparison, of the base model.
+
+    Every query is answered. Candidates, which cost thirty times as much, are scored in the first
+    `candidate_templates` templates of each order (null: in all).
+    """
 
     kind: Literal["behaviour"] = "behaviour"
+    candidate_templates: Annotated[int, Field(ge=1)] | None = 3
     batch_size: Annotated[int, Field(ge=1)] = 64
 
     def run(self, run: Run, model: Loaded) -> Measured:
@@ -39,7 +49,12 @@ class Behaviour(Options):
                 answer(loaded, queries, model=name, seed=seed, batch_size=self.batch_size)
             )
             candidates.append(
-                score_candidates(loaded, queries, model=name, batch_size=self.batch_size)
+                score_candidates(
+                    loaded,
+                    first_templates(queries, self.candidate_templates),
+                    model=name,
+                    batch_size=self.batch_size,
+                )
             )
         tables = {ANSWERS: pd.concat(answers), CANDIDATES: pd.concat(candidates)}
         for name, table in tables.items():

@@ -22,6 +22,16 @@ def neutral_prompt(query: Query) -> str:
     return query.prompt[: source.start] + NEUTRAL[query.order] + query.prompt[source.end :]
 
 
+def first_templates(queries: Sequence[Query], count: int | None) -> list[Query]:
+    """The queries in the first `count` templates of each order; None keeps all."""
+    templates: dict[str, list[str]] = {}
+    for query in queries:
+        known = templates.setdefault(query.order, [])
+        if query.template not in known and len(known) != count:
+            known.append(query.template)
+    return [q for q in queries if q.template in templates[q.order]]
+
+
 def score_candidates(
     loaded: Loaded, queries: Sequence[Query], *, model: str, batch_size: int = 64
 ) -> pd.DataFrame:
@@ -58,8 +68,11 @@ Scores = Float[np.ndarray, "fact template candidate"]
 def score_tensor(table: pd.DataFrame, queries: Sequence[Query], column: str) -> Scores:
     """Scores of one subset and order; the correct candidate of fact i has index i.
 
-    Raises DataError unless every fact is asked in every template with the same candidates.
+    Queries that the table does not hold are left out. Raises DataError unless every fact is
+    asked in every template with the same candidates.
     """
+    rows = table.groupby("query", sort=False)[column].apply(list).to_dict()
+    queries = [q for q in queries if q.id in rows]
     facts = list(dict.fromkeys(q.fact for q in queries))
     templates = list(dict.fromkeys(q.template for q in queries))
     by_place = {(q.fact, q.template): q for q in queries}
@@ -68,7 +81,6 @@ def score_tensor(table: pd.DataFrame, queries: Sequence[Query], column: str) -> 
             f"{len(queries)} queries are not {len(facts)} facts x {len(templates)} templates; "
             "ask every fact in every template"
         )
-    rows = table.groupby("query", sort=False)[column].apply(list).to_dict()
     tensor = np.full((len(facts), len(templates), len(facts)), np.nan)
     for t, template in enumerate(templates):
         targets = [by_place[fact, template].target for fact in facts]

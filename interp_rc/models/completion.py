@@ -7,11 +7,11 @@ from contextlib import contextmanager
 import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from interp_rc.models.machine import spread
 from interp_rc.models.scoring import Tick
 from interp_rc.models.tokenizer import encode
 
 
-@torch.no_grad()
 def complete(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -33,21 +33,29 @@ def complete(
     by_length: dict[int, list[int]] = defaultdict(list)
     for item in sorted(range(len(ids)), key=lambda i: max_new_tokens[i]):
         by_length[len(ids[item])].append(item)
-    for items in by_length.values():
-        for first in range(0, len(items), batch_size):
-            batch = items[first : first + batch_size]
-            inputs = torch.tensor([ids[i] for i in batch], device=model.device)
-            longest = max(max_new_tokens[i] for i in batch)
-            if context is not None:
-                longest = min(longest, context - inputs.shape[1] + 1)
-            with _plainly_greedy(model):
-                out = model.generate(
-                    input_ids=inputs,
-                    attention_mask=torch.ones_like(inputs),
-                    max_new_tokens=longest,
-                    pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
-                )
-            for item, row in zip(batch, out[:, inputs.shape[1] :], strict=True):
+    batches = [
+        items[first : first + batch_size]
+        for items in by_length.values()
+        for first in range(0, len(items), batch_size)
+    ]
+
+    @torch.no_grad()
+    def continued(batch: list[int]) -> list[list[int]]:
+        inputs = torch.tensor([ids[i] for i in batch], device=model.device)
+        longest = max(max_new_tokens[i] for i in batch)
+        if context is not None:
+            longest = min(longest, context - inputs.shape[1] + 1)
+        out = model.generate(
+            input_ids=inputs,
+            attention_mask=torch.ones_like(inputs),
+            max_new_tokens=longest,
+            pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
+        )
+        return out[:, inputs.shape[1] :].tolist()
+
+    with _plainly_greedy(model):
+        for batch, rows in zip(batches, spread(model, continued, batches), strict=True):
+            for item, row in zip(batch, rows, strict=True):
                 texts[item] = tokenizer.decode(
                     row[: max_new_tokens[item]],
                     skip_special_tokens=True,

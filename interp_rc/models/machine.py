@@ -1,13 +1,20 @@
 """What this machine offers: device, precision and threads, chosen deliberately."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 
 from interp_rc.records.errors import ModelError
+
+SMALL = 5_000_000  # parameters
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 Precision = Literal["auto", "bf16", "float32"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -66,3 +73,40 @@ def has_fast_bf16(device: str) -> bool:
 def use_threads(machine: Machine) -> None:
     """Set the number of threads of this process."""
     torch.set_num_threads(machine.threads)
+
+
+def is_small(model: torch.nn.Module) -> bool:
+    """Whether a CPU's operations on this model are too short to be shared between threads.
+
+    Threads that meet after every operation of a fraction of a millisecond gain little on quiet
+    cores, and where another process is busy they were seen to lose a factor of ten.
+    """
+    first = next(model.parameters())
+    return first.device.type == "cpu" and sum(p.numel() for p in model.parameters()) < SMALL
+
+
+@contextmanager
+def threads_for(model: torch.nn.Module) -> Iterator[int]:
+    """One thread an operation for a small model, else all; gives how many may work at once."""
+    threads = torch.get_num_threads()
+    if not is_small(model):
+        yield 1
+        return
+    torch.set_num_threads(1)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)
+
+
+def spread(model: torch.nn.Module, work: Callable[[T], R], batches: Sequence[T]) -> Iterator[R]:
+    """`work` on every batch, results in order; several batches at once for a small model.
+
+    Each batch is computed by one thread, so that no number depends on how many there are.
+    """
+    with threads_for(model) as at_once:
+        if at_once == 1:
+            yield from map(work, batches)
+            return
+        with ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield from pool.map(work, batches)

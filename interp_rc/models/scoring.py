@@ -10,12 +10,14 @@ no result depends on batch size or padding side.
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
+from interp_rc.models.machine import spread
 from interp_rc.models.tokenizer import encode
 from interp_rc.records.errors import ScoringError
 
@@ -44,7 +46,6 @@ class _Group:
     targets: list[list[int]]
 
 
-@torch.no_grad()
 def score(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -66,9 +67,11 @@ def score(
     log_prob = torch.zeros(len(prompts), dtype=torch.float64)
     n_tokens = torch.zeros(len(prompts), dtype=torch.int64)
     greedy = torch.zeros(len(prompts), dtype=torch.bool)
-    for batch in _batches(groups, batch_size):
+    batches = _batches(groups, batch_size)
+    scored = spread(model, partial(_score_batch, model), batches)
+    for batch, found in zip(batches, scored, strict=True):
         items = [item for group in batch for item in group.items]
-        log_prob[items], greedy[items] = _score_batch(model, batch)
+        log_prob[items], greedy[items] = found
         greedy[items] &= torch.tensor(
             [alone[prompts[item]] == group.prompt for group in batch for item in group.items]
         )
@@ -129,6 +132,7 @@ def _batches(groups: Sequence[_Group], batch_size: int) -> list[list[_Group]]:
     return batches
 
 
+@torch.no_grad()  # per thread, so it stands here and not at `score`
 def _score_batch(
     model: PreTrainedModel, batch: Sequence[_Group]
 ) -> tuple[Float[Tensor, " item"], Bool[Tensor, " item"]]:

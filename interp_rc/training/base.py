@@ -29,7 +29,7 @@ from interp_rc.training.train import Report, discard_checkpoints, train
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
-VERSION = 2  # raise it when a change to this code changes the weights
+VERSION = 3  # raise it when a change to this code changes the weights
 
 
 class Recipe(NamedTuple):

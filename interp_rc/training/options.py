@@ -23,7 +23,7 @@ class TrainingOptions(Options):
     kind: Literal["finetune"] = "finetune"
     objective: NextToken = NextToken()
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    epochs: Positive = 4
+    epochs: Positive = 3
     batch_size: Positive = 32
     accumulation: Positive = 1
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05

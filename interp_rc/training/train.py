@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from interp_rc.models.load import Loaded, quiet
-from interp_rc.models.machine import Machine
+from interp_rc.models.machine import Machine, threads_for
 from interp_rc.records.errors import ModelError
 from interp_rc.records.nouns import Document
 from interp_rc.records.seeds import derive_seed
@@ -91,7 +91,7 @@ def train(
     lengths = [len(example.ids) for example in examples]
     _check_lengths(loaded, documents, lengths)
     plan = plan_batches(lengths, batch_size=options.batch_size, epochs=options.epochs, seed=seed)
-    with quiet(), _attention(machine), warnings.catch_warnings():
+    with quiet(), _attention(machine), threads_for(loaded.model), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
         trainer = _Trainer(
             model=loaded.model,
