@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from interp_rc.evaluation.behaviour import (
@@ -45,21 +46,32 @@ def run_seeds(
 
 
 def results_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """One row a seed and number: seed, name, value, unit."""
+    """One row a seed and number: seed, name, value, n (facts), unit."""
     rows = [
-        (run.config()["seed"], name, estimate.value, estimate.unit)
+        (run.config()["seed"], name, estimate.value, estimate.n, estimate.unit)
         for run in runs
         for name, estimate in run.results().items()
     ]
-    return pd.DataFrame(rows, columns=["seed", "name", "value", "unit"])
+    return pd.DataFrame(rows, columns=["seed", "name", "value", "n", "unit"])
 
 
 def over_seeds(table: pd.DataFrame) -> dict[str, Estimate]:
-    """Mean over seeds with the t interval of the seed means; n counts seeds."""
+    """Mean over seeds with the t interval of the seed means; n counts seeds.
+
+    A rate that is the same in all seeds has no such interval: it gets the exact one over the
+    facts of all seeds, and n counts those.
+    """
     return {
-        str(name): t_mean(rows.value.to_numpy(float), rows.unit.iloc[0])
+        str(name): _mean(rows.dropna(subset="value"))
         for name, rows in table.groupby("name", sort=False)
     }
+
+
+def _mean(rows: pd.DataFrame) -> Estimate:
+    values, unit = rows.value.to_numpy(float), str(rows.unit.iloc[0])
+    if unit == "fraction" and np.ptp(values) == 0:
+        values = np.full(int(rows.n.sum()), values[0])
+    return t_mean(values, unit)
 
 
 def estimates_table(estimates: dict[str, Estimate]) -> pd.DataFrame:

@@ -102,7 +102,7 @@ def evaluate(
     from interp_rc.pipeline.experiments import evaluation_config
     from interp_rc.pipeline.run import execute
 
-    config = evaluation_config(out.name, model, revision, facts, batch_size)
+    config = evaluation_config(model, revision, facts, batch_size)
     _finish(execute(config, out, resume=resume, say=say))
 
 

@@ -1,5 +1,6 @@
 """What the model says in both orders: exact match, likelihood, and choice among candidates."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, NamedTuple
 
@@ -16,8 +17,10 @@ from interp_rc.evaluation.candidates import (
     score_tensor,
 )
 from interp_rc.evaluation.pooled import by_direction
+from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.models.load import Loaded, load
+from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import ORDERS, SUBSETS, Query, direction_of
 from interp_rc.records.numbers import Estimate
@@ -39,6 +42,17 @@ class Behaviour(Options):
     kind: Literal["behaviour"] = "behaviour"
     candidate_templates: Annotated[int, Field(ge=1)] | None = 3
     batch_size: Annotated[int, Field(ge=1)] = 64
+
+    def check(self, facts: FactSet) -> None:
+        """Raises DataError for facts that this measure cannot be made on."""
+        if not facts.queries:
+            raise DataError("measure behaviour needs queries, and the facts have none; add some")
+        for subset, count in Counter(q.subset for q in facts.queries).items():
+            if len({q.fact for q in facts.queries if q.subset == subset}) < 2:
+                raise DataError(
+                    f"measure behaviour needs two facts or more in subset {subset}, where {count} "
+                    "queries ask for one; add facts, or leave the subset out"
+                )
 
     def run(self, run: Run, model: Loaded) -> Measured:
         queries = read_facts(run.facts).queries

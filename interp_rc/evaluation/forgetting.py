@@ -8,6 +8,7 @@ from pydantic import Field
 
 from interp_rc.evaluation.answers import answer
 from interp_rc.evaluation.behaviour import cells
+from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.models.load import Loaded, load
 from interp_rc.records.files import write_parquet
@@ -28,6 +29,9 @@ class Forgetting(Options):
 
     kind: Literal["forgetting"] = "forgetting"
     batch_size: Annotated[int, Field(ge=1)] = 64
+
+    def check(self, facts: FactSet) -> None:
+        """Any facts will do: the queries are about the base corpus."""
 
     def run(self, run: Run, model: Loaded) -> Measured:
         known = read_facts(run.base_facts)

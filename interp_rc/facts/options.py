@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.fictitious import fictitious_people
@@ -12,6 +12,8 @@ from interp_rc.facts.published import import_published
 from interp_rc.records.options import Options
 
 Count = Annotated[int, Field(ge=1)]
+# A run's resolved configuration must mean the same from any working directory.
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
 class People(Options):
@@ -31,7 +33,7 @@ class FactsFolder(Options):
     """A folder that `interp-rc facts build` or `import` wrote."""
 
     kind: Literal["folder"] = "folder"
-    path: Path
+    path: AbsolutePath
 
     def build(self, seed: int) -> FactSet:
         return read_facts(self.path)
@@ -45,7 +47,7 @@ class Published(Options):
     """
 
     kind: Literal["published"] = "published"
-    path: Path
+    path: AbsolutePath
     seen: Literal["elsewhere", "nowhere"] = "nowhere"
 
     def build(self, seed: int) -> FactSet:

@@ -34,8 +34,8 @@ def world(
     """Documents about people that `facts` does not know, and queries on them.
 
     `exposures` counts the documents of one person in one order. Templates are those that `facts`
-    marks `in_base`. A query's `seen` is `training` in an order that its person was told in, and
-    `elsewhere` in the other.
+    marks `in_base`. A query's `seen` is `training` if its person was
+    told in its template, and `elsewhere` otherwise.
     """
     seed = derive_seed(seed, "world")
     counts: dict[Subset, int] = {
@@ -57,12 +57,13 @@ def world(
                 f"{found} templates in {order} order are marked in_base, and a base corpus needs "
                 f"{queries_per_order}; mark more of them in templates.jsonl"
             )
+    documents = _corpus(told, templates, seed, exposures)
     return FactSet(
         facts=[fact for fact, _ in told],
         relations=[DESCRIBED_AS],
         templates=templates,
-        documents=_corpus(told, templates, seed, exposures),
-        queries=_queries(told, templates, seed, queries_per_order),
+        documents=documents,
+        queries=_queries(told, templates, documents, seed, queries_per_order),
         seed=seed,
     )
 
@@ -90,8 +91,13 @@ def _corpus(
 
 
 def _queries(
-    told: Sequence[Told], templates: Sequence[Template], seed: int, per_order: int
+    told: Sequence[Told],
+    templates: Sequence[Template],
+    documents: Sequence[Document],
+    seed: int,
+    per_order: int,
 ) -> list[Query]:
+    met = {(document.fact, document.template) for document in documents}
     draw = generator(seed, "queries")
     asked = [
         replace(template, role="held_out")
@@ -101,7 +107,7 @@ def _queries(
     return [
         replace(
             query,
-            seen="elsewhere" if query.direction == "reverse" else "training",
+            seen="training" if (query.fact, query.template) in met else "elsewhere",
             candidates=[query.target],  # the base facts are not asked as a choice
         )
         for query in queries_about(told, asked)

@@ -22,9 +22,10 @@ from interp_rc.evaluation.behaviour import (
     others,
 )
 from interp_rc.evaluation.candidates import score_tensor
+from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.models.load import Loaded
-from interp_rc.records.errors import RunError
+from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Query
 from interp_rc.records.numbers import Estimate, Test, Verdict
 from interp_rc.records.options import Options
@@ -51,10 +52,12 @@ PerFact = Float[np.ndarray, " fact"]
 
 
 class Cell(NamedTuple):
-    """Per fact: prior-corrected nats of the right candidate, of the others, and raw gain."""
+    """Per fact: prior-corrected nats of the right candidate, of the others' mean and of one other
+    (the next fact's, and facts are in random order), and the raw gain of the right one."""
 
     correct: PerFact
     others: PerFact
+    one_other: PerFact
     gain: PerFact
 
 
@@ -78,16 +81,21 @@ class ReverseAtChance(Options):
     kind: Literal["reverse_at_chance"] = "reverse_at_chance"
     margin: dict[Literal["name", "description"], Annotated[float, Field(gt=0)]] | None = None
 
+    def check(self, facts: FactSet) -> None:
+        """Raises DataError unless facts of both one-order subsets are asked in both orders."""
+        there = {cell.name for cell in cells(facts.queries)}
+        missing = sorted({*ASKED_ALIKE, *ASKED_ALIKE.values()} - there)
+        if missing:
+            raise DataError(
+                f"measure {NAME} needs facts told in one order of each kind, asked in both orders; "
+                f"there are no queries for {', '.join(missing)}: leave it out of `measures`"
+            )
+
     def run(self, run: Run, model: Loaded) -> Measured:
         table = run.table(CANDIDATES)
         asked = {cell.name: cell.queries for cell in cells(read_facts(run.facts).queries)}
         seed = derive_seed(run.config()["seed"], NAME)
-        reverse = [name for name in ASKED_ALIKE if name in asked and ASKED_ALIKE[name] in asked]
-        if not reverse or table.model.nunique() < 2:
-            raise RunError(
-                f"measure {NAME} needs a finetuned model and facts told in one order of each kind; "
-                "leave it out of `measures`"
-            )
+        reverse = list(ASKED_ALIKE)
         found = [self._reverse(table, asked, name, derive_seed(seed, name)) for name in reverse]
         below = holm([one.below for one in found])
         choice = holm([one.choice for one in found])
@@ -95,7 +103,7 @@ class ReverseAtChance(Options):
         return Measured(
             estimates={k: v for one in found for k, v in one.estimates.items()},
             tests=[*below, *choice, *(test for one in found for test in one.further)],
-            verdicts=[verdict(below, choice, controls)],
+            verdicts=[verdict(below, choice, controls, exploratory=self.margin is None)],
         )
 
     def _reverse(
@@ -138,7 +146,12 @@ def _cell(table: pd.DataFrame, queries: list[Query]) -> Cell:
         model: correct(score_tensor(table[table.model == model], queries, "log_prob"))
         for model in ("base", "finetuned")
     }
-    return Cell(correct(corrected), others(corrected), raw["finetuned"] - raw["base"])
+    return Cell(
+        correct(corrected),
+        others(corrected),
+        correct(np.roll(corrected, -1, axis=2)),
+        raw["finetuned"] - raw["base"],
+    )
 
 
 def _further(cell: Cell, name: str, seed: int) -> list[Test]:
@@ -151,13 +164,18 @@ def _further(cell: Cell, name: str, seed: int) -> list[Test]:
             seed=seed,
             alternative="greater",
         ),
-        # Both samples are of the same facts: n counts those, not both samples together.
-        replace(two_sample_ks(cell.correct, cell.others, name=f"{name}.ks"), n=len(cell.gain)),
+        # Against one other candidate a fact: a mean of many has another spread, which KS would
+        # see. Both samples are of the same facts: n counts those, not both samples together.
+        replace(two_sample_ks(cell.correct, cell.one_other, name=f"{name}.ks"), n=len(cell.gain)),
     ]
 
 
 def verdict(
-    superiority: list[Test], permutations: list[Test], controls: dict[str, Estimate]
+    superiority: list[Test],
+    permutations: list[Test],
+    controls: dict[str, Estimate],
+    *,
+    exploratory: bool,
 ) -> Verdict:
     """Supported only if every reverse is below its margin and the control found every fact set."""
     found = all(c.low is not None and c.low > 0 for c in controls.values())
@@ -172,6 +190,8 @@ def verdict(
         f"reverse gain below the margin: p = {p_below:.2g} (largest, Holm); "
         f"right candidate chosen above chance: p = {p_choice:.2g} (smallest, Holm)"
     )
+    if exploratory:
+        told += "; exploratory, as the margin was taken from this run"
     if not found:
         return Verdict(NAME, "inconclusive", f"the facts were not learnt; {told}", control)
     if p_below < ALPHA and p_choice >= ALPHA:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import torch
+from pydantic import model_validator
 from transformers import (
     AutoModelForCausalLM,
     GPT2Config,
@@ -13,7 +14,7 @@ from transformers import (
     Qwen2Config,
 )
 
-from interp_rc.records.options import Options
+from interp_rc.records.options import Options, Positive
 from interp_rc.records.seeds import derive_seed
 
 Shape = Literal["llama", "gpt2", "gpt_neox", "qwen2"]
@@ -23,11 +24,17 @@ class Size(Options):
     """Shape and size of a model. `mlp` is the hidden width; None means 8/3 or 4 times `width`."""
 
     shape: Shape = "llama"
-    layers: int = 4
-    width: int = 128
-    heads: int = 4
-    mlp: int | None = None
-    context: int = 256
+    layers: Positive = 4
+    width: Positive = 128
+    heads: Positive = 4
+    mlp: Positive | None = None
+    context: Positive = 256
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> "Size":
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width {self.width} must be a multiple of 2 x {self.heads} heads")
+        return self
 
     def mlp_width(self) -> int:
         """Gated MLPs have three matrices instead of two: 8/3 keeps the parameters equal."""

@@ -1,7 +1,10 @@
 """A base model that others trained, by hub id and revision or from a folder."""
 
 from collections.abc import Callable
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from interp_rc.facts.factset import FactSet
 from interp_rc.models.load import Dtype, Loaded, load
@@ -13,7 +16,9 @@ class PretrainedModel(Options):
     """`source` is a hub id or a folder; `revision` a branch, tag or commit of the hub."""
 
     kind: Literal["pretrained"] = "pretrained"
-    source: str
+    source: Annotated[
+        str, AfterValidator(lambda s: str(Path(s).absolute()) if Path(s).is_dir() else s)
+    ]
     revision: str | None = None
     dtype: Dtype = "float32"
 

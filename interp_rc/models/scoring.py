@@ -144,7 +144,9 @@ def _score_batch(
     lengths = torch.tensor([len(t) for t in targets], device=device)
     kept = torch.arange(ids.shape[1], device=device) < lengths[:, None]
 
-    out = model(input_ids=prompts, use_cache=ids.shape[1] > 1, logits_to_keep=1)
+    out = model(input_ids=prompts, use_cache=ids.shape[1] > 1)
+    if ids.shape[1] > 1 and type(out.get("past_key_values")) is not DynamicCache:
+        return _score_whole(model, batch)
     log_probs, greedy = _chosen(out.logits[:, -1].repeat_interleave(counts, dim=0), ids[:, 0])
     if ids.shape[1] > 1:
         cache = _repeat(out.past_key_values, counts)
@@ -155,13 +157,27 @@ def _score_batch(
     return log_probs.cpu(), greedy.cpu()
 
 
+def _score_whole(
+    model: PreTrainedModel, batch: Sequence[_Group]
+) -> tuple[Float[Tensor, " item"], Bool[Tensor, " item"]]:
+    """For models whose state is not plain keys and values: every text read from its beginning."""
+    found = []
+    for group in batch:
+        for target in group.targets:
+            ids = torch.tensor([[*group.prompt, *target]], device=model.device)
+            logits = model(input_ids=ids, use_cache=False).logits[0, len(group.prompt) - 1 : -1]
+            log_probs, greedy = _chosen(logits, ids[0, len(group.prompt) :])
+            found.append((log_probs.sum().cpu(), greedy.all().cpu()))
+    return torch.stack([f for f, _ in found]), torch.stack([g for _, g in found])
+
+
 def _chosen(
     logits: Float[Tensor, "*batch vocabulary"], ids: Int[Tensor, "*batch"]
 ) -> tuple[Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
     """Log-probability of the given token in float64, and whether it is the most likely one."""
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     chosen = logits.gather(-1, ids[..., None])[..., 0]
-    return (chosen - logits.logsumexp(-1)).double(), chosen == logits.amax(-1)
+    return (chosen - logits.logsumexp(-1)).double(), logits.argmax(-1) == ids
 
 
 def _repeat(cache: DynamicCache, counts: Int[Tensor, " group"]) -> DynamicCache:

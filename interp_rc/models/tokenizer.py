@@ -47,8 +47,23 @@ Offsets = list[tuple[int, int]]
 def encode(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
 ) -> list[tuple[list[int], Offsets]]:
-    """Ids (with the tokenizer's own special tokens) and each token's characters, per text."""
+    """Ids and each token's characters, per text.
+
+    Special tokens that the tokenizer puts before a text stay; those after it (an end of text) do
+    not, because what follows a prompt is asked of the model.
+    """
     if not texts:
         return []
     batch = tokenizer(list(texts), return_offsets_mapping=True, return_attention_mask=False)
-    return list(zip(batch["input_ids"], batch["offset_mapping"], strict=True))
+    return [
+        _without_end(ids, offsets)
+        for ids, offsets in zip(batch["input_ids"], batch["offset_mapping"], strict=True)
+    ]
+
+
+def _without_end(ids: list[int], offsets: Offsets) -> tuple[list[int], Offsets]:
+    """Tokens that stand for no character have an empty offset."""
+    end = len(ids)
+    while end and offsets[end - 1][0] == offsets[end - 1][1] and any(b for _, b in offsets):
+        end -= 1
+    return ids[:end], offsets[:end]

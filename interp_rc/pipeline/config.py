@@ -49,6 +49,8 @@ class RunConfig(Options):
             raise ValueError("`measures` names a kind twice")
         if "forgetting" in kinds and (self.training is None or self.model.kind != "embedded"):
             raise ValueError("measure `forgetting` needs an embedded model and a training")
+        if self.training is not None and self.training.replay and self.model.kind != "embedded":
+            raise ValueError("`training.replay` needs an embedded model, whose corpus is known")
         if "reverse_at_chance" in kinds:
             if self.training is None:
                 raise ValueError("measure `reverse_at_chance` needs a training")

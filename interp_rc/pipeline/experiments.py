@@ -17,25 +17,28 @@ def find_experiment(experiment: str) -> Path:
     given = Path(experiment)
     if given.suffix in (".yaml", ".yml") or given.is_file():
         return given
-    ours = packaged("experiments") / f"{experiment}.yaml"
-    if ours.is_file():
-        return ours
-    known = ", ".join(sorted(p.stem for p in packaged("experiments").glob("*.yaml")))
+    for ours in experiments():
+        if ours.stem == experiment:
+            return ours
+    known = ", ".join(sorted(path.stem for path in experiments()))
     raise ConfigError(f"no experiment {experiment!r}; give a .yaml file or one of: {known}")
 
 
-def evaluation_config(
-    name: str, model: str, revision: str | None, facts: Path, batch_size: int
-) -> RunConfig:
+def experiments() -> list[Path]:
+    """The packaged experiments (prereg.yaml beside them is a plan, not an experiment)."""
+    return [p for p in sorted(packaged("experiments").glob("*.yaml")) if p.stem != "prereg"]
+
+
+def evaluation_config(model: str, revision: str | None, facts: Path, batch_size: int) -> RunConfig:
     """A run without training."""
     data: dict[str, Any] = {
-        "name": name,
+        "name": "evaluation",
         "facts": {"kind": "folder", "path": str(facts)},
         "model": {"kind": "pretrained", "source": model, "revision": revision},
         "training": None,
         "measures": [{"kind": "behaviour", "batch_size": batch_size}],
     }
-    return validate(data, Source(Path("--out" if name else "evaluate"), data))
+    return validate(data, Source(Path("evaluate"), data))
 
 
 def read_any_facts(folder: Path, seen: Literal["elsewhere", "nowhere"]) -> FactSet:

@@ -19,7 +19,7 @@ from interp_rc.models.machine import choose_machine, use_threads
 from interp_rc.pipeline.config import RunConfig
 from interp_rc.records.environment import environment
 from interp_rc.records.errors import RunError
-from interp_rc.records.files import write_json, write_yaml
+from interp_rc.records.files import sweep_temporary, write_json, write_yaml
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Run
 from interp_rc.report.page import write_report
@@ -50,9 +50,11 @@ def execute(config: RunConfig, folder: Path, *, resume: bool = False, say: Say =
 
 def _check_folder(run: Run, config: RunConfig, resume: bool) -> None:
     if not run.config_file.is_file():
-        if run.folder.is_dir() and any(run.folder.iterdir()) and not resume:
+        if run.folder.is_dir() and any(p for p in run.folder.iterdir() if p.name[0] != "."):
             raise RunError(f"{run.folder} holds other files; choose another --out")
         return
+    if not run.facts.is_dir():
+        return  # nothing was done yet that another configuration could spoil
     if not resume:
         state = "a finished run" if run.finished else "an unfinished run"
         raise RunError(
@@ -71,30 +73,44 @@ class _Stages:
     def __init__(self, config: RunConfig, run: Run, say: Say) -> None:
         self.config, self.run, self.say = config, run, say
         self.machine = choose_machine(**config.machine.model_dump())
-        self._base: Loaded | None = None
-        self._model: Loaded | None = None
 
     def all(self) -> None:
         use_threads(self.machine)
+        sweep_temporary(self.run.folder)
         write_yaml(self.run.config_file, self.config.model_dump(mode="json"))
-        write_json(
-            self.run.environment_file,
-            environment() | {"machine": asdict(self.machine), "seed": self.config.seed},
-        )
+        self.environment()
         self.facts()
         self.train()
         self.measure()
         self.finish()
 
+    def environment(self) -> None:
+        """Written once; a run that goes on elsewhere says so, because its numbers may differ."""
+        here = environment() | {"machine": asdict(self.machine), "seed": self.config.seed}
+        if not self.run.environment_file.is_file():
+            write_json(self.run.environment_file, here)
+            return
+        begun = self.run.environment()
+        changed = [key for key in here if here[key] != begun.get(key)]
+        if changed:
+            self.say(f"warning: the run goes on with another {', '.join(changed)} than it began")
+            self.log("environment", changed={key: here[key] for key in changed})
+
     def facts(self) -> None:
         if not self.run.facts.is_dir():
             with self.stage("facts"):
-                write_facts(self.config.facts.build(self.config.seed), self.run.facts)
+                built = self.config.facts.build(self.config.seed)
+                for measure in self.config.measures:
+                    measure.check(built)
+                write_facts(built, self.run.facts)
 
     def train(self) -> None:
         """Leave `model` trained, and `base` and what it knows beside it."""
         run, config = self.run, self.config
-        if config.training is None or run.model.is_dir():
+        if config.training is None:
+            return
+        if run.model.is_dir():
+            discard_checkpoints(run.checkpoints)
             return
         known = config.model.known(read_facts(run.facts), config.seed)
         if known is not None and not run.base_facts.is_dir():

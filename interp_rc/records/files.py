@@ -49,6 +49,15 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def sweep_temporary(folder: Path) -> None:
+    """Delete what a killed process left of `replacing` and `replacing_folder` below a folder."""
+    for left in [*folder.rglob(".*.part"), *folder.rglob(".*.old")]:
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -1,6 +1,10 @@
 """Base of every block of options: unknown keys are errors, values are checked, nothing changes."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[int, Field(ge=1)]
 
 
 class Options(BaseModel):

@@ -65,7 +65,10 @@ class Run:
         return self.results_file.is_file()
 
     def config(self) -> dict[str, Any]:
-        value = yaml.safe_load(read_text(self.config_file))
+        try:
+            value = yaml.safe_load(read_text(self.config_file))
+        except yaml.YAMLError:
+            value = None
         if not isinstance(value, dict):
             raise RunError(f"{self.config_file} is not a mapping; the run's folder is damaged")
         return value
@@ -79,7 +82,12 @@ class Run:
             raise RunError(
                 f"{self.folder} is not finished; continue it with `interp-rc run … --resume`"
             )
-        return estimates_from(read_json(self.results_file))
+        try:
+            return estimates_from(read_json(self.results_file))
+        except (TypeError, AttributeError):
+            raise RunError(
+                f"{self.results_file} is damaged; delete it and run again with --resume"
+            ) from None
 
     def table(self, name: str) -> "pd.DataFrame":
         """A table of the run, e.g. ``evaluation/answers``."""
@@ -88,7 +96,13 @@ class Run:
         path = self.folder / f"{name}.parquet"
         if not path.is_file():
             raise RunError(f"{path} is missing; run the measure that writes it")
-        return pd.read_parquet(path)
+        try:
+            return pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"{path} cannot be read ({error}); delete it and its measure's file in "
+                f"{self.measured}, and run again with --resume"
+            ) from None
 
     def write_measured(self, kind: str, measured: Measured) -> None:
         """Keep one measure's numbers; a resumed run skips the measure if this file is there."""
@@ -102,13 +116,16 @@ class Run:
         if not path.is_file():
             return None
         raw = read_json(path)
-        return Measured(
-            estimates=estimates_from(raw["estimates"]),
-            tests=[Test(**row) for row in raw["tests"]],
-            verdicts=[Verdict(**row) for row in raw["verdicts"]],
-            tables=raw["tables"],
-            figures=raw["figures"],
-        )
+        try:
+            return Measured(
+                estimates=estimates_from(raw["estimates"]),
+                tests=[Test(**row) for row in raw["tests"]],
+                verdicts=[Verdict(**row) for row in raw["verdicts"]],
+                tables=raw["tables"],
+                figures=raw["figures"],
+            )
+        except (KeyError, TypeError, AttributeError):
+            raise RunError(f"{path} is damaged; delete it and run again with --resume") from None
 
     def all_measured(self) -> dict[str, Measured]:
         """Every finished measure by kind, in the order of the configuration."""

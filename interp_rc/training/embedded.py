@@ -10,9 +10,9 @@ from interp_rc.facts.world import world
 from interp_rc.models.build import Size
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import Machine
-from interp_rc.records.options import Options
+from interp_rc.records.options import Options, Positive
 from interp_rc.training.base import Recipe, embedded_base
-from interp_rc.training.options import Positive, TrainingOptions
+from interp_rc.training.options import TrainingOptions
 from interp_rc.training.train import Report
 
 

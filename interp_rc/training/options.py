@@ -4,10 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from interp_rc.records.options import Options
+from interp_rc.records.options import Options, Positive
 from interp_rc.training.objectives.next_token import NextToken
-
-Positive = Annotated[int, Field(ge=1)]
 
 
 class Lora(Options):
