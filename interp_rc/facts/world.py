@@ -28,7 +28,7 @@ def world(
     both: int = 200,
     name_to_description: int = 40,
     description_to_name: int = 40,
-    exposures: int = 50,
+    exposures: int = 80,
     queries_per_order: int = 3,
 ) -> FactSet:
     """Documents about people that `facts` does not know, and queries on them.

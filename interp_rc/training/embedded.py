@@ -22,7 +22,7 @@ class World(Options):
     both: Annotated[int, Field(ge=0)] = 200
     name_to_description: Annotated[int, Field(ge=0)] = 40
     description_to_name: Annotated[int, Field(ge=0)] = 40
-    exposures: Positive = 50
+    exposures: Positive = 80
 
 
 class EmbeddedModel(Options):
