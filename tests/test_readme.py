@@ -56,3 +56,10 @@ def test_make_targets_exist():
     makefile = (README.parent / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"^make (\w+)", TEXT, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_tables_are_those_of_the_committed_csv_files():
+    from analysis.markdown import published_table, seeds_table, tests_table
+
+    for table in (seeds_table(), tests_table(), published_table()):
+        assert table in TEXT

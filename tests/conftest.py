@@ -1,0 +1,124 @@
+"""Shared by all tests: tiny models of every family, and one small run that tests may only read."""
+
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Iterator
+from multiprocessing.context import BaseContext
+from pathlib import Path
+
+import pytest
+
+# Before torch is loaded: one thread that does not spin, no network, nobody's own cache.
+_OURS = tempfile.TemporaryDirectory(prefix="interp-rc-tests-")
+os.environ |= {
+    "HF_HOME": f"{_OURS.name}/hub",
+    "HF_HUB_OFFLINE": "1",
+    "INTERP_RC_CACHE": f"{_OURS.name}/cache",
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+import torch  # noqa: E402
+from transformers import PreTrainedTokenizerBase  # noqa: E402
+
+from interp_rc.facts.factset import FactSet  # noqa: E402
+from interp_rc.facts.fictitious import fictitious_people  # noqa: E402
+from interp_rc.models.build import Size, build_model, model_config  # noqa: E402
+from interp_rc.models.load import Loaded  # noqa: E402
+from interp_rc.models.tokenizer import train_tokenizer  # noqa: E402
+from interp_rc.pipeline.config import RunConfig, load_config  # noqa: E402
+from interp_rc.pipeline.run import execute  # noqa: E402
+from interp_rc.records.packaged import packaged  # noqa: E402
+from interp_rc.records.runs import Run  # noqa: E402
+
+SHAPES = ("llama", "gpt2", "gpt_neox", "qwen2")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Whatever a test did: results are compared bit for bit, and cores are shared."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def told() -> FactSet:
+    """Three facts a subset, four training and two held-out templates an order."""
+    return fictitious_people(0, per_subset=3, training_templates=4, held_out_templates=2)
+
+
+@pytest.fixture(scope="session")
+def tokenizer(told: FactSet) -> PreTrainedTokenizerBase:
+    return train_tokenizer([document.text for document in told.documents], 420, "tiny")
+
+
+def untaught(tokenizer: PreTrainedTokenizerBase, shape: str, **size: int) -> Loaded:
+    """A model with random weights, of two layers and width 32 unless told otherwise."""
+    config = model_config(
+        Size(shape=shape, **{"layers": 2, "width": 32, "heads": 2, "context": 96} | size),
+        len(tokenizer),
+        bos=tokenizer.bos_token_id,
+        eos=tokenizer.eos_token_id,
+        pad=tokenizer.pad_token_id,
+    )
+    return Loaded(build_model(config, seed=1).eval(), tokenizer)
+
+
+@pytest.fixture(scope="session")
+def taught(told: FactSet, tokenizer: PreTrainedTokenizerBase) -> dict[str, Loaded]:
+    """A model of each family that knows some documents by heart, so that it has strong opinions.
+
+    Read-only. Taught by a plain loop that shares nothing with the package's training.
+    """
+    texts = [document.text for document in told.documents[:8]] + ["Spaces , as in old texts ."]
+    lines = [[*tokenizer(text).input_ids, tokenizer.eos_token_id] for text in texts]
+    longest = max(map(len, lines))
+    ids = torch.tensor([line + [tokenizer.pad_token_id] * (longest - len(line)) for line in lines])
+    labels = ids.masked_fill(ids == tokenizer.pad_token_id, -100)
+    models = {shape: untaught(tokenizer, shape) for shape in SHAPES}
+    for model, _ in models.values():
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+        for _ in range(60):
+            optimizer.zero_grad()
+            model(input_ids=ids, labels=labels).loss.backward()
+            optimizer.step()
+        model.requires_grad_(False)
+    return models
+
+
+@pytest.fixture(scope="session", params=SHAPES)
+def tiny(request: pytest.FixtureRequest, taught: dict[str, Loaded]) -> Loaded:
+    """Each of the four families in turn."""
+    return taught[request.param]
+
+
+@pytest.fixture(scope="session")
+def smoke_config() -> RunConfig:
+    experiment = packaged("experiments") / "descriptions.yaml"
+    return load_config(experiment, ["machine.threads=1"], smoke=True)
+
+
+@pytest.fixture(scope="session")
+def smoke_run(smoke_config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The small form of Experiment 1, run once, unbroken, in this process. Read-only."""
+    return execute(smoke_config, tmp_path_factory.mktemp("runs") / "smoke", say=lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[BaseContext]:
+    """Starts processes that have the package loaded already, and can be killed."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["interp_rc.pipeline.run"])
+    yield context
+    for process in multiprocessing.active_children():
+        process.kill()
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder and what is in it."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
