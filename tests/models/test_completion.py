@@ -77,6 +77,8 @@ def test_spaces_stay_as_the_model_said_them(taught):
     model, tokenizer = taught["llama"]
     tidying = copy.deepcopy(tokenizer)
     tidying.clean_up_tokenization_spaces = True
+    tidying.clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output = True
+    assert tidying.decode(tokenizer("Spaces .").input_ids, skip_special_tokens=True) == "Spaces."
     [text] = complete(model, tidying, ["Spaces ,"], max_new_tokens=[20])
     assert text == " as in old texts ."
 
