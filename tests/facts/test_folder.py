@@ -205,9 +205,10 @@ def test_a_wrong_encoding(folder, encoding, line):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
 def test_forty_thousand_documents_fit_in_little_memory(tmp_path):
     program = """
-        import resource, sys
+        import sys
         from pathlib import Path
         from interp_rc.facts.fictitious import fictitious_people
         from interp_rc.facts.folder import read_facts, write_facts
@@ -216,9 +217,9 @@ def test_forty_thousand_documents_fit_in_little_memory(tmp_path):
         write_facts(facts, Path(sys.argv[1]))
         assert read_facts(Path(sys.argv[1])) == facts
         assert len(facts.documents) == 40_000
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
     """
     command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "facts")]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    unit = 1 if sys.platform == "darwin" else 1024
-    assert int(done.stdout) * unit < 1024**3
+    # Not ru_maxrss: a child starts with the peak of the process that started it.
+    assert int(done.stdout) * 1024 < 1024**3
