@@ -71,6 +71,13 @@ class _Reverse(NamedTuple):
     estimates: dict[str, Estimate]
 
 
+class Margin(Options):
+    """Nats, by the kind of entity that is asked for."""
+
+    name: Annotated[float, Field(gt=0)]
+    description: Annotated[float, Field(gt=0)]
+
+
 class ReverseAtChance(Options):
     """`margin` in nats by asked-for entity, fixed beforehand; None takes it from this run.
 
@@ -79,7 +86,7 @@ class ReverseAtChance(Options):
     """
 
     kind: Literal["reverse_at_chance"] = "reverse_at_chance"
-    margin: dict[Literal["name", "description"], Annotated[float, Field(gt=0)]] | None = None
+    margin: Margin | None = None
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless facts of both one-order subsets are asked in both orders."""
@@ -128,7 +135,7 @@ class ReverseAtChance(Options):
     def _margin(self, name: str, control: Cell) -> float | None:
         """None if nothing was gained in the same order: there is no scale to judge by."""
         if self.margin is not None:
-            return self.margin["name" if name.startswith("name_") else "description"]
+            return self.margin.name if name.startswith("name_") else self.margin.description
         gain = float(control.gain.mean())
         return MARGIN_SHARE * gain if gain > 0 else None
 

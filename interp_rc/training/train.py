@@ -105,7 +105,10 @@ def train(
         trainer.remove_callback(PrinterCallback)
         resume = newest_whole(checkpoints)
         result = trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
-    if not torch.isfinite(torch.tensor(result.training_loss)):
+    finite = torch.isfinite(torch.tensor(result.training_loss)) and all(
+        parameter.isfinite().all() for parameter in loaded.model.parameters()
+    )
+    if not finite:
         raise ModelError("the training loss is not finite; lower training.learning_rate")
     loaded.model.eval()
     return sum(lengths[i] for batch in plan for i in batch)
