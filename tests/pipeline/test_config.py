@@ -105,7 +105,7 @@ def test_what_is_written_is_read_back(file, tmp_path):
         ("epochs: 2", "epochs: 2.5", 13, ["`training.epochs`", "found 2.5"]),
         ("batch_size: 16", "batch_size: []", 18, ["`measures.1.batch_size`", "found []"]),
         ("name: 0.5,", "name: 0,", 20, ["`measures.2.margin.name`", "found 0"]),
-        ("name: 0.5,", "nme: 0.5,", 20, ["`measures.2.margin.nme", "'name' or 'description'"]),
+        ("name: 0.5,", "nme: 0.5,", 20, ["`measures.2.margin.nme`", "did you mean `name`?"]),
         ("loss_on: completion", "loss_on: all", 12, ["training.objective.loss_on", "found 'all'"]),
         ("- kind: behaviour\n", "- behaviour\n", 16, ["`measures.0`", "found 'behaviour'"]),
         # Kinds.
