@@ -94,6 +94,24 @@ class Query:
         return self.spans["subject" if self.order == "forward" else "object"][0]
 
 
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """A clean and a corrupted prompt, and the target that follows the clean one.
+
+    Each name in `spans` has two entries: where it stands in the clean prompt, and where in the
+    corrupted one. `source` is the entity of the prompt.
+    """
+
+    id: str
+    fact: str
+    order: Order
+    clean: str
+    corrupted: str
+    target: str
+    foil: str | None = None
+    spans: Spans = field(default_factory=dict)
+
+
 def direction_of(subset: Subset, order: Order) -> Direction | None:
     """`same` or `reverse` for facts told in one order, None for facts told in both."""
     told = TOLD_IN[subset]

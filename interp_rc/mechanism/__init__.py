@@ -1,0 +1,1 @@
+"""Where in the network an association is stored."""

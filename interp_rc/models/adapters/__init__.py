@@ -1,0 +1,1 @@
+"""Where a model's components are: one small adapter a family, each proving itself when made."""

@@ -1,0 +1,15 @@
+"""GPT-2: attention, then MLP, each read through a LayerNorm and added to the stream."""
+
+from transformers import PreTrainedModel
+
+from interp_rc.models.adapters.parts import Block, Parts
+
+
+def parts(model: PreTrainedModel) -> Parts:
+    body = model.transformer
+    return Parts(
+        embeddings=[body.wte, body.wpe],
+        blocks=[Block(one, one.attn, one.mlp, one.ln_2) for one in body.h],
+        final_norm=body.ln_f,
+        head=model.lm_head,
+    )

@@ -1,0 +1,17 @@
+"""Llama and those built like it: Mistral, Qwen2, Qwen3, the first Gemma."""
+
+from transformers import PreTrainedModel
+
+from interp_rc.models.adapters.parts import Block, Parts
+
+
+def parts(model: PreTrainedModel) -> Parts:
+    body = model.model
+    return Parts(
+        embeddings=[body.embed_tokens],
+        blocks=[
+            Block(one, one.self_attn, one.mlp, one.post_attention_layernorm) for one in body.layers
+        ],
+        final_norm=body.norm,
+        head=model.lm_head,
+    )
