@@ -35,6 +35,11 @@ class SeenOption(StrEnum):
     nowhere = "nowhere"
 
 
+class IntoOption(StrEnum):
+    corrupted = "corrupted"
+    clean = "clean"
+
+
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a value, e.g. training.epochs=8."),
@@ -113,6 +118,38 @@ def _finish(done: "object") -> None:
     assert isinstance(done, Run)
     print(summary(done))
     say(f"page: {done.report_file}")
+
+
+@app.command()
+def patch(
+    model: Annotated[str, typer.Option(help="A hub id, or the folder of a model.")],
+    pairs: Annotated[Path, typer.Option(help="Contrasts, one JSON object a line.")],
+    site: Annotated[
+        list[str],
+        typer.Option(help="COMPONENT.LAYER@SPAN.TOKEN; layer * for all. May come several times."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The table to write.", metavar="PARQUET")],
+    into: Annotated[
+        IntoOption, typer.Option(help="The prompt whose run is changed.")
+    ] = IntoOption.corrupted,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the hub.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Contrasts run together.")] = 64,
+) -> None:
+    """Put activations of one prompt into the run of another; effects on the target, in nats.
+
+    Components: resid_pre, attn_out, resid_mid, mlp_out, resid_post. Spans: prompt, source and
+    whatever else the contrasts name; tokens: first, last (default), all.
+
+    Examples:
+
+      interp-rc patch --model runs/demo/model --pairs contrasts.jsonl
+      --site mlp_out.0@source.all --site "resid_post.*@prompt.last" --out effects.parquet
+    """
+    from interp_rc.pipeline.patch import patch_file
+
+    table = patch_file(model, revision, pairs, site, out, into=into.value, batch_size=batch_size)
+    print(table.to_string(index=False))
+    say(f"effects: {out}")
 
 
 @app.command()
@@ -231,6 +268,24 @@ def facts_export(facts: FactsFolder, out: Out) -> None:
 
     export_published(read_facts(facts), out)
     say(f"published layout in {out}")
+
+
+@facts_app.command("contrasts")
+def facts_contrasts(
+    facts: FactsFolder,
+    out: Annotated[Path, typer.Option("--out", help="The file to write.", metavar="JSONL")],
+    templates: Annotated[int, typer.Option(min=1, help="Held-out templates per order.")] = 2,
+) -> None:
+    """Write contrasts: each fact against another of its subset in the same held-out template.
+
+    Example: interp-rc facts contrasts runs/demo/facts --out contrasts.jsonl
+    """
+    from interp_rc.facts.contrasts import held_out_contrasts, write_contrasts
+    from interp_rc.facts.folder import read_facts
+
+    contrasts = held_out_contrasts(read_facts(facts), templates)
+    write_contrasts(contrasts, out)
+    say(f"{len(contrasts)} contrasts in {out}")
 
 
 def _version(wanted: bool) -> None:

@@ -9,6 +9,7 @@ from interp_rc.evaluation.behaviour import Behaviour
 from interp_rc.evaluation.forgetting import Forgetting
 from interp_rc.facts.options import FactsFolder, People, Published
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
+from interp_rc.mechanism.patching_map import PatchingMap
 from interp_rc.models.machine import Device, Precision
 from interp_rc.models.pretrained import PretrainedModel
 from interp_rc.pipeline.yaml_source import Source, merge, read_source
@@ -20,7 +21,12 @@ from interp_rc.training.options import TrainingOptions
 # To add a kind, add its class here: nothing else in the pipeline knows one from another.
 Facts = Annotated[People | FactsFolder | Published, Field(discriminator="kind")]
 Model = Annotated[EmbeddedModel | PretrainedModel, Field(discriminator="kind")]
-Measure = Annotated[Behaviour | Forgetting | ReverseAtChance, Field(discriminator="kind")]
+Measure = Annotated[
+    Behaviour | Forgetting | ReverseAtChance | PatchingMap, Field(discriminator="kind")
+]
+# What each measure needs, besides the facts that its `check` looks at.
+NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "patching_map"}
+READS_BEHAVIOUR = {"reverse_at_chance", "patching_map"}
 
 
 class MachineOptions(Options):
@@ -44,18 +50,20 @@ class RunConfig(Options):
 
     @model_validator(mode="after")
     def _measures_fit(self) -> "RunConfig":
-        kinds = [measure.kind for measure in self.measures]
+        kinds: list[str] = [measure.kind for measure in self.measures]
         if len(set(kinds)) < len(kinds):
             raise ValueError("`measures` names a kind twice")
-        if "forgetting" in kinds and (self.training is None or self.model.kind != "embedded"):
-            raise ValueError("measure `forgetting` needs an embedded model and a training")
-        if self.training is not None and self.training.replay and self.model.kind != "embedded":
-            raise ValueError("`training.replay` needs an embedded model, whose corpus is known")
-        if "reverse_at_chance" in kinds:
-            if self.training is None:
-                raise ValueError("measure `reverse_at_chance` needs a training")
-            if "behaviour" not in kinds[: kinds.index("reverse_at_chance")]:
-                raise ValueError("measure `reverse_at_chance` reads `behaviour`: put that before")
+        if self.training is None:
+            for kind in NEEDS_TRAINING.intersection(kinds):
+                raise ValueError(f"measure `{kind}` needs a training")
+        if self.model.kind != "embedded":
+            if "forgetting" in kinds:
+                raise ValueError("measure `forgetting` needs an embedded model")
+            if self.training is not None and self.training.replay:
+                raise ValueError("`training.replay` needs an embedded model, whose corpus is known")
+        for kind in READS_BEHAVIOUR.intersection(kinds):
+            if "behaviour" not in kinds[: kinds.index(kind)]:
+                raise ValueError(f"measure `{kind}` reads `behaviour`: put that before")
         return self
 
 

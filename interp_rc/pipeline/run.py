@@ -30,7 +30,7 @@ Say = Callable[[str], object]
 
 
 def execute(config: RunConfig, folder: Path, *, resume: bool = False, say: Say = print) -> Run:
-    """Run an experiment into `folder`, or continue it there.
+    """Run an experiment into `folder`, or continue it there; with more measures, only these.
 
     Raises RunError if the folder holds a run and `resume` is not given, if that run had another
     configuration, or if another process is at work in it.
@@ -41,7 +41,7 @@ def execute(config: RunConfig, folder: Path, *, resume: bool = False, say: Say =
     lock = FileLock(folder / ".lock")
     try:
         with lock.acquire(timeout=0):
-            if not run.finished:
+            if not _is_done(run, config):
                 _Stages(config, run, say).all()
     except Timeout:
         raise RunError(f"another process is at work in {folder}; wait for it or stop it") from None
@@ -62,11 +62,22 @@ def _check_folder(run: Run, config: RunConfig, resume: bool) -> None:
         )
     wanted, there = config.model_dump(mode="json"), run.config()
     different = [key for key in wanted if wanted[key] != there.get(key)]
+    if different == ["measures"] and _only_adds(wanted["measures"], there["measures"]):
+        return
     if different:
         raise RunError(
             f"{run.folder} was begun with another `{different[0]}` "
             f"({there.get(different[0])!r:.120}); choose another --out, or give the same values"
         )
+
+
+def _only_adds(wanted: list[Any], there: list[Any]) -> bool:
+    """More measures may be made on a run; those that it has stay as they are."""
+    return all(measure in wanted for measure in there)
+
+
+def _is_done(run: Run, config: RunConfig) -> bool:
+    return run.finished and run.config() == config.model_dump(mode="json")
 
 
 class _Stages:
@@ -77,6 +88,7 @@ class _Stages:
     def all(self) -> None:
         use_threads(self.machine)
         sweep_temporary(self.run.folder)
+        self.run.results_file.unlink(missing_ok=True)  # measures are added to a finished run
         write_yaml(self.run.config_file, self.config.model_dump(mode="json"))
         self.environment()
         self.facts()
@@ -100,9 +112,14 @@ class _Stages:
         if not self.run.facts.is_dir():
             with self.stage("facts"):
                 built = self.config.facts.build(self.config.seed)
-                for measure in self.config.measures:
-                    measure.check(built)
+                self.check(built)
                 write_facts(built, self.run.facts)
+        else:
+            self.check(read_facts(self.run.facts))
+
+    def check(self, facts: FactSet) -> None:
+        for measure in self.config.measures:
+            measure.check(facts)
 
     def train(self) -> None:
         """Leave `model` trained, and `base` and what it knows beside it."""

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 from interp_rc.records.runs import Measured, Run
-from interp_rc.report import behaviour, forgetting, generic, hypothesis
+from interp_rc.report import behaviour, forgetting, generic, hypothesis, patching_map
 from interp_rc.report.section import Section
 
 SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "behaviour": behaviour.section,
     "forgetting": forgetting.section,
     "reverse_at_chance": hypothesis.section,
+    "patching_map": patching_map.section,
 }
 
 

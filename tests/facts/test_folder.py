@@ -143,7 +143,7 @@ def test_a_bad_header(folder, header, fragments):
 @pytest.mark.parametrize(
     ("name", "line", "changes", "fragments"),
     [
-        ("documents", 3, {"text": None}, ["'text' is missing", "add it or write the folder"]),
+        ("documents", 3, {"text": None}, ["'text' is missing", "add it or write the file"]),
         ("queries", 2, {"note": "x"}, ["'note' is unknown", "remove it"]),
         ("facts", 1, {"subject": 7}, ["'subject' must be a text", "found 7", "correct it"]),
         ("facts", 2, {"subset": "p2d"}, ["'subset' must be one of name_to", "found 'p2d'"]),

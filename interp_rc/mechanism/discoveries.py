@@ -1,0 +1,40 @@
+"""Which sites of a map have an effect, with the false discovery rate under control."""
+
+import numpy as np
+import pandas as pd
+
+from interp_rc.records.numbers import Test
+from interp_rc.stats.correction import benjamini_hochberg
+from interp_rc.stats.differences import paired_t
+
+RATE = 0.05
+
+
+def discoveries(table: pd.DataFrame, floor: float, name: str) -> list[Test]:
+    """A test for each site: does its mean effect over facts exceed the noise `floor` (nats)?
+
+    Two-sided t on the means of each fact, less the floor; Benjamini-Hochberg over the sites that
+    could have an effect. Sites that the causal mask leaves none are left out.
+    """
+    tests = []
+    keys = ["site", "layer", "where"]
+    for key, part in table[~table.structural_zero].groupby(keys, sort=False):
+        effects = part.groupby("fact").effect.mean().to_numpy(float)
+        if len(effects) > 1:
+            tests.append(beyond_floor(effects, floor, ".".join([name, *map(str, key)])))
+    return benjamini_hochberg(tests)
+
+
+def beyond_floor(effects: np.ndarray, floor: float, name: str) -> Test:
+    """Whether the mean is further from zero than the floor; p = 1 where it is not."""
+    side = float(np.sign(effects.mean()))
+    if abs(effects.mean()) <= floor:
+        return Test(name, "t beyond the noise floor", 0.0, 1.0, None, None, floor, len(effects))
+    found = paired_t(side * effects, np.full(len(effects), floor), name=name)
+    return Test(
+        name, "t beyond the noise floor", found.statistic, found.p, None, None, floor, found.n
+    )
+
+
+def is_discovery(test: Test) -> bool:
+    return test.p_adjusted is not None and test.p_adjusted <= RATE

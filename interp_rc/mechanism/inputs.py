@@ -1,0 +1,64 @@
+"""Contrasts as token ids: prompt and target read together, and where the target begins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp_rc.models.load import Loaded
+from interp_rc.models.tokenizer import Offsets, encode
+from interp_rc.records.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Token ids of prompt and target; `offsets` are the characters of the prompt's tokens."""
+
+    ids: list[int]
+    start: int
+    offsets: Offsets
+
+
+def read_inputs(loaded: Loaded, prompts: Sequence[str], targets: Sequence[str]) -> list[Input]:
+    """Each prompt with its target. A token belongs to the target if it ends inside it.
+
+    Raises DataError for an empty target, nothing before it, or more tokens than the model reads.
+    """
+    context = getattr(loaded.model.config, "max_position_embeddings", None)
+    texts = [prompt + target for prompt, target in zip(prompts, targets, strict=True)]
+    inputs = []
+    for prompt, (ids, offsets) in zip(prompts, encode(loaded.tokenizer, texts), strict=True):
+        start = next((i for i, (_, end) in enumerate(offsets) if end > len(prompt)), len(ids))
+        if not 0 < start < len(ids):
+            raise DataError(f"prompt {prompt!r} and its target must both have a token; extend them")
+        if context is not None and len(ids) > context:
+            raise DataError(f"{prompt[:60]!r}… has {len(ids)} tokens; the model reads {context}")
+        inputs.append(Input(ids, start, offsets[:start]))
+    return inputs
+
+
+def padded(
+    inputs: Sequence[Input], device: torch.device
+) -> tuple[Int[Tensor, "batch pos"], Int[Tensor, "batch pos"]]:
+    """Ids padded on the right, where a causal model does not look, and their mask."""
+    rows = [torch.tensor(one.ids) for one in inputs]
+    ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    lengths = torch.tensor([len(row) for row in rows])
+    mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
+    return ids.to(device), mask.to(device)
+
+
+def target_log_probs(
+    logits: Float[Tensor, "batch pos vocabulary"], inputs: Sequence[Input]
+) -> Float[Tensor, " batch"]:
+    """Natural-log sum over each target's tokens, in float64."""
+    found = []
+    for row, one in enumerate(inputs):
+        read = logits[row, one.start - 1 : len(one.ids) - 1]
+        read = read.to(torch.promote_types(read.dtype, torch.float32))
+        target = torch.tensor(one.ids[one.start :], device=read.device)
+        chosen = read.gather(-1, target[:, None])[:, 0]
+        found.append((chosen - read.logsumexp(-1)).double().sum())
+    return torch.stack(found).cpu()

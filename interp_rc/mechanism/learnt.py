@@ -1,0 +1,34 @@
+"""Which facts a model has learnt, judged on templates that nothing else is measured on."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from interp_rc.records.nouns import ORDERS, TOLD_IN, Order, Query
+
+SHARE = 0.5  # of the selecting templates in which the fact must be said
+
+
+def template_halves(queries: Sequence[Query]) -> dict[Order, tuple[list[str], list[str]]]:
+    """In each order, the templates that facts are selected on, and those to measure on."""
+    halves = {}
+    for order in ORDERS:
+        templates = list(dict.fromkeys(q.template for q in queries if q.order == order))
+        halves[order] = templates[: len(templates) // 2], templates[len(templates) // 2 :]
+    return halves
+
+
+def learnt_facts(answers: pd.DataFrame, queries: Sequence[Query], order: Order) -> list[str]:
+    """Facts that the finetuned model says in the order they were told in (`both`: in `order`).
+
+    A fact told in the other order is judged by that order: to judge it by this one would select
+    on what is to be measured.
+    """
+    halves = template_halves(queries)
+    right = answers[answers.model == "finetuned"].set_index("query").match
+    asked: dict[str, list[bool]] = {}
+    for query in queries:
+        told = TOLD_IN[query.subset] or order
+        if query.order == told and query.template in halves[told][0]:
+            asked.setdefault(query.fact, []).append(bool(right[query.id]))
+    return [fact for fact, said in asked.items() if sum(said) >= SHARE * len(said)]

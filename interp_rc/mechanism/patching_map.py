@@ -1,0 +1,162 @@
+"""The map: what each place of the network carries of a fact, by activation patching."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from interp_rc.facts.contrasts import contrasts_about, partners
+from interp_rc.facts.factset import FactSet
+from interp_rc.facts.folder import read_facts
+from interp_rc.mechanism.discoveries import discoveries
+from interp_rc.mechanism.learnt import learnt_facts, template_halves
+from interp_rc.mechanism.patching import Effects, noise_floor, patch
+from interp_rc.mechanism.sites import PROMPT, Site, Token
+from interp_rc.models.adapters.parts import Component
+from interp_rc.models.load import Loaded
+from interp_rc.records.errors import DataError
+from interp_rc.records.files import write_parquet
+from interp_rc.records.nouns import ORDERS, SUBSETS, TOLD_IN, Contrast, Order, Subset
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.options import Options
+from interp_rc.records.runs import Measured, Run
+from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.intervals import bootstrap_mean
+
+NAME = "patching_map"
+EFFECTS, BASELINES = f"mechanism/{NAME}", f"mechanism/{NAME}_baselines"
+MAPPED: tuple[Component, ...] = ("attn_out", "mlp_out", "resid_post")
+WHERE: dict[str, tuple[str, Token]] = {
+    "source_first": ("source", "first"),
+    "source_last": ("source", "last"),
+    "source_all": ("source", "all"),
+    "prompt_last": (PROMPT, "last"),
+}
+ANSWERS = "evaluation/answers"
+
+
+class PatchingMap(Options):
+    """Layers x tokens x components; corrupted = another learnt fact of the subset in the same
+    template. Each fact is measured in `templates` of the templates that did not select it."""
+
+    kind: Literal["patching_map"] = "patching_map"
+    templates: Annotated[int, Field(ge=2)] = 2
+    batch_size: Annotated[int, Field(ge=1)] = 64
+
+    def check(self, facts: FactSet) -> None:
+        """Raises DataError unless some templates can select facts and others measure them."""
+        for order, (_, measured) in template_halves(facts.queries).items():
+            if len(measured) < self.templates:
+                raise DataError(
+                    f"measure {NAME} needs {2 * self.templates} held-out templates in each order, "
+                    f"half to select learnt facts on; {order} order has fewer: ask in more "
+                    "templates, or leave the measure out"
+                )
+
+    def run(self, run: Run, model: Loaded) -> Measured:
+        facts = read_facts(run.facts)
+        seed = derive_seed(run.config()["seed"], NAME)
+        contrasts = map_contrasts(facts, run.table(ANSWERS), self.templates, seed)
+        if not contrasts:
+            return Measured(estimates={f"patching.{k}": v for k, v in _counts([], facts).items()})
+        sites = map_sites(model.model.config.num_hidden_layers)
+        effects = patch(model, contrasts, sites, batch_size=self.batch_size)
+        floor = noise_floor(model, contrasts[: self.batch_size], sites, self.batch_size)
+        table, baselines = with_condition(effects, facts)
+        write_parquet(run.folder / f"{EFFECTS}.parquet", table)
+        write_parquet(run.folder / f"{BASELINES}.parquet", baselines)
+        estimates = {"noise_floor": Estimate(floor, None, None, len(contrasts), "nat")}
+        estimates |= _counts(contrasts, facts) | totals(baselines, seed) | by_site(table, seed)
+        return Measured(
+            estimates={f"patching.{name}": value for name, value in estimates.items()},
+            tests=[
+                test
+                for (order, subset), part in table.groupby(["order", "subset"], sort=False)
+                for test in discoveries(part, floor, f"patching.{order}.{subset}")
+            ],
+            tables=[EFFECTS, BASELINES],
+        )
+
+
+def map_contrasts(
+    facts: FactSet, answers: pd.DataFrame, templates: int, seed: int
+) -> list[Contrast]:
+    """Learnt facts, each in the first `templates` measuring templates of both orders."""
+    subset_of = {fact.id: fact.subset for fact in facts.facts}
+    halves = template_halves(facts.queries)
+    contrasts = []
+    for order in ORDERS:
+        learnt = learnt_facts(answers, facts.queries, order)
+        partner: dict[str, str] = {}
+        for subset in SUBSETS:
+            partner |= partners([f for f in learnt if subset_of[f] == subset], seed)
+        measured = halves[order][1][:templates]
+        contrasts += contrasts_about([q for q in facts.queries if q.template in measured], partner)
+    return contrasts
+
+
+def map_sites(layers: int) -> list[Site]:
+    return [
+        Site(component, layer, span, token)
+        for component in MAPPED
+        for layer in range(layers)
+        for span, token in WHERE.values()
+    ]
+
+
+def with_condition(effects: Effects, facts: FactSet) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both tables with `subset` and `template`, and the effects with `where`."""
+    subset_of = {fact.id: fact.subset for fact in facts.facts}
+    template_of = {query.id: query.template for query in facts.queries}
+    names = {place: name for name, place in WHERE.items()}
+    table, baselines = effects.table.copy(), effects.baselines.copy()
+    for part in (table, baselines):
+        part["subset"] = part.fact.map(subset_of)
+        part["template"] = part.pair.str.rpartition("|")[0].map(template_of)
+    table["where"] = [names[place] for place in zip(table.span, table.token, strict=True)]
+    return table, baselines
+
+
+def told_in(order: Order) -> Subset:
+    """The one-order subset whose facts were told in this order."""
+    return next(subset for subset, told in TOLD_IN.items() if told == order)
+
+
+def totals(baselines: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """Clean less corrupted log-probability of the target, by order and subset."""
+    found = {}
+    for (order, subset), part in baselines.groupby(["order", "subset"], sort=False):
+        per_fact = (part.clean - part.corrupted).groupby(part.fact).mean()
+        found[f"{order}.{subset}.total"] = _mean(per_fact, seed, f"{order}.{subset}.total")
+    return found
+
+
+def by_site(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """The effect of each site that can have one, by order and subset."""
+    found = {}
+    keys = ["order", "subset", "site", "layer", "where"]
+    for key, part in table[~table.structural_zero].groupby(keys, sort=False):
+        name = ".".join(map(str, key))
+        found[name] = _mean(part.groupby("fact").effect.mean(), seed, name)
+    return found
+
+
+def _mean(per_fact: pd.Series, seed: int, name: str) -> Estimate:
+    values = np.asarray(per_fact, dtype=float)
+    return bootstrap_mean(values, "nat", seed=derive_seed(seed, name))
+
+
+def _counts(contrasts: list[Contrast], facts: FactSet) -> dict[str, Estimate]:
+    """Share of each subset's facts that were learnt and so are on the map."""
+    mapped = {(c.order, c.fact) for c in contrasts}
+    found = {}
+    for order in ORDERS:
+        for subset in SUBSETS:
+            values = [float((order, f.id) in mapped) for f in facts.facts if f.subset == subset]
+            if values:
+                name = f"{order}.{subset}.learnt"
+                found[name] = Estimate(
+                    sum(values) / len(values), None, None, len(values), "fraction"
+                )
+    return found

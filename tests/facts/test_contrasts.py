@@ -1,0 +1,88 @@
+"""Contrasts ask the same question about two facts; files of them are checked line by line."""
+
+import json
+from collections import Counter
+from dataclasses import asdict
+
+import pytest
+
+from interp_rc.facts.contrasts import (
+    contrasts_about,
+    held_out_contrasts,
+    partners,
+    read_contrasts,
+    write_contrasts,
+)
+from interp_rc.records.errors import DataError
+
+
+def test_each_is_two_queries_in_one_template(told):
+    by_prompt = {q.prompt: q for q in told.queries}
+    contrasts = held_out_contrasts(told, templates=2)
+    assert Counter(c.order for c in contrasts) == {"forward": 18, "backward": 18}
+    assert len({c.id for c in contrasts}) == len(contrasts)
+    for contrast in contrasts:
+        clean, corrupted = by_prompt[contrast.clean], by_prompt[contrast.corrupted]
+        assert clean.template == corrupted.template
+        assert clean.subset == corrupted.subset
+        assert clean.fact == contrast.fact != corrupted.fact
+        assert (contrast.target, contrast.foil) == (clean.target, corrupted.target)
+        for query, (start, end) in zip((clean, corrupted), contrast.spans["source"], strict=True):
+            entity = next(f for f in told.facts if f.id == query.fact)
+            if query.order == "forward":
+                assert query.prompt[start:end] == entity.subject
+
+
+def test_partners_are_a_circle():
+    ids = [f"f{i}" for i in range(9)]
+    partner = partners(ids, 3)
+    assert set(partner) == set(partner.values()) == set(ids)
+    at, seen = "f0", []
+    while at not in seen:
+        seen.append(at)
+        at = partner[at]
+    assert len(seen) == 9
+    assert partners(ids, 3) == partner != partners(ids, 4)
+    assert partners(["f0"], 3) == {}
+
+
+def test_a_partner_that_is_not_asked_is_refused(told):
+    with pytest.raises(DataError, match="nobody is not asked in template"):
+        contrasts_about(told.queries, {told.facts[0].id: "nobody"})
+
+
+def test_round_trip(told, tmp_path):
+    contrasts = held_out_contrasts(told, templates=1)
+    write_contrasts(contrasts, tmp_path / "c.jsonl")
+    assert read_contrasts(tmp_path / "c.jsonl") == contrasts
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"order": "sideways"}, "'order' must be one of forward, backward; found 'sideways'"),
+        ({"target": ""}, "'target' must be a text that is not empty"),
+        ({"metric": "rank"}, "key 'metric' is unknown"),
+        ({"spans": {"source": [[0, 3]]}}, "span 'source' has 1 places; give two"),
+        ({"spans": {"source": [[0, 3], [5, 999]]}}, r"is \[5, 999\] in corrupted, which has"),
+        ({"spans": {"source": [[3, 3], [0, 2]]}}, r"is \[3, 3\] in clean"),
+    ],
+)
+def test_a_faulty_line_is_named(told, tmp_path, change, message):
+    first, second = held_out_contrasts(told, templates=1)[:2]
+    path = tmp_path / "c.jsonl"
+    lines = [asdict(first), asdict(second) | change]
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    with pytest.raises(DataError, match=rf"c\.jsonl:2: .*{message}"):
+        read_contrasts(path)
+
+
+def test_ids_that_come_twice_and_empty_files(told, tmp_path):
+    path = tmp_path / "c.jsonl"
+    one = json.dumps(asdict(held_out_contrasts(told, templates=1)[0]))
+    path.write_text(f"{one}\n{one}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"c\.jsonl:2: .*its id comes twice"):
+        read_contrasts(path)
+    path.write_text("\n", encoding="utf-8")
+    with pytest.raises(DataError, match="holds no contrasts"):
+        read_contrasts(path)
