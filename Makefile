@@ -20,7 +20,7 @@ demo: .venv/ready
 	$(BIN)/interp-rc run descriptions --out runs/demo --resume
 	@echo "Open runs/demo/report.html"
 
-test: .venv/ready
+test: .venv/ready .venv/peers
 	$(BIN)/python -m pytest
 
 check: .venv/ready
@@ -34,6 +34,11 @@ format: .venv/ready
 
 clean:
 	rm -rf .venv runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# What the tests compare with; needed for nothing else.
+.venv/peers: .venv/ready requirements-peers.lock
+	$(BIN)/pip install -q -r requirements-peers.lock
+	touch $@
 
 # torch comes first and alone: a later install then keeps this build instead of a larger one.
 .venv/ready: requirements.lock pyproject.toml

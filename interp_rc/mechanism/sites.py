@@ -117,8 +117,12 @@ def _spans(contrast: Contrast, site: Site) -> list[Span]:
 
 
 def _inside(offsets: Offsets, span: Span, contrast: Contrast, site: Site) -> list[int]:
-    """Tokens that share a character with the span."""
-    found = [i for i, (start, end) in enumerate(offsets) if start < span.end and end > span.start]
+    found = covered(offsets, span)
     if not found:
         raise DataError(f"contrast {contrast.id!r}: span {site.span!r} covers no token")
     return found
+
+
+def covered(offsets: Offsets, span: Span) -> list[int]:
+    """Tokens that share a character with the span."""
+    return [i for i, (start, end) in enumerate(offsets) if start < span.end and end > span.start]

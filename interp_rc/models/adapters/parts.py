@@ -28,7 +28,7 @@ class Block(NamedTuple):
 class Parts(NamedTuple):
     """The modules of a causal language model, from the input to the logits."""
 
-    embeddings: list[nn.Module]
+    embeddings: list[nn.Embedding]
     blocks: list[Block]
     final_norm: nn.Module
     head: nn.Module

@@ -1,0 +1,202 @@
+"""Did B's representation gain A? Probes trained on some facts and tested on others."""
+
+from itertools import product
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+from tqdm import tqdm
+
+from interp_rc.facts.factset import FactSet
+from interp_rc.facts.folder import read_facts
+from interp_rc.mechanism.probe_fit import Reading, fit, right_and_z
+from interp_rc.mechanism.reading import POSITIONS, Position, entity_vectors, read_streams
+from interp_rc.models.build import build_model
+from interp_rc.models.load import Loaded, load
+from interp_rc.records.errors import DataError
+from interp_rc.records.files import write_parquet
+from interp_rc.records.nouns import ORDERS, TOLD_IN, Order, Subset
+from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.options import Options
+from interp_rc.records.runs import Measured, Run
+from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.candidates import label_permutation
+from interp_rc.stats.correction import holm
+from interp_rc.stats.equivalence import non_superiority
+from interp_rc.stats.intervals import bootstrap_mean
+
+NAME = "probe"
+TABLE = f"mechanism/{NAME}"
+MARGIN_SHARE = 0.05
+Z = "standard deviation"
+# What is looked for where the prompt of that order names the other.
+SOUGHT: dict[Order, str] = {"forward": "object", "backward": "subject"}
+# Facts whose reverse question is asked in that order.
+REVERSE: dict[Order, Subset] = {
+    "forward": "description_to_name",
+    "backward": "name_to_description",
+}
+
+
+class Probe(Options):
+    """Is the other entity readable at the source, and where the answer would begin?
+
+    One probe a layer and place, trained on facts told in that order and in both, each read by a
+    probe that was not trained on it; facts told in the other order are never trained on. `margin`
+    is in standard deviations of the candidates' scores; None takes 5 % of what the facts told in
+    both orders show in this run, and the result is exploratory.
+    """
+
+    kind: Literal["probe"] = "probe"
+    margin: Annotated[float, Field(gt=0)] | None = None
+    shuffles: Annotated[int, Field(ge=1)] = 3
+
+    def check(self, facts: FactSet) -> None:
+        """Raises DataError unless all three subsets have two facts, asked in both orders."""
+        for subset in TOLD_IN:
+            if len({f.id for f in facts.facts if f.subset == subset}) < 2:
+                raise DataError(
+                    f"measure {NAME} needs two facts or more told in {subset.replace('_', ' ')}; "
+                    "add some, or leave it out of `measures`"
+                )
+        for order in ORDERS:
+            if {q.fact for q in facts.queries if q.order == order} != {f.id for f in facts.facts}:
+                raise DataError(f"measure {NAME} needs every fact asked in {order} order")
+
+    def run(self, run: Run, model: Loaded) -> Measured:
+        facts = read_facts(run.facts)
+        seed = derive_seed(run.config()["seed"], NAME)
+        base = load(run.base, device=str(model.model.device))
+        untrained = Loaded(
+            build_model(base.model.config, seed).to(model.model.device).eval(), base.tokenizer
+        )
+        models = {"finetuned": model, "base": base, "untrained": untrained}
+        tables = []
+        with tqdm(total=len(models) * len(ORDERS), desc="probes", disable=None) as bar:
+            for name, loaded in models.items():
+                for order in ORDERS:
+                    draws = self.shuffles if name == "finetuned" else 0
+                    tables += [
+                        t.assign(model=name) for t in probed(loaded, facts, order, draws, seed)
+                    ]
+                    bar.update()
+        table = pd.concat(tables, ignore_index=True)
+        write_parquet(run.folder / f"{TABLE}.parquet", table)
+        return Measured(
+            estimates=estimates(table, seed), tests=self.tests(table, seed), tables=[TABLE]
+        )
+
+    def tests(self, table: pd.DataFrame, seed: int) -> list[Test]:
+        """Facts told in the other order, at the layer chosen on facts that are not: is the other
+        entity readable? Non-superiority of its z, and choice against chance; Holm over places."""
+        below, choice = [], []
+        best = table[(table.model == "finetuned") & table.chosen & (table.labels == "true")]
+        for order, position in product(ORDERS, POSITIONS):
+            part = best[(best.order == order) & (best.position == position)]
+            name = f"{NAME}.{order}.{position}"
+            reverse = part[part.subset == REVERSE[order]]
+            control = part[part.subset == "both"].z.mean()
+            margin = self.margin or MARGIN_SHARE * float(control)
+            values = reverse.z.to_numpy(float)
+            if margin > 0:
+                below.append(non_superiority(values, margin, name=f"{name}.z"))
+            rank = reverse.scores.tolist()
+            test, _ = label_permutation(
+                [np.array(rank)[:, None, :]], name=f"{name}.accuracy", seed=derive_seed(seed, name)
+            )
+            choice.append(test)
+        return [*holm(below), *holm(choice)]
+
+
+def probed(
+    loaded: Loaded, facts: FactSet, order: Order, draws: int, seed: int
+) -> list[pd.DataFrame]:
+    """Every fact's reading at every place, with true and then with shuffled labels."""
+    ids, groups = [f.id for f in facts.facts], [f.subset for f in facts.facts]
+    asked = [q for q in facts.queries if q.order == order]
+    streams = read_streams(loaded, asked, ids)
+    entities = [getattr(fact, SOUGHT[order]) for fact in facts.facts]
+    vectors = entity_vectors(loaded, entities)
+    pool = np.array([i for i, s in enumerate(groups) if s != REVERSE[order]])
+    tables = []
+    for draw in range(draws + 1):
+        labels = (
+            shuffled(groups, derive_seed(seed, "shuffle", draw)) if draw else np.arange(len(ids))
+        )
+        for place, position in enumerate(POSITIONS):
+            readings = [
+                fit(streams[:, place, layer], vectors[labels], groups, pool, seed)
+                for layer in range(streams.shape[2])
+            ]
+            table = rows_of(readings, ids, groups, pool, position)
+            tables.append(table.assign(order=order, labels="shuffled" if draw else "true"))
+    return tables
+
+
+def shuffled(groups: list[Subset], seed: int) -> np.ndarray:
+    """Each fact with the label of a random one of its subset."""
+    names, labels = np.array(groups), np.arange(len(groups))
+    generator = np.random.default_rng(seed)
+    for name in sorted(set(groups)):
+        mine = np.flatnonzero(names == name)
+        labels[mine] = generator.permutation(mine)
+    return labels
+
+
+def rows_of(
+    readings: list[Reading],
+    ids: list[str],
+    groups: list[Subset],
+    pool: np.ndarray,
+    position: Position,
+) -> pd.DataFrame:
+    """Long form; `chosen` marks the layer with the highest z on pooled facts other than this."""
+    found = [(right_and_z(r.probe, groups), right_and_z(r.lens, groups)) for r in readings]
+    z = np.stack([probe[1] for probe, _ in found])  # layer x fact
+    names = np.array(groups)
+    rows = []
+    for fact, name in enumerate(ids):
+        others = pool[pool != fact]
+        best = int(z[:, others].mean(1).argmax())
+        mine = np.flatnonzero(names == names[fact])
+        for layer, ((right, strength), (lens_right, lens_z)) in enumerate(found):
+            rows.append(
+                {
+                    "subset": names[fact],
+                    "fact": name,
+                    "position": position,
+                    "layer": layer,
+                    "chosen": layer == best,
+                    "right": right[fact],
+                    "z": strength[fact],
+                    "lens_right": lens_right[fact],
+                    "lens_z": lens_z[fact],
+                    "scores": readings[layer].probe[fact, mine].tolist(),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """At the chosen layer, by model (`shuffled`: the finetuned one), order, subset and place."""
+    chosen = table[table.chosen].copy()
+    chosen["model"] = chosen.model.where(chosen.labels == "true", "shuffled")
+    chosen["gain"] = chosen.right - chosen.lens_right
+    chosen["z_gain"] = chosen.z - chosen.lens_z
+    columns = {
+        "accuracy": ("right", "fraction"),
+        "lens": ("lens_right", "fraction"),
+        "gain": ("gain", "difference"),
+        "z": ("z", Z),
+        "z_gain": ("z_gain", Z),
+    }
+    found = {}
+    keys = ["model", "order", "subset", "position"]
+    for key, part in chosen.groupby(keys, sort=False):
+        per_fact = part.groupby("fact")[[column for column, _ in columns.values()]].mean()
+        for label, (column, unit) in columns.items():
+            name = ".".join([NAME, *map(str, key), label])
+            values = per_fact[column].to_numpy(float)
+            found[name] = bootstrap_mean(values, unit, seed=derive_seed(seed, name))
+    return found
