@@ -33,7 +33,9 @@ def fit(stream: Stream, vectors: Vectors, groups: Sequence[str], pool: Facts, se
     The lens scores an entity by the product of stream and vector, both less their group's mean,
     so that no entity is preferred whatever the prompt. The probe adds to the stream a linear map
     of it, shrunk towards none: with the strongest penalty it is the lens. The penalty is chosen by
-    the accuracy on pooled facts outside the fold that is read.
+    the accuracy on pooled facts outside the fold that is read. Pooled facts compete with entities
+    that their probe was trained on, and so are found somewhat less often than by chance where
+    there is nothing to find; facts outside the pool compete with untrained ones only.
     """
     held_out = np.array_split(np.random.default_rng(seed).permutation(pool), FOLDS)
     held_out = [fold for fold in held_out if len(fold)]
@@ -69,7 +71,8 @@ def predict(
 ) -> Float[np.ndarray, "chosen width"]:
     """Entity vectors guessed from streams: the scaled stream plus a ridge map of it."""
     known, wanted = here[training], there[training]
-    scale = float((known * wanted).sum() / np.square(known).sum())
+    size = float(np.square(known).sum())
+    scale = float((known * wanted).sum()) / size if size > 0 else 0.0  # all streams alike
     ridge = Ridge(alpha=strength, fit_intercept=False).fit(known, wanted - scale * known)
     guess: np.ndarray = scale * here[read] + ridge.predict(here[read])
     return guess

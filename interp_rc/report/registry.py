@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from interp_rc.records.runs import Measured, Run
-from interp_rc.report import behaviour, forgetting, generic, hypothesis, patching_map
+from interp_rc.report import behaviour, forgetting, generic, hypothesis, patching_map, probe
 from interp_rc.report.section import Section
 
 SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
@@ -11,6 +11,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "forgetting": forgetting.section,
     "reverse_at_chance": hypothesis.section,
     "patching_map": patching_map.section,
+    "probe": probe.section,
 }
 
 
