@@ -13,6 +13,7 @@ import pandas as pd
 import yaml
 
 from analysis.over_seeds import (
+    MECHANISM,
     asked_cell,
     candidate_scores,
     corrected_difference,
@@ -84,7 +85,7 @@ def main() -> None:
     seeds = plan["seeds"][:2] if arguments.smoke else plan["seeds"]
     runs = run_seeds(plan["experiment"], seeds, arguments.runs, smoke=arguments.smoke)
     folder = arguments.runs / "tables" if arguments.smoke else TABLES
-    table = results_table(runs)
+    table = results_table(runs, without=MECHANISM)
     write_csv(folder, "descriptions_by_seed", table)
     write_csv(folder, "descriptions", estimates_table(over_seeds(table)))
     write_csv(folder, "descriptions_tests", pd.DataFrame(confirmatory_tests(runs, plan)))

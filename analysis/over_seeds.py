@@ -45,12 +45,19 @@ def run_seeds(
     return runs
 
 
-def results_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """One row a seed and number: seed, name, value, n (facts), unit."""
+MECHANISM = ("patching.", "gradient_cosine.", "one_step.", "movement.", "probe.")
+
+
+def results_table(
+    runs: Sequence[Run], starting: tuple[str, ...] = (), *, without: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """One row a seed and number: seed, name, value, n (facts), unit; by the names' beginnings."""
     rows = [
         (run.config()["seed"], name, estimate.value, estimate.n, estimate.unit)
         for run in runs
         for name, estimate in run.results().items()
+        if (name.startswith(starting) or not starting)
+        and not (without and name.startswith(without))
     ]
     return pd.DataFrame(rows, columns=["seed", "name", "value", "n", "unit"])
 

@@ -8,10 +8,12 @@ import statistics
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 import torch
 
 from interp_rc import __version__, cli
+from interp_rc.facts.contrasts import held_out_contrasts, read_contrasts, write_contrasts
 from interp_rc.facts.folder import read_facts, write_facts
 from interp_rc.records.runs import Run
 
@@ -254,6 +256,33 @@ def test_facts_export_and_import(works, facts, told, tmp_path):
 
 
 # Models
+
+
+def test_patch_a_file_of_contrasts(works, smoke_run, tmp_path):
+    """From the facts of a run to a table of effects, and its mean on stdout."""
+    works("facts", "contrasts", smoke_run.facts, "--templates", 1, "--out", "c.jsonl")
+    sites = ["--site", "mlp_out.0@source.all", "--site", "resid_post.*@prompt.last"]
+    out, err = works(
+        "patch", "--model", smoke_run.model, "--pairs", "c.jsonl", *sites, "--out", "e.parquet"
+    )
+    table = pd.read_parquet(tmp_path / "e.parquet")
+    contrasts = read_contrasts(tmp_path / "c.jsonl")
+    assert len(table) == len(contrasts) * 3
+    expected = table[table.site == "mlp_out"].groupby("order").effect.mean()
+    assert f"{expected['forward']:.2f} nat" in out
+    assert out.count("resid_post.1@prompt.last") == 2
+    assert "effects: e.parquet" in err
+
+
+def test_patch_refuses_before_it_writes(fails, smoke_run, tmp_path):
+    pairs = tmp_path / "c.jsonl"
+    pairs.write_text("{}\n")
+    common = ["patch", "--model", smoke_run.model, "--out", "e.parquet", "--pairs"]
+    assert "c.jsonl:1: key 'id' is missing" in fails(*common, pairs, "--site", "mlp_out@source")
+    write_contrasts(held_out_contrasts(read_facts(smoke_run.facts), 1), pairs)
+    assert "no component 'mlp'" in fails(*common, pairs, "--site", "mlp@source")
+    assert "no span 'verb'" in fails(*common, pairs, "--site", "mlp_out@verb")
+    assert not (tmp_path / "e.parquet").exists()
 
 
 def test_evaluate_gives_the_numbers_of_the_run_itself(works, smoke_run, tmp_path):

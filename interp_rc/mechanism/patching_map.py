@@ -34,6 +34,8 @@ WHERE: dict[str, tuple[str, Token]] = {
     "prompt_last": (PROMPT, "last"),
 }
 ANSWERS = "evaluation/answers"
+FLOOR = 16  # contrasts that the noise floor is taken from
+DRAWS = 2000  # of each bootstrap: there are hundreds
 
 
 class PatchingMap(Options):
@@ -62,7 +64,7 @@ class PatchingMap(Options):
             return Measured(estimates={f"patching.{k}": v for k, v in _counts([], facts).items()})
         sites = map_sites(model.model.config.num_hidden_layers)
         effects = patch(model, contrasts, sites, batch_size=self.batch_size)
-        floor = noise_floor(model, contrasts[: self.batch_size], sites, self.batch_size)
+        floor = noise_floor(model, contrasts[:FLOOR], sites, self.batch_size)
         table, baselines = with_condition(effects, facts)
         write_parquet(run.folder / f"{EFFECTS}.parquet", table)
         write_parquet(run.folder / f"{BASELINES}.parquet", baselines)
@@ -144,7 +146,7 @@ def by_site(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
 
 def _mean(per_fact: pd.Series, seed: int, name: str) -> Estimate:
     values = np.asarray(per_fact, dtype=float)
-    return bootstrap_mean(values, "nat", seed=derive_seed(seed, name))
+    return bootstrap_mean(values, "nat", seed=derive_seed(seed, name), draws=DRAWS)
 
 
 def _counts(contrasts: list[Contrast], facts: FactSet) -> dict[str, Estimate]:

@@ -30,6 +30,7 @@ NAME = "probe"
 TABLE = f"mechanism/{NAME}"
 MARGIN_SHARE = 0.05
 Z = "standard deviation"
+DRAWS = 2000  # of each bootstrap: there are hundreds
 # What is looked for where the prompt of that order names the other.
 SOUGHT: dict[Order, str] = {"forward": "object", "backward": "subject"}
 # Facts whose reverse question is asked in that order.
@@ -198,5 +199,5 @@ def estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
         for label, (column, unit) in columns.items():
             name = ".".join([NAME, *map(str, key), label])
             values = per_fact[column].to_numpy(float)
-            found[name] = bootstrap_mean(values, unit, seed=derive_seed(seed, name))
+            found[name] = bootstrap_mean(values, unit, seed=derive_seed(seed, name), draws=DRAWS)
     return found

@@ -9,7 +9,9 @@ from interp_rc.evaluation.behaviour import Behaviour
 from interp_rc.evaluation.forgetting import Forgetting
 from interp_rc.facts.options import FactsFolder, People, Published
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
+from interp_rc.mechanism.gradients import Gradients
 from interp_rc.mechanism.patching_map import PatchingMap
+from interp_rc.mechanism.probe import Probe
 from interp_rc.models.machine import Device, Precision
 from interp_rc.models.pretrained import PretrainedModel
 from interp_rc.pipeline.yaml_source import Source, merge, read_source
@@ -22,10 +24,11 @@ from interp_rc.training.options import TrainingOptions
 Facts = Annotated[People | FactsFolder | Published, Field(discriminator="kind")]
 Model = Annotated[EmbeddedModel | PretrainedModel, Field(discriminator="kind")]
 Measure = Annotated[
-    Behaviour | Forgetting | ReverseAtChance | PatchingMap, Field(discriminator="kind")
+    Behaviour | Forgetting | ReverseAtChance | PatchingMap | Gradients | Probe,
+    Field(discriminator="kind"),
 ]
 # What each measure needs, besides the facts that its `check` looks at.
-NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "patching_map"}
+NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "patching_map", "gradients", "probe"}
 READS_BEHAVIOUR = {"reverse_at_chance", "patching_map"}
 
 

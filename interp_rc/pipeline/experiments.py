@@ -25,8 +25,10 @@ def find_experiment(experiment: str) -> Path:
 
 
 def experiments() -> list[Path]:
-    """The packaged experiments (prereg.yaml beside them is a plan, not an experiment)."""
-    return [p for p in sorted(packaged("experiments").glob("*.yaml")) if p.stem != "prereg"]
+    """The packaged experiments (prereg*.yaml beside them are plans, not experiments)."""
+    return [
+        p for p in sorted(packaged("experiments").glob("*.yaml")) if not p.stem.startswith("prereg")
+    ]
 
 
 def evaluation_config(model: str, revision: str | None, facts: Path, batch_size: int) -> RunConfig:

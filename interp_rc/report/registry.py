@@ -3,7 +3,15 @@
 from collections.abc import Callable
 
 from interp_rc.records.runs import Measured, Run
-from interp_rc.report import behaviour, forgetting, generic, hypothesis, patching_map, probe
+from interp_rc.report import (
+    behaviour,
+    forgetting,
+    generic,
+    gradients,
+    hypothesis,
+    patching_map,
+    probe,
+)
 from interp_rc.report.section import Section
 
 SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
@@ -11,6 +19,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "forgetting": forgetting.section,
     "reverse_at_chance": hypothesis.section,
     "patching_map": patching_map.section,
+    "gradients": gradients.section,
     "probe": probe.section,
 }
 

@@ -1,0 +1,164 @@
+"""Does learning "A is B" push "B is A"? Gradients of both orders, and one real step of training.
+
+The gradient of -log p(B | A) says how learning one order changes every weight. Where it is
+orthogonal to that of -log p(A | B), a small step along it leaves the other order as it is.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from interp_rc.facts.factset import FactSet
+from interp_rc.facts.folder import read_facts
+from interp_rc.mechanism.inputs import Input, read_inputs
+from interp_rc.mechanism.one_step import one_step, step_estimates
+from interp_rc.mechanism.pairings import asked, subsets_of
+from interp_rc.mechanism.parameter_groups import ALL, cosines, parameters_of
+from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.load import Loaded, load
+from interp_rc.models.machine import threads_for
+from interp_rc.records.errors import DataError, RunError
+from interp_rc.records.files import write_parquet
+from interp_rc.records.nouns import SUBSETS, TOLD_IN, Query, Subset
+from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.options import Options, Positive
+from interp_rc.records.runs import Measured, Run
+from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.correction import holm
+from interp_rc.stats.equivalence import tost
+from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.training.options import TrainingOptions
+
+COSINES, STEPS = "mechanism/gradients", "mechanism/one_step"
+UNIT = "cosine"
+MARGIN_SHARE = 0.05
+ONE_ORDER: list[Subset] = [subset for subset in SUBSETS if TOLD_IN[subset] is not None]
+
+
+class Gradients(Options):
+    """`margin` (cosine, fixed beforehand) within which orders count as unrelated; None takes
+    5 % of the paraphrase's cosine in this run's base model, and the result is exploratory.
+    `steps_on` facts a subset take a step of training each.
+    """
+
+    kind: Literal["gradients"] = "gradients"
+    margin: Annotated[float, Field(gt=0)] | None = None
+    steps_on: Positive = 10
+
+    def check(self, facts: FactSet) -> None:
+        """Raises DataError unless every subset is asked in two templates an order, and one of
+        them was told in one order only."""
+        there = subsets_of(facts.queries)
+        if not set(there) & set(ONE_ORDER):
+            raise DataError(
+                "measure gradients needs facts told in one order only, and there are no queries "
+                "about any; leave it out of `measures`"
+            )
+        for subset in there:
+            asked(facts.queries, subset)
+
+    def run(self, run: Run, model: Loaded) -> Measured:
+        config = run.config()
+        if config.get("training") is None:
+            raise RunError(
+                "measure gradients takes a step of the run's training, and this run has none "
+                "(training: null); leave it out of `measures`"
+            )
+        training = TrainingOptions.model_validate(config["training"])
+        facts, seed = read_facts(run.facts), derive_seed(config["seed"], self.kind)
+        base = load(run.base, device=str(model.model.device))
+        models = (("base", base), ("finetuned", model))
+        with threads_for(model.model):
+            table = pd.concat(cosine_table(one, facts.queries, name) for name, one in models)
+            steps = one_step(base, facts, training, steps_on=self.steps_on, seed=seed)
+        write_parquet(run.folder / f"{COSINES}.parquet", table)
+        write_parquet(run.folder / f"{STEPS}.parquet", steps)
+        return Measured(
+            estimates=cosine_estimates(table, seed) | step_estimates(steps, seed),
+            tests=holm(orthogonal(table, self.margin)),
+            tables=[COSINES, STEPS],
+        )
+
+
+def cosine_table(loaded: Loaded, queries: Sequence[Query], model: str) -> pd.DataFrame:
+    """One row a fact, pairing and group of parameters.
+
+    `matched` is the cosine of the gradient of the fact as told with that of the same fact in
+    reverse (or paraphrased, in the same order), `mismatched` the mean of those with the other
+    facts of its subset in the same template; `difference` is the first less the second.
+    """
+    frames = []
+    with parameters_of(loaded.model, Adapter(loaded.model).parts) as parameters:
+        for subset in subsets_of(queries):
+            cell = asked(queries, subset)
+            first, reverse, paraphrase = (
+                _inputs(loaded, some) for some in (cell.told, cell.reverse, cell.paraphrase)
+            )
+            n = len(first)
+            found = cosines(loaded.model, parameters, first, [*reverse, *paraphrase])
+            for group, both in found.items():
+                values = both.double().numpy()
+                for pairing, block in (("reverse", values[:, :n]), ("paraphrase", values[:, n:])):
+                    matched = np.diag(block)
+                    mismatched = (block.sum(1) - matched) / (n - 1)
+                    frames.append(
+                        pd.DataFrame(
+                            {
+                                "model": model,
+                                "subset": subset,
+                                "fact": [query.fact for query in cell.told],
+                                "pairing": pairing,
+                                "group": group.name,
+                                "layer": group.layer,
+                                "matched": matched,
+                                "mismatched": mismatched,
+                                "difference": matched - mismatched,
+                            }
+                        ).astype({"layer": "Int64"})
+                    )
+    return pd.concat(frames, ignore_index=True)
+
+
+def _inputs(loaded: Loaded, queries: Sequence[Query]) -> list[Input]:
+    return read_inputs(loaded, [q.prompt for q in queries], [q.target for q in queries])
+
+
+def cosine_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """Matched less mismatched over all parameters; of the finetuned model unless `base` is said.
+
+    The groups are in the table.
+    """
+    found = {}
+    whole = table[table.group == ALL.name]
+    for (model, subset, pairing), part in whole.groupby(["model", "subset", "pairing"], sort=False):
+        of = "" if model == "finetuned" else f"{model}."
+        name = f"gradient_cosine.{of}{subset}.{pairing}.{ALL.name}"
+        values = np.asarray(part.difference, dtype=float)
+        found[name] = bootstrap_mean(values, UNIT, seed=derive_seed(seed, name))
+    return found
+
+
+def orthogonal(table: pd.DataFrame, margin: float | None) -> list[Test]:
+    """TOST of "no more related than the orders of two different facts", in the base model.
+
+    There nothing of the facts is learnt yet, so that the gradients say what learning would do.
+    Without a margin, and with no paraphrase to take one from, a test has no p.
+    """
+    whole = table[(table.group == ALL.name) & (table.model == "base")]
+    found = []
+    for subset in (one for one in ONE_ORDER if one in set(whole.subset)):
+        part = whole[whole.subset == subset]
+        reverse, paraphrase = (
+            np.asarray(part[part.pairing == pairing].difference, dtype=float)
+            for pairing in ("reverse", "paraphrase")
+        )
+        near = MARGIN_SHARE * paraphrase.mean() if margin is None else margin
+        name = f"gradient_cosine.base.{subset}.reverse.{ALL.name}"
+        if near > 0:
+            found.append(tost(reverse, float(near), name=name))
+        else:
+            found.append(Test(name, "TOST", None, None, None, None, None, len(reverse)))
+    return found

@@ -1,0 +1,168 @@
+"""Gradients of target log-probabilities, by group of parameters, and cosines between them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from interp_rc.mechanism.inputs import Input, padded, target_log_probs
+from interp_rc.models.adapters.parts import Parts
+
+MEMORY = 2**30  # bytes of gradients held at once
+AT_ONCE = 10
+
+
+class Group(NamedTuple):
+    """Parameters with one job; `layer` is None outside the layers."""
+
+    name: str
+    layer: int | None = None
+
+
+INPUT, OUTPUT, NORMS, ALL = map(Group, ("input_embedding", "output_rows", "norms", "all"))
+
+Gradient = list[Tensor]
+Rows = list[Float[Tensor, "input size"]]  # by parameter
+Times = Callable[[Tensor, Tensor], Tensor]
+Products = dict[Group, Float[Tensor, "first second"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """All parameters of a model, each with its group; `tied` are the places in both lists of the
+    two halves of a matrix that the model uses as input embedding and as output rows."""
+
+    tensors: list[nn.Parameter]
+    groups: list[Group]
+    tied: tuple[int, int] | None
+
+
+@contextmanager
+def parameters_of(model: PreTrainedModel, parts: Parts) -> Iterator[Parameters]:
+    """The model's parameters by group, all of them open to gradients inside.
+
+    Tied output rows are a matrix of their own inside, with equal values, so that what reaches
+    the one matrix through either use is told apart exactly; the two sum to its gradient.
+    """
+    tied, head = _tied(parts), parts.head
+    if tied is not None:
+        head.weight = nn.Parameter(tied.detach().clone())
+    groups = _groups(model, parts)
+    tensors = [tensor for tensor, _ in groups]
+    needed = [tensor.requires_grad for tensor in tensors]
+    try:
+        for tensor in tensors:
+            tensor.requires_grad_(True)
+        halves = None
+        if tied is not None:
+            places = {id(tensor): place for place, tensor in enumerate(tensors)}
+            assert isinstance(head.weight, nn.Parameter)
+            halves = places[id(tied)], places[id(head.weight)]
+        yield Parameters(tensors, [group for _, group in groups], halves)
+    finally:
+        for tensor, before in zip(tensors, needed, strict=True):
+            tensor.requires_grad_(before)
+        if tied is not None:
+            head.weight = tied
+
+
+def _tied(parts: Parts) -> nn.Parameter | None:
+    inputs = chain.from_iterable(module.parameters() for module in parts.embeddings)
+    return next((p for p in inputs if p is parts.head.weight), None)
+
+
+def _groups(model: PreTrainedModel, parts: Parts) -> list[tuple[nn.Parameter, Group]]:
+    """Norms, and whatever else belongs to no other group, come last."""
+    modules: list[tuple[nn.Module, Group]] = [(one, INPUT) for one in parts.embeddings]
+    for layer, block in enumerate(parts.blocks):
+        modules += [(block.attention, Group("attention", layer)), (block.mlp, Group("mlp", layer))]
+    modules.append((parts.head, OUTPUT))
+    found = {id(p): (p, group) for module, group in modules for p in module.parameters()}
+    for parameter in model.parameters():
+        found.setdefault(id(parameter), (parameter, NORMS))
+    return list(found.values())
+
+
+def gradient(model: PreTrainedModel, parameters: Parameters, one: Input) -> Gradient:
+    """Of -log p(target | prompt), natural log, summed over the target's tokens."""
+    with torch.enable_grad():
+        ids, mask = padded([one], model.device)
+        logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+        loss = -target_log_probs(logits, [one]).sum()
+        found = torch.autograd.grad(loss, parameters.tensors, allow_unused=True)
+    pairs = zip(found, parameters.tensors, strict=True)
+    return [torch.zeros_like(p) if g is None else g.detach() for g, p in pairs]
+
+
+def cosines(
+    model: PreTrainedModel,
+    parameters: Parameters,
+    first: Sequence[Input],
+    second: Sequence[Input],
+) -> Products:
+    """Of each of the first gradients with each of the second, by group; 0 where one vanishes.
+
+    The group `all` is the gradient of the model as it is: tied halves are one matrix there.
+    """
+    size = sum(p.numel() * p.element_size() for p in parameters.tensors)
+    held = min(len(first), max(1, MEMORY // size))
+    # Buffers are used again for every block: new memory costs more than what is done with it.
+    one, other = _buffers(parameters, held), _buffers(parameters, min(held, len(second), AT_ONCE))
+    rows = []
+    for some in _blocks(first, len(one[0])):
+        left = _filled(model, parameters, some, one)
+        columns = [
+            _cosines(parameters, left, _filled(model, parameters, others, other))
+            for others in _blocks(second, len(other[0]))
+        ]
+        rows.append({g: torch.cat([found[g] for found in columns], dim=1) for g in columns[0]})
+    return {group: torch.cat([found[group] for found in rows]) for group in rows[0]}
+
+
+def _blocks(inputs: Sequence[Input], held: int) -> list[Sequence[Input]]:
+    return [inputs[i : i + held] for i in range(0, len(inputs), held)]
+
+
+def _buffers(parameters: Parameters, rows: int) -> Rows:
+    return [p.detach().new_empty(rows, p.numel()) for p in parameters.tensors]
+
+
+def _filled(
+    model: PreTrainedModel, parameters: Parameters, inputs: Sequence[Input], buffers: Rows
+) -> Rows:
+    """The first rows of the buffers, each holding one input's gradient."""
+    for row, one in enumerate(inputs):
+        for buffer, found in zip(buffers, gradient(model, parameters, one), strict=True):
+            buffer[row] = found.flatten()
+    return [buffer[: len(inputs)] for buffer in buffers]
+
+
+def _cosines(parameters: Parameters, left: Rows, right: Rows) -> Products:
+    products = _summed(parameters, left, right, lambda a, b: a @ b.T)
+    one, other = (
+        _summed(parameters, side, side, lambda a, b: (a * b).sum(1)) for side in (left, right)
+    )
+    found = {}
+    for group, product in products.items():
+        scale = (one[group][:, None] * other[group][None]).clamp(min=0).sqrt()
+        found[group] = (product / scale).where(scale > 0, 0.0).cpu()
+    return found
+
+
+def _summed(parameters: Parameters, left: Rows, right: Rows, times: Times) -> dict[Group, Tensor]:
+    """Inner products by group and, with the cross terms of tied halves, over all parameters."""
+    found: dict[Group, Tensor] = {}
+    for group, a, b in zip(parameters.groups, left, right, strict=True):
+        product = times(a, b).double()
+        found[group] = found[group] + product if group in found else product
+    whole = torch.stack(list(found.values())).sum(0)
+    if parameters.tied is not None:
+        i, o = parameters.tied
+        whole = whole + times(left[i], right[o]).double() + times(left[o], right[i]).double()
+    return found | {ALL: whole}

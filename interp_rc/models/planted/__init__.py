@@ -1,0 +1,1 @@
+"""Models whose store of facts is known, because it was put there."""
