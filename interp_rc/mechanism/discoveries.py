@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 
+from interp_rc.models.adapters.parts import COMPONENTS
 from interp_rc.records.numbers import Test
 from interp_rc.stats.correction import benjamini_hochberg
 from interp_rc.stats.differences import paired_t
 
 RATE = 0.05
+TIE = 0.01  # of the largest mean effect
 
 
 def discoveries(table: pd.DataFrame, floor: float, name: str) -> list[Test]:
@@ -38,3 +40,16 @@ def beyond_floor(effects: np.ndarray, floor: float, name: str) -> Test:
 
 def is_discovery(test: Test) -> bool:
     return test.p_adjusted is not None and test.p_adjusted <= RATE
+
+
+def first_place(table: pd.DataFrame) -> tuple[str, int, str]:
+    """Component, layer and `where` of the site with the largest mean effect over facts.
+
+    What a site restores, every later site on the only path restores as well: of those within 1 %
+    of the largest, the one that is computed first is meant.
+    """
+    keys = ["layer", "site", "where"]
+    means = table.groupby(["fact", *keys]).effect.mean().groupby(keys).mean()
+    best = means[means >= (1 - TIE) * means.max()].index
+    layer, component, where = min(best, key=lambda key: (key[0], COMPONENTS.index(key[1])))
+    return component, int(layer), where
