@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 import pandas as pd
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from interp_rc.facts.factset import FactSet
@@ -74,7 +75,11 @@ class Probe(Options):
         )
         models = {"finetuned": model, "base": base, "untrained": untrained}
         tables = []
-        with tqdm(total=len(models) * len(ORDERS), desc="probes", disable=None) as bar:
+        # The matrices are small: threads that wait for each other took six times as long.
+        with (
+            threadpool_limits(1, user_api="blas"),
+            tqdm(total=len(models) * len(ORDERS), desc="probes", disable=None) as bar,
+        ):
             for name, loaded in models.items():
                 for order in ORDERS:
                     draws = self.shuffles if name == "finetuned" else 0
