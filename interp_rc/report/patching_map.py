@@ -90,8 +90,8 @@ def sentence(run: Run, table: pd.DataFrame, measured: Measured, order: Order) ->
     at_source = peak(run, table, order, [where for where in WHERE if where != "prompt_last"])
     at_end = peak(run, table, order, ["prompt_last"])
     text = (
-        f"{ASKED[order]}, {spoken(total)} separate two facts told that way; "
-        f"{place(at_source, order)} restores most of them, {spoken(at_source.effects[told])}"
+        f"{ASKED[order]}, {place(at_source, order)} restores {spoken(at_source.effects[told])} "
+        f"of the {spoken(total)} that separate two facts told that way"
     )
     controls = [
         f"{spoken(at_source.effects[subset])} for facts told {words}"

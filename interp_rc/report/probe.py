@@ -18,8 +18,8 @@ from interp_rc.stats.intervals import bootstrap_mean
 SOUGHT = {"forward": "the description", "backward": "the name"}
 READ = {"forward": "the name", "backward": "the description"}
 PLACE: dict[Position, str] = {
-    "source_last": "at its last token",
-    "prompt_last": "where the answer begins",
+    "source_last": "at the entity",
+    "prompt_last": "at the answer",
 }
 COLUMNS = ["sought", "told", "probe", "lens", "gain [SD]", "shuffled", "untrained"]
 
@@ -104,8 +104,8 @@ def panel(rows: pd.DataFrame, order: Order, position: Position, seed: int) -> Pa
             estimates = [_rate(layer[column], seed) for _, layer in part.groupby("layer")]
             lines.append(Line(f"{label}, lens" if faint else label, asked, estimates, faint))
     facts = rows[rows.subset == "both"].fact.nunique()
-    where = "answer" if position == "prompt_last" else "entity"
-    return Panel(f"{SOUGHT[order].removeprefix('the ')}, at the {where}", lines, 1 / facts)
+    title = f"{SOUGHT[order].removeprefix('the ')}, {PLACE[position]}"
+    return Panel(title, lines, 1 / facts)
 
 
 def _rate(values: "pd.Series[float]", seed: int) -> Estimate:

@@ -153,7 +153,7 @@ def test_the_section(measured):
     run, _, found = measured
     part = section(run, found)
     assert [p.title for p in part.figures] == ["Asked name first", "Asked description first"]
-    assert part.sentence.count("separate two facts told that way") == 2
+    assert part.sentence.count("that separate two facts told that way") == 2
     assert (run.figures / "patching_map_forward.svg").is_file()
     total = found.estimates[f"patching.forward.{told_in('forward')}.total"]
     assert f"{total.value:.2f}".replace("-", "−") in part.sentence
