@@ -12,8 +12,7 @@ from interp_rc.records.runs import Run
 
 
 @pytest.mark.slow
-def test_the_small_table_equals_means_and_t_intervals_by_hand(tmp_path, monkeypatch):
-    runs = tmp_path / "runs"
+def test_the_small_table_equals_means_and_t_intervals_by_hand(runs, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["descriptions", "--smoke", "--runs", str(runs)])
     descriptions.main()
     table = pd.read_csv(runs / "tables" / "descriptions.csv").set_index("name")
