@@ -5,6 +5,7 @@ import math
 import pandas as pd
 
 from analysis.descriptions import TABLES
+from interp_rc.records.nouns import TOLD_ONLY, TOLD_OTHERWISE
 from interp_rc.records.numbers import Estimate
 
 COLUMNS = {
@@ -93,14 +94,14 @@ def published_table() -> str:
 def mechanism_table() -> str:
     """What is inside, over ten seeds: where, gradients, one step, probes."""
     over = pd.read_csv(TABLES / "mechanism.csv").set_index("name")
-    columns = {"forward": "name_to_description", "backward": "description_to_name"}
-    other = {"forward": "description_to_name", "backward": "name_to_description"}
 
     def row(label: str, digits: int, name: str, unit: str = "") -> list[str]:
         """`name` has places for the order and for the subset told in it or in the other."""
         cells = []
-        for order, told in columns.items():
-            found = estimate(over.loc[name.format(order=order, told=told, other=other[order])])
+        for order, told in TOLD_ONLY.items():
+            found = estimate(
+                over.loc[name.format(order=order, told=told, other=TOLD_OTHERWISE[order])]
+            )
             shown = found.text(digits)
             cells.append(shown.replace(f" {found.unit}", "").replace(" %", "") + unit)
         return [label, *cells]

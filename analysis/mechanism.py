@@ -1,6 +1,6 @@
 """Where the association lives, over ten seeds, as preregistered.
 
-python -m analysis.mechanism            # four minutes a seed on two cores
+python -m analysis.mechanism            # four minutes a seed on two cores, training included
 python -m analysis.mechanism --smoke    # the same path in seconds, numbers without meaning
 
 Runs of `analysis.descriptions` in the same folder are given the measures that they lack.
@@ -24,9 +24,8 @@ from analysis.over_seeds import (
     write_csv,
     write_environment,
 )
-from interp_rc.mechanism.patching_map import told_in
-from interp_rc.mechanism.probe import REVERSE, TABLE
-from interp_rc.records.nouns import ORDERS
+from interp_rc.mechanism.probe import TABLE
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order
 from interp_rc.records.numbers import Test
 from interp_rc.records.packaged import packaged
 from interp_rc.records.runs import Run
@@ -45,20 +44,32 @@ def prereg() -> dict[str, Any]:
     return content
 
 
-def with_shares(table: pd.DataFrame) -> pd.DataFrame:
+def usable_totals(runs: list[Run]) -> set[tuple[int, Order]]:
+    """Seeds and orders in which what separates two facts is surely above zero."""
+    found = set()
+    for run in runs:
+        results = run.results()
+        for order in ORDERS:
+            total = results.get(f"patching.{order}.{TOLD_ONLY[order]}.total")
+            if total is not None and total.low is not None and total.low > 0:
+                found.add((int(run.config()["seed"]), order))
+    return found
+
+
+def with_shares(table: pd.DataFrame, usable: set[tuple[int, Order]]) -> pd.DataFrame:
     """Besides nats, each site's share of what separates two facts told in the order asked in.
 
-    Not where that total is not above zero.
+    Only of `usable` totals, whose interval does not include zero.
     """
     shares = []
     for seed, rows in table.groupby("seed"):
         value = rows.set_index("name").value
         for order in ORDERS:
-            total = value.get(f"patching.{order}.{told_in(order)}.total")
-            if total is None or total <= 0:
+            if (seed, order) not in usable:
                 continue
+            total = value[f"patching.{order}.{TOLD_ONLY[order]}.total"]
             sites = [n for n in value.index if n.startswith(f"patching.{order}.")
-                     and not n.endswith(("learnt", f"{told_in(order)}.total"))]  # fmt: skip
+                     and not n.endswith(("learnt", f"{TOLD_ONLY[order]}.total"))]  # fmt: skip
             shares += [
                 (seed, name.replace("patching.", "patching_share.", 1), value[name] / total)
                 for name in sites
@@ -81,15 +92,13 @@ def where(value: pd.DataFrame, plan: dict[str, Any]) -> list[Test]:
     source, answer, shares = plan["sites"]["source"], plan["sites"]["answer"], plan["shares"]
     tests = []
     for order in ORDERS:
-        told = column(value, f"patching_share.{order}.{told_in(order)}.{source}")
-        other = column(value, f"patching_share.{order}.{REVERSE[order]}.{source}")
+        told = column(value, f"patching_share.{order}.{TOLD_ONLY[order]}.{source}")
+        other = column(value, f"patching_share.{order}.{TOLD_OTHERWISE[order]}.{source}")
         more = np.full(len(told), shares["more_than"])
         tests.append(paired_t(told, more, name=f"where_source.{order}", alternative="greater"))
         tests.append(non_superiority(other, shares["less_than"], name=f"where_other_way.{order}"))
-    backward, forward = (
-        column(value, f"patching_share.{order}.{told_in(order)}.{answer}")
-        for order in ("backward", "forward")
-    )
+    both = [f"patching_share.{order}.{TOLD_ONLY[order]}.{answer}" for order in ORDERS]
+    forward, backward = value[both].dropna().to_numpy(float).T  # a seed must have both
     least = forward + shares["answer_difference"]
     return [*tests, paired_t(backward, least, name="where_answer", alternative="greater")]
 
@@ -101,14 +110,14 @@ def gradient(value: pd.DataFrame, plan: dict[str, Any]) -> list[Test]:
             plan["gradient_margin"],
             name=f"gradient.{subset}",
         )
-        for subset in map(told_in, ORDERS)
+        for subset in map(TOLD_ONLY.__getitem__, ORDERS)
     ]
 
 
 def probe(runs: list[Run], value: pd.DataFrame, plan: dict[str, Any]) -> list[Test]:
     tests = []
     for order in ORDERS:
-        place = f"{order}.{REVERSE[order]}.prompt_last"
+        place = f"{order}.{TOLD_OTHERWISE[order]}.prompt_last"
         z = column(value, f"probe.finetuned.{place}.z")
         tests.append(non_superiority(z, plan["probe_margins"][order], name=f"probe.{order}.z"))
         scores = [chosen_scores(run, order) for run in runs]
@@ -122,7 +131,7 @@ def chosen_scores(run: Run, order: str) -> np.ndarray:
     rows = run.table(TABLE).query(
         "model == 'finetuned' and labels == 'true' and chosen and position == 'prompt_last'"
     )
-    rows = rows[(rows.order == order) & (rows.subset == REVERSE[order])]
+    rows = rows[(rows.order == order) & (rows.subset == TOLD_OTHERWISE[order])]
     return np.stack(rows.scores.tolist())[:, None, :]
 
 
@@ -159,7 +168,7 @@ def main() -> None:
     seeds = plan["seeds"][:2] if arguments.smoke else plan["seeds"]
     runs = run_seeds(plan["experiment"], seeds, arguments.runs, smoke=arguments.smoke)
     folder = arguments.runs / "tables" if arguments.smoke else TABLES
-    table = with_shares(results_table(runs, MECHANISM))
+    table = with_shares(results_table(runs, MECHANISM), usable_totals(runs))
     write_csv(folder, "mechanism_by_seed", table)
     write_csv(folder, "mechanism", estimates_table(over_seeds(table)))
     if not arguments.smoke:  # the small runs learn nothing, so that there is nothing to test

@@ -1,8 +1,9 @@
 """One experiment over several seeds: run it, and bring the runs' numbers together."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -109,10 +110,17 @@ def write_csv(folder: Path, name: str, table: pd.DataFrame) -> None:
 
 def write_environment(folder: Path, name: str, runs: Sequence[Run]) -> None:
     """Which code and machine made the runs of a table, from the runs themselves."""
-    found = {
-        json.dumps({k: v for k, v in run.environment().items() if k != "seed"}) for run in runs
-    }
+    found = {json.dumps(one) for run in runs for one in environments(run)}
     write_json(
         folder / f"{name}.environment.json",
         {"runs": [json.loads(one) for one in sorted(found)], "table": environment()},
     )
+
+
+def environments(run: Run) -> Iterator[dict[str, Any]]:
+    """Where a run was begun, and everywhere it went on (with more measures, say)."""
+    here = {k: v for k, v in run.environment().items() if k != "seed"}
+    yield here
+    for event in run.log():
+        if event["event"] == "environment":
+            yield here | event["changed"]

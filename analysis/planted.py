@@ -62,8 +62,10 @@ def found(one: Planted, order: Order) -> dict[str, Any]:
     effects = patch(model, contrasts, sites)
     table = effects.table.assign(where=effects.table.span)
     floor = noise_floor(model, contrasts[:FLOOR], sites)
-    hits = {test.name for test in discoveries(table, floor, "at") if is_discovery(test)}
+    tests = discoveries(table, floor, "at")
+    hits = {test.name for test in tests if is_discovery(test)}
     null = {f"at.{at.place.component}.{at.place.layer}.{at.span}" for at in one.null[order]}
+    null &= {test.name for test in tests}  # the causal mask's zeros are not tested
     store = one.store[order]
     first = (store.place.component, store.place.layer, store.span)
     there = (table.site == first[0]) & (table.layer == first[1]) & (table["where"] == first[2])
@@ -97,7 +99,9 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
             "first": grouped["first"].mean(),
             "recovered_least": grouped.recovered.min(),
             "discoveries": grouped.discoveries.sum(),
-            "false_discovery_rate": grouped["false"].sum() / grouped.discoveries.sum(),
+            "false_discovery_rate": (grouped["false"].sum() / grouped.discoveries.sum()).where(
+                grouped.null_sites.sum() > 0
+            ),
             "null_sites": grouped.null_sites.sum(),
             "false_per_null_site": grouped["false"].sum()
             / grouped.null_sites.sum().replace(0, np.nan),

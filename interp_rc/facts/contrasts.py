@@ -76,7 +76,7 @@ def read_contrasts(path: Path) -> list[Contrast]:
     are not two or lie outside their prompts.
     """
     contrasts: dict[str, Contrast] = {}
-    for contrast, place in read_items(path, Contrast):
+    for contrast, place in read_items(path, Contrast, optional=("foil", "spans")):
         fault = "its id comes twice" if contrast.id in contrasts else _fault(contrast)
         if fault:
             message = f"contrast {contrast.id!r}: {fault}; correct it"

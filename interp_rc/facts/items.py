@@ -1,6 +1,6 @@
 """Files of JSON lines, each line one of our nouns, checked key by key."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -13,18 +13,20 @@ from interp_rc.records.nouns import Span, Spans
 REBUILD = "or write the file again"
 
 
-def read_items(path: Path, kind: type) -> Iterator[tuple[Any, Place]]:
+def read_items(
+    path: Path, kind: type, optional: Collection[str] = ()
+) -> Iterator[tuple[Any, Place]]:
     """Each line as an item of the dataclass `kind`, and where it stands.
 
     Equal lists of candidates become one list: most are much repeated. Raises DataError, naming
-    file and line, for what is not a JSON object or has a key that is missing, unknown or of the
-    wrong type.
+    file and line, for what is not a JSON object or has a key that is missing (and not
+    `optional`), unknown or of the wrong type.
     """
     hints = get_type_hints(kind)
     shared: dict[tuple[str, ...], list[str]] = {}
     for number, row in read_jsonl(path):
         place = Place(path, number)
-        _check_keys(row, hints, place)
+        _check_keys(row, hints, place, optional)
         if "candidates" in row:
             row["candidates"] = shared.setdefault(tuple(row["candidates"]), row["candidates"])
         if "spans" in row:
@@ -36,9 +38,11 @@ def read_items(path: Path, kind: type) -> Iterator[tuple[Any, Place]]:
             raise DataError(str(error), file=path, line=number) from None
 
 
-def _check_keys(row: dict[str, Any], hints: dict[str, Any], place: Place) -> None:
+def _check_keys(
+    row: dict[str, Any], hints: dict[str, Any], place: Place, optional: Collection[str]
+) -> None:
     for name in hints:
-        if name not in row:
+        if name not in row and name not in optional:
             message = f"key {name!r} is missing; add it {REBUILD}"
             raise DataError(message, file=place.file, line=place.line)
     for name, value in row.items():

@@ -16,11 +16,13 @@ def discoveries(table: pd.DataFrame, floor: float, name: str) -> list[Test]:
     """A test for each site: does its mean effect over facts exceed the noise `floor` (nats)?
 
     Two-sided t on the means of each fact, less the floor; Benjamini-Hochberg over the sites that
-    could have an effect. Sites that the causal mask leaves none are left out.
+    could have an effect. Sites that the causal mask leaves none in any contrast are left out.
     """
     tests = []
     keys = ["site", "layer", "where"]
-    for key, part in table[~table.structural_zero].groupby(keys, sort=False):
+    for key, part in table.groupby(keys, sort=False):
+        if part.structural_zero.all():
+            continue
         effects = part.groupby("fact").effect.mean().to_numpy(float)
         if len(effects) > 1:
             tests.append(beyond_floor(effects, floor, ".".join([name, *map(str, key)])))
@@ -50,6 +52,6 @@ def first_place(table: pd.DataFrame) -> tuple[str, int, str]:
     """
     keys = ["layer", "site", "where"]
     means = table.groupby(["fact", *keys]).effect.mean().groupby(keys).mean()
-    best = means[means >= (1 - TIE) * means.max()].index
+    best = means[means >= means.max() - TIE * abs(means.max())].index
     layer, component, where = min(best, key=lambda key: (key[0], COMPONENTS.index(key[1])))
     return component, int(layer), where

@@ -20,7 +20,7 @@ from interp_rc.mechanism.parameter_groups import ALL, cosines, parameters_of
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded, load
 from interp_rc.models.machine import threads_for
-from interp_rc.records.errors import DataError, RunError
+from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import SUBSETS, TOLD_IN, Query, Subset
 from interp_rc.records.numbers import Estimate, Test
@@ -57,16 +57,18 @@ class Gradients(Options):
                 "measure gradients needs facts told in one order only, and there are no queries "
                 "about any; leave it out of `measures`"
             )
+        told = {(document.fact, document.order) for document in facts.documents}
         for subset in there:
-            asked(facts.queries, subset)
+            cell = asked(facts.queries, subset)
+            untold = [q.fact for q in cell.told if (q.fact, cell.order) not in told]
+            if untold:
+                raise DataError(
+                    f"measure gradients takes a step on a document in {cell.order} order about "
+                    f"each fact of {subset}, and {untold[0]} has none; tell it, or leave it out"
+                )
 
     def run(self, run: Run, model: Loaded) -> Measured:
         config = run.config()
-        if config.get("training") is None:
-            raise RunError(
-                "measure gradients takes a step of the run's training, and this run has none "
-                "(training: null); leave it out of `measures`"
-            )
         training = TrainingOptions.model_validate(config["training"])
         facts, seed = read_facts(run.facts), derive_seed(config["seed"], self.kind)
         base = load(run.base, device=str(model.model.device))

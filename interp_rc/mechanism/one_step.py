@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from interp_rc.facts.factset import FactSet
 from interp_rc.mechanism.inputs import Input, padded, read_inputs
 from interp_rc.mechanism.pairings import Asked, asked, subsets_of
+from interp_rc.mechanism.sites import covered
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place
 from interp_rc.models.load import Loaded
@@ -156,7 +157,7 @@ def streams_at_source(
     inputs, last = [], []
     read = read_inputs(loaded, [q.prompt for q in queries], [q.target for q in queries])
     for query, one in zip(queries, read, strict=True):
-        end = max(i for i, (start, _) in enumerate(one.offsets) if start < query.source.end)
+        end = covered(one.offsets, query.source, f"the entity of query {query.id!r}")[-1]
         # Nothing after it reaches it, so nothing after it is read.
         inputs.append(Input(one.ids[: end + 1], end + 1, one.offsets[: end + 1]))
         last.append(end)

@@ -230,13 +230,16 @@ def _effects(
 def noise_floor(
     model: Loaded, contrasts: Sequence[Contrast], sites: Sequence[Site], batch_size: int = 64
 ) -> float:
-    """The largest absolute effect, in nats, of patching corrupted prompts into themselves.
+    """What rounding alone can do to an effect, in nats: nothing of this size says anything.
 
-    It would be zero if arithmetic were exact; no effect of this size says anything.
+    The largest effect of patching corrupted prompts into themselves, but no less than a rounding
+    error of the data type on the largest log-probability, because writing back the very values
+    that were computed there may happen to change nothing.
     """
     same = [
         replace(c, clean=c.corrupted, spans={k: [v[1], v[1]] for k, v in c.spans.items()})
         for c in contrasts
     ]
     effects = patch(model, same, sites, batch_size=batch_size)
-    return float(effects.table.effect.abs().max())
+    rounding = torch.finfo(model.model.dtype).eps * effects.baselines.corrupted.abs().max()
+    return float(max(effects.table.effect.abs().max(), rounding))

@@ -17,7 +17,7 @@ from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
-from interp_rc.records.nouns import ORDERS, SUBSETS, TOLD_IN, Contrast, Order, Subset
+from interp_rc.records.nouns import ORDERS, SUBSETS, Contrast
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run
@@ -48,28 +48,39 @@ class PatchingMap(Options):
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless some templates can select facts and others measure them."""
-        for order, (_, measured) in template_halves(facts.queries).items():
-            if len(measured) < self.templates:
+        for order, (selecting, measuring) in template_halves(facts.queries).items():
+            if not selecting or len(measuring) < self.templates:
                 raise DataError(
-                    f"measure {NAME} needs {2 * self.templates} held-out templates in each order, "
-                    f"half to select learnt facts on; {order} order has fewer: ask in more "
-                    "templates, or leave the measure out"
+                    f"measure {NAME} selects learnt facts on half of the held-out templates of an "
+                    f"order and needs {self.templates} in the other half; {order} order has "
+                    f"{len(selecting) + len(measuring)} in all: ask in more, or leave it out"
                 )
+            for template in (*selecting, *measuring[: self.templates]):
+                asked = {q.fact for q in facts.queries if q.template == template}
+                missing = [fact.id for fact in facts.facts if fact.id not in asked]
+                if missing:
+                    raise DataError(
+                        f"measure {NAME} needs every fact asked in every template; {missing[0]} "
+                        f"is not asked in {template}: ask it, or leave the measure out"
+                    )
 
     def run(self, run: Run, model: Loaded) -> Measured:
         facts = read_facts(run.facts)
         seed = derive_seed(run.config()["seed"], NAME)
-        contrasts = map_contrasts(facts, run.table(ANSWERS), self.templates, seed)
+        answers = run.table(ANSWERS)
+        contrasts = map_contrasts(facts, answers, self.templates, seed)
         if not contrasts:
-            return Measured(estimates={f"patching.{k}": v for k, v in _counts([], facts).items()})
+            learnt = _learnt(answers, facts, seed)
+            return Measured(estimates={f"patching.{k}": v for k, v in learnt.items()})
         sites = map_sites(model.model.config.num_hidden_layers)
         effects = patch(model, contrasts, sites, batch_size=self.batch_size)
-        floor = noise_floor(model, contrasts[:FLOOR], sites, self.batch_size)
+        some = contrasts[:: -(-len(contrasts) // FLOOR)]
+        floor = noise_floor(model, some, sites, self.batch_size)
         table, baselines = with_condition(effects, facts)
         write_parquet(run.folder / f"{EFFECTS}.parquet", table)
         write_parquet(run.folder / f"{BASELINES}.parquet", baselines)
-        estimates = {"noise_floor": Estimate(floor, None, None, len(contrasts), "nat")}
-        estimates |= _counts(contrasts, facts) | totals(baselines, seed) | by_site(table, seed)
+        estimates = {"noise_floor": Estimate(floor, None, None, len(some), "nat")}
+        estimates |= _learnt(answers, facts, seed) | totals(baselines, seed) | by_site(table, seed)
         return Measured(
             estimates={f"patching.{name}": value for name, value in estimates.items()},
             tests=[
@@ -120,11 +131,6 @@ def with_condition(effects: Effects, facts: FactSet) -> tuple[pd.DataFrame, pd.D
     return table, baselines
 
 
-def told_in(order: Order) -> Subset:
-    """The one-order subset whose facts were told in this order."""
-    return next(subset for subset, told in TOLD_IN.items() if told == order)
-
-
 def totals(baselines: pd.DataFrame, seed: int) -> dict[str, Estimate]:
     """Clean less corrupted log-probability of the target, by order and subset."""
     found = {}
@@ -135,10 +141,12 @@ def totals(baselines: pd.DataFrame, seed: int) -> dict[str, Estimate]:
 
 
 def by_site(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
-    """The effect of each site that can have one, by order and subset."""
+    """The effect of each site that can have one in some contrast, by order and subset."""
     found = {}
     keys = ["order", "subset", "site", "layer", "where"]
-    for key, part in table[~table.structural_zero].groupby(keys, sort=False):
+    for key, part in table.groupby(keys, sort=False):
+        if part.structural_zero.all():
+            continue
         name = ".".join(map(str, key))
         found[name] = _mean(part.groupby("fact").effect.mean(), seed, name)
     return found
@@ -149,16 +157,16 @@ def _mean(per_fact: pd.Series, seed: int, name: str) -> Estimate:
     return bootstrap_mean(values, "nat", seed=derive_seed(seed, name), draws=DRAWS)
 
 
-def _counts(contrasts: list[Contrast], facts: FactSet) -> dict[str, Estimate]:
-    """Share of each subset's facts that were learnt and so are on the map."""
-    mapped = {(c.order, c.fact) for c in contrasts}
+def _learnt(answers: pd.DataFrame, facts: FactSet, seed: int) -> dict[str, Estimate]:
+    """Share of each subset's facts that were learnt, as the map of that order selects them."""
     found = {}
     for order in ORDERS:
+        learnt = set(learnt_facts(answers, facts.queries, order))
         for subset in SUBSETS:
-            values = [float((order, f.id) in mapped) for f in facts.facts if f.subset == subset]
+            values = [float(f.id in learnt) for f in facts.facts if f.subset == subset]
             if values:
                 name = f"{order}.{subset}.learnt"
-                found[name] = Estimate(
-                    sum(values) / len(values), None, None, len(values), "fraction"
+                found[name] = bootstrap_mean(
+                    np.array(values), "fraction", seed=derive_seed(seed, name), draws=DRAWS
                 )
     return found

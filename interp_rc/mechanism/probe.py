@@ -17,7 +17,7 @@ from interp_rc.models.build import build_model
 from interp_rc.models.load import Loaded, load
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
-from interp_rc.records.nouns import ORDERS, TOLD_IN, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_IN, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run
@@ -34,11 +34,6 @@ Z = "standard deviation"
 DRAWS = 2000  # of each bootstrap: there are hundreds
 # What is looked for where the prompt of that order names the other.
 SOUGHT: dict[Order, str] = {"forward": "object", "backward": "subject"}
-# Facts whose reverse question is asked in that order.
-REVERSE: dict[Order, Subset] = {
-    "forward": "description_to_name",
-    "backward": "name_to_description",
-}
 
 
 class Probe(Options):
@@ -101,12 +96,17 @@ class Probe(Options):
         for order, position in product(ORDERS, POSITIONS):
             part = best[(best.order == order) & (best.position == position)]
             name = f"{NAME}.{order}.{position}"
-            reverse = part[part.subset == REVERSE[order]]
+            reverse = part[part.subset == TOLD_OTHERWISE[order]]
             control = part[part.subset == "both"].z.mean()
             margin = self.margin or MARGIN_SHARE * float(control)
             values = reverse.z.to_numpy(float)
             if margin > 0:
                 below.append(non_superiority(values, margin, name=f"{name}.z"))
+            else:  # the control shows nothing: there is no scale to judge by
+                n = len(values)
+                below.append(
+                    Test(f"{name}.z", "non-superiority t", None, None, None, None, None, n)
+                )
             rank = reverse.scores.tolist()
             test, _ = label_permutation(
                 [np.array(rank)[:, None, :]], name=f"{name}.accuracy", seed=derive_seed(seed, name)
@@ -124,7 +124,7 @@ def probed(
     streams = read_streams(loaded, asked, ids)
     entities = [getattr(fact, SOUGHT[order]) for fact in facts.facts]
     vectors = entity_vectors(loaded, entities)
-    pool = np.array([i for i, s in enumerate(groups) if s != REVERSE[order]])
+    pool = np.array([i for i, s in enumerate(groups) if s != TOLD_OTHERWISE[order]])
     tables = []
     for draw in range(draws + 1):
         labels = (
@@ -157,7 +157,11 @@ def rows_of(
     pool: np.ndarray,
     position: Position,
 ) -> pd.DataFrame:
-    """Long form; `chosen` marks the layer with the highest z on pooled facts other than this."""
+    """Long form; `chosen` marks the layer with the highest z on pooled facts other than this.
+
+    Those other facts were read by probes that were trained on this one, if it is of the pool: its
+    label is not used to choose, but it has helped. Facts told the other way never helped.
+    """
     found = [(right_and_z(r.probe, groups), right_and_z(r.lens, groups)) for r in readings]
     z = np.stack([probe[1] for probe, _ in found])  # layer x fact
     names = np.array(groups)

@@ -40,7 +40,10 @@ def read_streams(loaded: Loaded, queries: Sequence[Query], facts: Sequence[str])
         ids, mask = padded(inputs, loaded.model.device)
         _, at = adapter.run(ids, mask, capture=places)
         rows = torch.arange(len(batch))
-        source = [covered(i.offsets, q.source)[-1] for i, q in zip(inputs, batch, strict=True)]
+        source = [
+            covered(i.offsets, q.source, f"the entity of query {q.id!r}")[-1]
+            for i, q in zip(inputs, batch, strict=True)
+        ]
         where = [source, [i.start - 1 for i in inputs]]
         read_at = [torch.stack([at[p][rows, tokens] for p in places], 1) for tokens in where]
         return adapter.parts.final_norm(torch.stack(read_at, 1)).double().cpu()

@@ -117,12 +117,12 @@ def _spans(contrast: Contrast, site: Site) -> list[Span]:
 
 
 def _inside(offsets: Offsets, span: Span, contrast: Contrast, site: Site) -> list[int]:
-    found = covered(offsets, span)
+    return covered(offsets, span, f"contrast {contrast.id!r}: span {site.span!r}")
+
+
+def covered(offsets: Offsets, span: Span, what: str) -> list[int]:
+    """Tokens that share a character with the span; DataError, naming `what`, if none does."""
+    found = [i for i, (start, end) in enumerate(offsets) if start < span.end and end > span.start]
     if not found:
-        raise DataError(f"contrast {contrast.id!r}: span {site.span!r} covers no token")
+        raise DataError(f"{what} covers no token of the prompt; correct its span")
     return found
-
-
-def covered(offsets: Offsets, span: Span) -> list[int]:
-    """Tokens that share a character with the span."""
-    return [i for i, (start, end) in enumerate(offsets) if start < span.end and end > span.start]

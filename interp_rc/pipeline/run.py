@@ -62,7 +62,7 @@ def _check_folder(run: Run, config: RunConfig, resume: bool) -> None:
         )
     wanted, there = config.model_dump(mode="json"), run.config()
     different = [key for key in wanted if wanted[key] != there.get(key)]
-    if different == ["measures"] and _only_adds(wanted["measures"], there["measures"]):
+    if different == ["measures"] and _only_adds(run, wanted["measures"], there["measures"]):
         return
     if different:
         raise RunError(
@@ -71,9 +71,10 @@ def _check_folder(run: Run, config: RunConfig, resume: bool) -> None:
         )
 
 
-def _only_adds(wanted: list[Any], there: list[Any]) -> bool:
-    """More measures may be made on a run; those that it has stay as they are."""
-    return all(measure in wanted for measure in there)
+def _only_adds(run: Run, wanted: list[Any], there: list[Any]) -> bool:
+    """More measures may be made on a run; those that were made stay as they are."""
+    made = [measure for measure in there if run.read_measured(measure["kind"]) is not None]
+    return all(measure in wanted for measure in made)
 
 
 def _is_done(run: Run, config: RunConfig) -> bool:
@@ -88,6 +89,8 @@ class _Stages:
     def all(self) -> None:
         use_threads(self.machine)
         sweep_temporary(self.run.folder)
+        if self.run.facts.is_dir():
+            self.check(read_facts(self.run.facts))  # before anything finished is undone
         self.run.results_file.unlink(missing_ok=True)  # measures are added to a finished run
         write_yaml(self.run.config_file, self.config.model_dump(mode="json"))
         self.environment()
@@ -114,8 +117,6 @@ class _Stages:
                 built = self.config.facts.build(self.config.seed)
                 self.check(built)
                 write_facts(built, self.run.facts)
-        else:
-            self.check(read_facts(self.run.facts))
 
     def check(self, facts: FactSet) -> None:
         for measure in self.config.measures:

@@ -19,6 +19,17 @@ TOLD_IN: dict[Subset, Order | None] = {
 }
 
 
+# The one-order subset told in each order, and the one told in the other.
+TOLD_ONLY: dict[Order, Subset] = {
+    "forward": "name_to_description",
+    "backward": "description_to_name",
+}
+TOLD_OTHERWISE: dict[Order, Subset] = {
+    "forward": "description_to_name",
+    "backward": "name_to_description",
+}
+
+
 class Span(NamedTuple):
     """Half-open range of characters, counted in a document's text or in prompt + target."""
 

@@ -53,7 +53,10 @@ def section(run: Run, measured: Measured) -> Section:
 def _judged(run: Run, measured: Measured) -> str:
     options = next(m for m in run.config()["measures"] if m["kind"] == "gradients")
     margins = sorted({number(t.margin, 3) for t in measured.tests if t.margin is not None})
-    p = max((1.0 if t.p_adjusted is None else t.p_adjusted for t in measured.tests), default=1.0)
+    found = [t.p_adjusted for t in measured.tests if t.p_adjusted is not None]
+    if len(found) < len(measured.tests) or not found:
+        return "Whether the reverse cosine is zero could not be tested in every set of facts."
+    p = max(found)
     within = listed([f"±{margin}" for margin in margins]) or "a margin, of which there is none"
     text = f"Base model, reverse cosine within {within}: p = {p:.2g} (TOST, largest, Holm)."
     fixed = options.get("margin") is not None

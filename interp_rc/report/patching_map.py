@@ -8,8 +8,8 @@ import pandas as pd
 
 from interp_rc.figures.heatmap import Map, Rows, heatmap_figure
 from interp_rc.mechanism.discoveries import is_discovery
-from interp_rc.mechanism.patching_map import EFFECTS, MAPPED, WHERE, told_in
-from interp_rc.records.nouns import ORDERS, SUBSETS, TOLD_IN, Order, Subset
+from interp_rc.mechanism.patching_map import BASELINES, EFFECTS, MAPPED, WHERE
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.records.seeds import derive_seed
@@ -26,13 +26,13 @@ ASKED = {"forward": "Asked name first", "backward": "Asked description first"}
 
 def section(run: Run, measured: Measured) -> Section:
     title = "Where the association lives"
-    if EFFECTS not in measured.tables:
-        return Section(title, "Fewer than two facts of each set were learnt: nothing to map.")
+    orders = [o for o in ORDERS if f"patching.{o}.{TOLD_ONLY[o]}.total" in measured.estimates]
+    if not orders:
+        return Section(title, "Fewer than two facts told in one order were learnt: nothing to map.")
     table = run.table(EFFECTS)
-    orders = [o for o in ORDERS if f"patching.{o}.{told_in(o)}.total" in measured.estimates]
     return Section(
         title=title,
-        sentence=" ".join(sentence(run, table, measured, order) for order in orders),
+        sentence=" ".join(sentence(run, table, order) for order in orders),
         figures=[map_picture(run, table, measured, order) for order in orders],
         note=(
             "One fact's activation at one place is put into the same question about another fact; "
@@ -57,8 +57,8 @@ class Peak(NamedTuple):
 def peak(run: Run, table: pd.DataFrame, order: Order, wheres: Collection[str]) -> Peak:
     """The attention or MLP output at `wheres` with the largest effect on facts told this way.
 
-    Chosen in the first measuring template, measured in the others, so that its value is not the
-    largest of many by luck.
+    Chosen in the first measuring template and measured in the others, on the same facts: what is
+    peculiar to a template does not count.
     """
     rows = table[
         (table.order == order)
@@ -67,7 +67,7 @@ def peak(run: Run, table: pd.DataFrame, order: Order, wheres: Collection[str]) -
         & ~table.structural_zero
     ]
     first = rows.template == rows.template.iloc[0]
-    chosen = rows[first & (rows.subset == told_in(order))]
+    chosen = rows[first & (rows.subset == TOLD_ONLY[order])]
     keys = ["site", "layer", "where"]
     component, layer, where = chosen.groupby(keys).effect.mean().idxmax()
     there = rows[
@@ -83,10 +83,10 @@ def peak(run: Run, table: pd.DataFrame, order: Order, wheres: Collection[str]) -
     return Peak(str(component), int(layer), str(where), effects)
 
 
-def sentence(run: Run, table: pd.DataFrame, measured: Measured, order: Order) -> str:
+def sentence(run: Run, table: pd.DataFrame, order: Order) -> str:
     """The best place at the source and the best where the answer begins, with their controls."""
-    told = told_in(order)
-    total = measured.estimates[f"patching.{order}.{told}.total"]
+    told = TOLD_ONLY[order]
+    total = total_elsewhere(run, order)
     at_source = peak(run, table, order, [where for where in WHERE if where != "prompt_last"])
     at_end = peak(run, table, order, ["prompt_last"])
     text = (
@@ -95,20 +95,32 @@ def sentence(run: Run, table: pd.DataFrame, measured: Measured, order: Order) ->
     )
     controls = [
         f"{spoken(at_source.effects[subset])} for facts told {words}"
-        for subset, words in (("both", "in both orders"), (other(told), "in the other order"))
+        for subset, words in (
+            ("both", "in both orders"),
+            (TOLD_OTHERWISE[order], "in the other order"),
+        )
         if subset in at_source.effects
     ]
     if controls:
         text += f" ({listed(controls)})"
     most, whole = at_end.effects[told], total.value or 0.0
     if (most.value or 0.0) < HARDLY * whole:
-        return f"{text}; no output at the prompt’s last token restores more than {spoken(most)}."
+        return (
+            f"{text}; the output at the prompt’s last token that restores most in one template "
+            f"restores {spoken(most)} in the others."
+        )
     best = place(at_end, order, short=True)
     return f"{text}; at the prompt’s last token {best} restores most, {spoken(most)}."
 
 
-def other(subset: Subset) -> Subset:
-    return next(s for s in SUBSETS if TOLD_IN[s] not in (None, TOLD_IN[subset]))
+def total_elsewhere(run: Run, order: Order) -> Estimate:
+    """What separates two facts told in this order, in the templates that no site is chosen in."""
+    rows = run.table(BASELINES)
+    rows = rows[rows.order == order]
+    rows = rows[(rows.template != rows.template.iloc[0]) & (rows.subset == TOLD_ONLY[order])]
+    per_fact = (rows.clean - rows.corrupted).groupby(rows.fact).mean()
+    seed = derive_seed(run.config()["seed"], "report", "total", order)
+    return bootstrap_mean(per_fact.to_numpy(float), "nat", seed=seed)
 
 
 def place(best: Peak, order: Order, *, short: bool = False) -> str:
@@ -128,27 +140,26 @@ def token_words(order: Order) -> dict[str, str]:
 
 def map_picture(run: Run, table: pd.DataFrame, measured: Measured, order: Order) -> Picture:
     """Shares of the told-in-this-order total, three conditions side by side."""
-    told = told_in(order)
-    total = measured.estimates[f"patching.{order}.{told}.total"].value
-    assert total is not None
-    titles = {told: "told this way", "both": "in both", other(told): "other way"}
+    told = TOLD_ONLY[order]
+    total = measured.estimates[f"patching.{order}.{told}.total"]
+    titles = {told: "told this way", "both": "in both", TOLD_OTHERWISE[order]: "other way"}
     found = {test.name for test in measured.tests if is_discovery(test)}
     rows = table[table.order == order]
+    scale, quantity = colours_of(total, rows)
     maps = [
-        one_map(rows[rows.subset == subset], title, total, found, f"patching.{order}.{subset}")
+        one_map(rows[rows.subset == subset], title, scale, found, f"patching.{order}.{subset}")
         for subset, title in titles.items()
         if (rows.subset == subset).any()
     ]
     source = SOURCE[order]
     labels = [f"{source}, first", f"{source}, last", f"{source}, all", "prompt, last"]
     groups = [Rows(COMPONENT[component], labels) for component in MAPPED]
-    quantity = f"share of {total:.1f} nat"
     return picture(
         run,
         f"patching_map_{order}",
         lambda theme: heatmap_figure(maps, groups, theme, quantity=quantity),
         title=ASKED[order],
-        alt=f"{ASKED[order]}: effects of patching. {sentence(run, table, measured, order)}",
+        alt=f"{ASKED[order]}: effects of patching. {sentence(run, table, order)}",
         caption=(
             "Mean effect over facts of patching one component of one layer at one token (or at "
             "all tokens of the source), as a share of what separates two facts that were told in "
@@ -156,6 +167,15 @@ def map_picture(run: Run, table: pd.DataFrame, measured: Measured, order: Order)
             "Benjamini–Hochberg). Grey: the causal mask leaves no effect possible."
         ),
     )
+
+
+def colours_of(total: Estimate, rows: pd.DataFrame) -> tuple[float, str]:
+    """What 100 % of the colours is: the total, unless its interval includes zero."""
+    if total.value is not None and total.low is not None and total.low > 0:
+        return total.value, f"share of {total.value:.1f} nat"
+    keys = ["subset", "site", "layer", "where"]
+    largest = float(rows.groupby(keys).effect.mean().abs().max()) or 1.0
+    return largest, f"effect; 100 % is {largest:.2g} nat"
 
 
 def one_map(rows: pd.DataFrame, title: str, total: float, found: set[str], name: str) -> Map:
@@ -176,4 +196,4 @@ def one_map(rows: pd.DataFrame, title: str, total: float, found: set[str], name:
 
 def noise_note(measured: Measured) -> str:
     floor = measured.estimates["patching.noise_floor"].value or 0.0
-    return f"Patching a prompt into itself moves nothing by more than {floor:.1g} nat."
+    return f"Rounding alone can move a prompt by {floor:.1g} nat."

@@ -5,9 +5,9 @@ from itertools import product
 import pandas as pd
 
 from interp_rc.figures.profile import Line, Panel, profile_figure
-from interp_rc.mechanism.probe import REVERSE, TABLE
+from interp_rc.mechanism.probe import TABLE
 from interp_rc.mechanism.reading import POSITIONS, Position
-from interp_rc.records.nouns import ORDERS, TOLD_IN, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_IN, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.records.seeds import derive_seed
@@ -47,7 +47,7 @@ def sentence(measured: Measured) -> str:
         reverse, both, floor = (
             measured.estimates[f"probe.{model}.{order}.{subset}.prompt_last.accuracy"]
             for model, subset in (
-                ("finetuned", REVERSE[order]),
+                ("finetuned", TOLD_OTHERWISE[order]),
                 ("finetuned", "both"),
                 ("shuffled", "both"),
             )
@@ -97,7 +97,7 @@ def by_layer(run: Run, measured: Measured) -> Picture:
 
 def panel(rows: pd.DataFrame, order: Order, position: Position, seed: int) -> Panel:
     lines = []
-    for subset in sorted(TOLD_IN, key=lambda s: (s == REVERSE[order], s == "both")):
+    for subset in sorted(TOLD_IN, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
         label, asked = told(subset, order)
         part = rows[rows.subset == subset]
         for column, faint in (("right", False), ("lens_right", True)):

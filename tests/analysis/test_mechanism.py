@@ -32,11 +32,12 @@ def estimates(seed, total, effect):
     return [(seed, name, value, 30, "nat") for name, value in rows]
 
 
+USABLE = {(0, "forward"), (0, "backward")}
 COLUMNS = ["seed", "name", "value", "n", "unit"]
 
 
 def test_shares_are_of_the_facts_told_in_the_order_asked_in():
-    table = mechanism.with_shares(pd.DataFrame(estimates(0, 16.0, 12.0), columns=COLUMNS))
+    table = mechanism.with_shares(pd.DataFrame(estimates(0, 16.0, 12.0), columns=COLUMNS), USABLE)
     shares = table[table.unit == "share"].set_index("name").value
     assert shares["patching_share.forward.name_to_description.mlp_out.0.source_all"] == 0.75
     other = shares["patching_share.forward.description_to_name.mlp_out.0.source_all"]
@@ -44,8 +45,8 @@ def test_shares_are_of_the_facts_told_in_the_order_asked_in():
     assert not [name for name in shares.index if name.endswith(("learnt", "told.total"))]
 
 
-def test_no_share_of_a_total_that_is_not_above_zero():
-    table = mechanism.with_shares(pd.DataFrame(estimates(0, -1.0, 12.0), columns=COLUMNS))
+def test_no_share_of_a_total_whose_interval_includes_zero():
+    table = mechanism.with_shares(pd.DataFrame(estimates(0, 1.0, 12.0), columns=COLUMNS), set())
     assert (table.unit == "nat").all()
 
 
@@ -53,7 +54,8 @@ def test_the_tests_of_where_by_scipy(plan):
     draw = np.random.default_rng(0)
     effects = draw.normal(12, 2, 10)
     rows = [row for seed, effect in enumerate(effects) for row in estimates(seed, 16.0, effect)]
-    table = mechanism.with_shares(pd.DataFrame(rows, columns=COLUMNS))
+    usable = {(seed, order) for seed in range(10) for order in ("forward", "backward")}
+    table = mechanism.with_shares(pd.DataFrame(rows, columns=COLUMNS), usable)
     value = table.pivot(index="seed", columns="name", values="value")
     tests = {test.name: test for test in mechanism.where(value, plan)}
     more = stats.ttest_1samp(effects / 16, 0.5, alternative="greater")

@@ -57,6 +57,14 @@ def test_round_trip(told, tmp_path):
     assert read_contrasts(tmp_path / "c.jsonl") == contrasts
 
 
+def test_foil_and_spans_may_be_left_out(told, tmp_path):
+    line = asdict(held_out_contrasts(told, templates=1)[0])
+    del line["foil"], line["spans"]
+    (tmp_path / "c.jsonl").write_text(json.dumps(line), encoding="utf-8")
+    [read] = read_contrasts(tmp_path / "c.jsonl")
+    assert (read.foil, read.spans) == (None, {})
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -9,7 +9,7 @@ from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
 from interp_rc.mechanism.learnt import learnt_facts, template_halves
 from interp_rc.mechanism.patching import patch
-from interp_rc.mechanism.patching_map import EFFECTS, PatchingMap, told_in
+from interp_rc.mechanism.patching_map import EFFECTS, PatchingMap
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet, write_yaml
 from interp_rc.records.runs import Run
@@ -144,7 +144,7 @@ def test_nothing_learnt_is_said(facts, tokenizer, tmp_path):
 def test_too_few_templates_are_refused():
     few = fictitious_people(0, per_subset=2, training_templates=2, held_out_templates=3)
     PatchingMap().check(few)
-    with pytest.raises(DataError, match="needs 6 held-out templates in each order"):
+    with pytest.raises(DataError, match="needs 3 in the other half; forward order has 3"):
         PatchingMap(templates=3).check(few)
 
 
@@ -155,5 +155,8 @@ def test_the_section(measured):
     assert [p.title for p in part.figures] == ["Asked name first", "Asked description first"]
     assert part.sentence.count("that separate two facts told that way") == 2
     assert (run.figures / "patching_map_forward.svg").is_file()
-    total = found.estimates[f"patching.forward.{told_in('forward')}.total"]
-    assert f"{total.value:.2f}".replace("-", "−") in part.sentence
+    rows = run.table("mechanism/patching_map_baselines")
+    rows = rows[(rows.order == "forward") & (rows.subset == "name_to_description")]
+    rows = rows[rows.template != rows.template.iloc[0]]
+    total = (rows.clean - rows.corrupted).groupby(rows.fact).mean().mean()
+    assert f"{total:.2f}".replace("-", "−") in part.sentence

@@ -402,6 +402,22 @@ def test_a_finished_run_is_given_more_measures(finished, smoke_config, smoke_run
         execute(smoke_config.model_copy(update={"measures": changed}), finished.folder, resume=True)
 
 
+def test_a_measure_that_does_not_fit_undoes_nothing(finished, smoke_config):
+    """The facts of the run ask in four templates: a map of three needs more."""
+    *others, last = smoke_config.measures
+    [at] = [i for i, m in enumerate(others) if m.kind == "patching_map"]
+    (finished.measured / "patching_map.json").unlink()
+    fussy = others[at].model_copy(update={"templates": 3})
+    config = smoke_config.model_copy(
+        update={"measures": [*others[:at], fussy, *others[at + 1 :], last]}
+    )
+    before = finished.config_file.read_bytes()
+    with pytest.raises(DataError, match="needs 3 in the other half"):
+        execute(config, finished.folder, resume=True)
+    assert finished.finished
+    assert finished.config_file.read_bytes() == before
+
+
 def test_a_second_process_is_refused(processes, finished, smoke_config):
     finished.results_file.unlink()
     before = finished.config_file.stat().st_mtime_ns

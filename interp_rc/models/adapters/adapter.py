@@ -60,6 +60,7 @@ class Adapter:
         self.model = model
         self.parts: Parts = FAMILIES[family](model)
         self._thread = threading.local()
+        self._hooked = 0
         prove(self)
 
     @property
@@ -80,9 +81,11 @@ class Adapter:
     def hooked(self) -> Iterator[None]:
         """`run` works inside; the model's modules are as before afterwards."""
         handles = [h for i, block in enumerate(self.parts.blocks) for h in self._hook(i, block)]
+        self._hooked += 1
         try:
             yield
         finally:
+            self._hooked -= 1
             for handle in handles:
                 handle.remove()
 
@@ -96,8 +99,14 @@ class Adapter:
     ) -> tuple[Float[Tensor, "batch pos vocabulary"], Activations]:
         """Logits, and the activations at the places of `capture` after the `edits`.
 
-        Several threads may run at once.
+        Several threads may run at once. Raises ModelError outside `hooked`, and for places that
+        the model does not have: nothing would be read or replaced there.
         """
+        unknown = {*capture, *(edits or {})}.difference(self.places)
+        if unknown:
+            raise ModelError(f"this model has no {_name(min(unknown))}; name one of its places")
+        if self._hooked != 1:
+            raise ModelError("activations are read and replaced inside one `with adapter.hooked()`")
         now = self._thread.now = _Now(capture, edits or {})
         try:
             logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits

@@ -92,6 +92,14 @@ def test_the_model_is_left_as_it_was(tiny):
     assert torch.equal(tiny.model(input_ids=IDS).logits, before)
 
 
+def test_an_edit_that_would_do_nothing_is_refused(taught):
+    adapter, place = Adapter(taught["llama"].model), Place("mlp_out", 0)
+    with pytest.raises(ModelError, match="read and replaced inside one"):
+        adapter.run(IDS, capture=[place])
+    with adapter.hooked(), pytest.raises(ModelError, match="no mlp_out of layer 99"):
+        adapter.run(IDS, capture=[Place("mlp_out", 99)])
+
+
 @pytest.mark.parametrize("kind", [MistralConfig, Qwen3Config, GemmaConfig])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_further_families_prove_themselves(kind, dtype):
