@@ -1,5 +1,7 @@
 """The table of the mechanism: shares, preregistered tests, and what is committed."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,9 @@ from scipy import stats
 
 from analysis import mechanism
 from analysis.descriptions import TABLES
+from analysis.over_seeds import environments
+from interp_rc.records.files import write_json
+from interp_rc.records.runs import Run
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +97,14 @@ def test_in_small(runs, monkeypatch):
     assert table.loc["gradient_cosine.base.both.paraphrase.all"].n == 2
     assert "exact_match.both.forward" not in table.index
     assert not (runs / "tables" / "mechanism_tests.csv").exists()
+
+
+def test_every_environment_of_a_run_is_told(tmp_path):
+    """Measures that were added later were made by later code."""
+    run = Run(tmp_path)
+    write_json(run.environment_file, {"commit": "a", "seed": 3, "cores": 2})
+    changed = {"event": "environment", "changed": {"commit": "b"}}
+    lines = [json.dumps(line) for line in ({"event": "stage"}, changed)]
+    run.log_file.write_text("\n".join(lines), encoding="utf-8")
+    found = list(environments(run))
+    assert found == [{"commit": "a", "cores": 2}, {"commit": "b", "cores": 2}]
