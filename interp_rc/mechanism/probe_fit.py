@@ -46,8 +46,7 @@ def fit(stream: Stream, vectors: Vectors, groups: Sequence[str], pool: Facts, se
         training = np.setdiff1d(pool, read)
         here, there = (centred(values, groups, training) for values in (stream, vectors))
         lens[read] = here[read] @ there.T
-        for number, strength in enumerate(STRENGTHS):
-            probe[number, read] = predict(here, there, training, read, strength) @ there.T
+        probe[:, read] = predict(here, there, training, read, STRENGTHS) @ there.T
     best = _best_strength(probe, groups, pool, held_out)
     return Reading(probe[best, everyone], lens)
 
@@ -67,15 +66,18 @@ def centred(values: Stream, groups: Sequence[str], training: Facts) -> Stream:
 
 
 def predict(
-    here: Stream, there: Vectors, training: Facts, read: Facts, strength: float
-) -> Float[np.ndarray, "chosen width"]:
+    here: Stream, there: Vectors, training: Facts, read: Facts, strengths: Sequence[float]
+) -> Float[np.ndarray, "strength chosen width"]:
     """Entity vectors guessed from streams: the scaled stream plus a ridge map of it."""
     known, wanted = here[training], there[training]
     size = float(np.square(known).sum())
     scale = float((known * wanted).sum()) / size if size > 0 else 0.0  # all streams alike
-    ridge = Ridge(alpha=strength, fit_intercept=False).fit(known, wanted - scale * known)
-    guess: np.ndarray = scale * here[read] + ridge.predict(here[read])
-    return guess
+    # Every penalty in one decomposition: the targets come once for each.
+    targets = np.tile(wanted - scale * known, len(strengths))
+    ridge = Ridge(np.repeat(strengths, wanted.shape[1]), fit_intercept=False, solver="svd")
+    mapped = ridge.fit(known, targets).predict(here[read])
+    guesses = mapped.reshape(len(read), len(strengths), -1).swapaxes(0, 1)
+    return scale * here[read] + guesses
 
 
 def _best_strength(

@@ -88,9 +88,9 @@ def test_centring_by_the_whole_group_would_leak(monkeypatch):
 def test_no_fact_is_read_by_a_probe_trained_on_it(monkeypatch):
     seen = []
 
-    def spy(here, there, training, read, strength):
+    def spy(here, there, training, read, strengths):
         seen.append((set(training.tolist()), set(read.tolist())))
-        return predict(here, there, training, read, strength)
+        return predict(here, there, training, read, strengths)
 
     monkeypatch.setattr(probe_fit, "predict", spy)
     streams, vectors = planted(2, noise=1.0)
@@ -106,18 +106,18 @@ def test_ridge_against_its_closed_form():
     training, read = np.arange(30), np.arange(30, 40)
     known, wanted = here[:30], there[:30]
     scale = (known * wanted).sum() / (known**2).sum()
-    weights = np.linalg.solve(
-        known.T @ known + 7.0 * np.eye(12), known.T @ (wanted - scale * known)
-    )
-    expected = scale * here[30:] + here[30:] @ weights
-    np.testing.assert_allclose(predict(here, there, training, read, 7.0), expected, atol=1e-10)
+    found = predict(here, there, training, read, (7.0, 300.0))
+    for guess, strength in zip(found, (7.0, 300.0), strict=True):
+        inner = known.T @ known + strength * np.eye(12)
+        weights = np.linalg.solve(inner, known.T @ (wanted - scale * known))
+        np.testing.assert_allclose(guess, scale * here[30:] + here[30:] @ weights, atol=1e-10)
 
 
 def test_the_strongest_penalty_is_the_lens():
     draw = np.random.default_rng(5)
     here = draw.normal(size=(40, 12))
     there = here + 0.1 * draw.normal(size=(40, 12))
-    guess = predict(here, there, np.arange(30), np.arange(30, 40), 1e12)
+    [guess] = predict(here, there, np.arange(30), np.arange(30, 40), [1e12])
     ratio = guess / here[30:]
     np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-6)
 
