@@ -110,7 +110,7 @@ class _Checks:
         for index, document in enumerate(self.set.documents):
             key: tuple[str, ...] = (
                 "documents",
-                document.order,
+                document.order or "both",
                 document.prompt,
             )
             self._one_answer("documents", index, key, document.fact, answers)
