@@ -86,13 +86,20 @@ def _with_value(data: Any, path: KeyPath, value: Any, assignment: str) -> Any:
 
 
 def merge(data: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`data` with `over` laid on top: mappings merge, everything else is replaced."""
+    """`data` with `over` laid on top: mappings merge, everything else is replaced.
+
+    A mapping of another `kind` replaces too: it has other keys.
+    """
     merged = dict(data)
     for key, value in over.items():
         below = merged.get(key)
-        both = isinstance(value, dict) and isinstance(below, dict)
-        merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
+        alike = isinstance(value, dict) and isinstance(below, dict) and _alike(below, value)
+        merged[key] = merge(below, value) if alike else value  # type: ignore[arg-type]
     return merged
+
+
+def _alike(below: dict[str, Any], value: dict[str, Any]) -> bool:
+    return len({below.get("kind"), value.get("kind")} - {None}) < 2
 
 
 def read_source(file: Path) -> Source:

@@ -204,6 +204,17 @@ def test_merging_is_deep_and_changes_neither_side():
     assert below == {"a": {"b": 1, "c": [1, 2]}, "d": 1}
 
 
+def test_a_part_of_another_kind_replaces_the_one_below():
+    """Its keys would be unknown to the new kind."""
+    below = {"model": {"kind": "pretrained", "source": "gpt2"}, "x": {"a": 1}}
+    other = {"kind": "embedded", "vocabulary": 512}
+    assert merge(below, {"model": other})["model"] == other
+    same = {"kind": "pretrained", "revision": "r"}
+    assert merge(below, {"model": same})["model"] == {"source": "gpt2"} | same
+    assert merge(below, {"model": {"revision": "r"}})["model"] == {"source": "gpt2"} | same
+    assert merge(below, {"x": {"kind": "k"}})["x"] == {"kind": "k", "a": 1}
+
+
 def test_a_fault_in_smoke_is_named_at_its_own_line(file):
     path = file(("facts: {per_subset: 2}", "facts: {per_subset: 1}"))
     load_config(path)
