@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
+from interp_rc.evaluation.behaviour import Behaviour
 from interp_rc.facts.describe import examples, summary
 from interp_rc.facts.factset import PARAGRAPH
 from interp_rc.facts.fictitious import fictitious_people
@@ -14,7 +15,9 @@ from interp_rc.facts.published import export_published
 from interp_rc.facts.templates import composed_templates, packaged_templates
 from interp_rc.facts.validate import validate
 from interp_rc.facts.world import world
+from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
 from interp_rc.mechanism.gradients import Gradients
+from interp_rc.mechanism.patching_map import PatchingMap
 from interp_rc.mechanism.probe import Probe
 from interp_rc.models.tokenizer import encode, train_tokenizer
 from interp_rc.records.errors import DataError
@@ -100,7 +103,10 @@ def test_too_large_a_dose():
 def test_measures_that_need_facts_told_in_both_orders_say_so():
     with pytest.raises(DataError, match="probe needs two facts or more told in both"):
         Probe().check(told(both=0))
-    Gradients().check(told(both=0))
+    for measure in (Behaviour(), ReverseAtChance(), Gradients(), PatchingMap(templates=2)):
+        measure.check(told(both=0, held_out_templates=4))
+    with pytest.raises(DataError, match="behaviour needs two facts or more in subset both"):
+        Behaviour().check(told(both=1))
 
 
 # Paraphrases
