@@ -1,0 +1,17 @@
+"""Where the templates of pages are, and how they are filled: everything is escaped."""
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from interp_rc.report.wording import tied
+
+
+def page_environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("interp_rc.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["tied"] = tied
+    return environment
