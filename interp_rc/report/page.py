@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from interp_rc.records.files import read_text, write_text
 from interp_rc.records.runs import Measured, Run
@@ -30,15 +30,21 @@ def write_report(run: Run) -> None:
 
     Raises RunError or DataError if a table that a measure wrote is missing or damaged.
     """
+    page = templates().get_template("page.html.j2")
+    write_text(run.report_file, page.render(content(run)))
+
+
+def templates(*own: BaseLoader) -> Environment:
+    """The page's templates, which escape all they are given; `own` ones come first."""
     environment = Environment(
-        loader=PackageLoader("interp_rc.report", ""),
+        loader=ChoiceLoader([*own, PackageLoader("interp_rc.report", "")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["tied"] = tied
-    write_text(run.report_file, environment.get_template("page.html.j2").render(content(run)))
+    return environment
 
 
 def content(run: Run) -> dict[str, Any]:
