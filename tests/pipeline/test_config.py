@@ -7,6 +7,7 @@ import yaml
 
 from interp_rc.pipeline.config import RunConfig, load_config
 from interp_rc.pipeline.experiments import evaluation_config, experiments, find_experiment
+from interp_rc.pipeline.sweep.plan import Plan, load_plan
 from interp_rc.pipeline.yaml_source import merge
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.packaged import packaged
@@ -289,12 +290,17 @@ def test_a_faulty_set_is_named_itself(file, assignment, fragments):
 
 @pytest.mark.parametrize("path", experiments(), ids=lambda path: path.stem)
 def test_every_experiment_of_ours_is_valid(path):
-    whole, small = load_config(path), load_config(path, smoke=True)
-    assert whole.name == small.name == path.stem
-    assert small != whole  # every experiment has a smoke block
+    whole, small = (runs_of(load_plan(path, smoke=smoke)) for smoke in (False, True))
+    assert {run.name for run in (*whole, *small)} == {path.stem}
+    assert not [run for run in small if run in whole]  # every experiment has a smoke block
+    assert len(small) <= 2
     assert find_experiment(path.stem) == path
     text = path.read_text(encoding="utf-8")
-    assert set(yaml.safe_load(text)) - {"smoke"} <= set(RunConfig.model_fields)
+    assert set(yaml.safe_load(text)) - {"smoke", "sweep"} <= set(RunConfig.model_fields)
+
+
+def runs_of(plan: RunConfig | Plan) -> list[RunConfig]:
+    return [trial.config for trial in plan.trials] if isinstance(plan, Plan) else [plan]
 
 
 def test_there_are_experiments():
