@@ -33,10 +33,11 @@ class Source:
     def path_in_data(self, location: KeyPath) -> KeyPath:
         """A validator's location without the names of the kinds that it chose on the way."""
         kinds = {"people", "folder", "published", "embedded", "pretrained"}
+        kinds |= {"finetune", "prompt_tuning"}
         path: list[int | str] = []
         previous: int | str = ""
         for step in location:
-            chosen = previous in ("facts", "model") and step in kinds
+            chosen = previous in ("facts", "model", "training") and step in kinds
             chosen = chosen or (isinstance(previous, int) and isinstance(step, str))
             if not (chosen and len(path) in (1, 2)):
                 path.append(step)
