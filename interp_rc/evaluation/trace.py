@@ -35,7 +35,9 @@ class Trace(Options):
 
     def run(self, run: Run, model: Loaded) -> Measured:
         table, seed = run.table(TABLE), run.config()["seed"]
-        return Measured(estimates=estimates(table, seed), tests=tests(table, seed), tables=[TABLE])
+        return Measured(
+            estimates=estimates(table, seed), tests=over_shuffled(table, seed), tables=[TABLE]
+        )
 
 
 class Cell(NamedTuple):
@@ -92,7 +94,7 @@ def advantage(rows: pd.DataFrame) -> pd.Series:
     return last["correct"] - last["shuffled"]
 
 
-def tests(table: pd.DataFrame, seed: int) -> list[Test]:
+def over_shuffled(table: pd.DataFrame, seed: int) -> list[Test]:
     """Is the right target likelier than the shuffled one? In every cell, Holm over all of them."""
     return holm(
         [
