@@ -537,7 +537,7 @@ def soft_config(smoke_config):
         "only": "description_to_name",
         "trace": {"every": 0.5},
         "epochs": 2,
-        "batch_size": 8,
+        "batch_size": 6,
         "checkpoint_steps": 2,
     }
     return changed(
