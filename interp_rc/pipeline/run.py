@@ -31,9 +31,19 @@ from interp_rc.training.train import Report, discard_checkpoints
 Say = Callable[[str], object]
 
 
-def execute(config: RunConfig, folder: Path, *, resume: bool = False, say: Say = print) -> Run:
+def execute(
+    config: RunConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    threads: int | None = None,
+    page: bool = True,
+    say: Say = print,
+) -> Run:
     """Run an experiment into `folder`, or continue it there; with more measures, only these.
 
+    `threads` is this run's share of the machine, where its configuration does not say; without
+    `page`, figures and page are left to `interp-rc report`.
     Raises RunError if the folder holds a run and `resume` is not given, if that run had another
     configuration, or if another process is at work in it.
     """
@@ -44,7 +54,7 @@ def execute(config: RunConfig, folder: Path, *, resume: bool = False, say: Say =
     try:
         with lock.acquire(timeout=0):
             if not _is_done(run, config):
-                _Stages(config, run, say).all()
+                _Stages(config, run, threads, say).all(page)
     except Timeout:
         raise RunError(f"another process is at work in {folder}; wait for it or stop it") from None
     return run
@@ -84,11 +94,12 @@ def _is_done(run: Run, config: RunConfig) -> bool:
 
 
 class _Stages:
-    def __init__(self, config: RunConfig, run: Run, say: Say) -> None:
+    def __init__(self, config: RunConfig, run: Run, threads: int | None, say: Say) -> None:
         self.config, self.run, self.say = config, run, say
-        self.machine = choose_machine(**config.machine.model_dump())
+        asked = config.machine
+        self.machine = choose_machine(asked.device, asked.precision, asked.threads or threads)
 
-    def all(self) -> None:
+    def all(self, page: bool) -> None:
         use_threads(self.machine)
         sweep_temporary(self.run.folder)
         if self.run.facts.is_dir():
@@ -99,7 +110,7 @@ class _Stages:
         self.facts()
         self.train()
         self.measure()
-        self.finish()
+        self.finish(page)
 
     def environment(self) -> None:
         """Written once; a run that goes on elsewhere says so, because its numbers may differ."""
@@ -196,17 +207,18 @@ class _Stages:
         known = self.config.model.known(read_facts(self.run.facts), self.config.seed)
         return self.base(known)
 
-    def finish(self) -> None:
+    def finish(self, page: bool) -> None:
         """Figures and page first: a run is finished if and only if its results.json exists."""
-        with self.stage("report"):
-            measured = self.run.all_measured().values()
-            results: dict[str, Estimate] = {}
-            for part in measured:
-                results |= part.estimates
-            write_json(self.run.tests_file, [asdict(t) for part in measured for t in part.tests])
-            verdicts = [asdict(v) for part in measured for v in part.verdicts]
-            write_json(self.run.verdicts_file, verdicts)
-            write_report(self.run)
+        measured = self.run.all_measured().values()
+        results: dict[str, Estimate] = {}
+        for part in measured:
+            results |= part.estimates
+        write_json(self.run.tests_file, [asdict(t) for part in measured for t in part.tests])
+        verdicts = [asdict(v) for part in measured for v in part.verdicts]
+        write_json(self.run.verdicts_file, verdicts)
+        if page:
+            with self.stage("report"):
+                write_report(self.run)
         write_json(self.run.results_file, {name: e.as_dict() for name, e in results.items()})
 
     @contextmanager
