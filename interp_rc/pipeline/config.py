@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from interp_rc.evaluation.behaviour import Behaviour
 from interp_rc.evaluation.forgetting import Forgetting
+from interp_rc.evaluation.trace import Trace
 from interp_rc.facts.options import FactsFolder, People, Published
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
 from interp_rc.mechanism.gradients import Gradients
@@ -20,17 +21,20 @@ from interp_rc.pipeline.yaml_source import Source
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.options import Options
 from interp_rc.training.embedded import EmbeddedModel
-from interp_rc.training.options import TrainingOptions
+from interp_rc.training.options import PromptTuning, TrainingOptions
 
 # To add a kind, add its class here: nothing else in the pipeline knows one from another.
 Facts = Annotated[People | FactsFolder | Published, Field(discriminator="kind")]
 Model = Annotated[EmbeddedModel | PretrainedModel, Field(discriminator="kind")]
+Training = Annotated[TrainingOptions | PromptTuning, Field(discriminator="kind")]
 Measure = Annotated[
-    Behaviour | Forgetting | ReverseAtChance | PatchingMap | Gradients | Probe,
+    Behaviour | Forgetting | ReverseAtChance | PatchingMap | Gradients | Probe | Trace,
     Field(discriminator="kind"),
 ]
 # What each measure needs, besides the facts that its `check` looks at.
-NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "patching_map", "gradients", "probe"}
+NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "patching_map", "gradients", "probe", "trace"}
+NEEDS_PLAIN_MODEL = {"patching_map", "gradients", "probe"}
+MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
 READS_BEHAVIOUR = {"reverse_at_chance", "patching_map"}
 
 
@@ -49,9 +53,14 @@ class RunConfig(Options):
     seed: Annotated[int, Field(ge=0)] = 0
     facts: Facts
     model: Model
-    training: TrainingOptions | None = TrainingOptions()
+    training: Training | None = TrainingOptions()
     measures: list[Measure]
     machine: MachineOptions = MachineOptions()
+
+    @field_validator("training", mode="before")
+    @classmethod
+    def _finetuning_unless_said(cls, value: Any) -> Any:
+        return {"kind": "finetune", **value} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _measures_fit(self) -> "RunConfig":
@@ -61,15 +70,34 @@ class RunConfig(Options):
         if self.training is None:
             for kind in NEEDS_TRAINING.intersection(kinds):
                 raise ValueError(f"measure `{kind}` needs a training")
+        else:
+            self._training_fits(self.training, kinds)
         if self.model.kind != "embedded":
             if "forgetting" in kinds:
                 raise ValueError("measure `forgetting` needs an embedded model")
-            if self.training is not None and self.training.replay:
+            if isinstance(self.training, TrainingOptions) and self.training.replay:
                 raise ValueError("`training.replay` needs an embedded model, whose corpus is known")
         for kind in READS_BEHAVIOUR.intersection(kinds):
             if "behaviour" not in kinds[: kinds.index(kind)]:
                 raise ValueError(f"measure `{kind}` reads `behaviour`: put that before")
         return self
+
+    @staticmethod
+    def _training_fits(training: TrainingOptions | PromptTuning, kinds: list[str]) -> None:
+        if training.kind == "prompt_tuning":
+            for kind in NEEDS_PLAIN_MODEL.intersection(kinds):
+                raise ValueError(
+                    f"measure `{kind}` looks inside a model that reads texts as they are, and "
+                    "prompt tuning puts a soft prompt before them: use training.kind=finetune"
+                )
+        if "trace" in kinds and training.trace is None:
+            raise ValueError("measure `trace` needs `training.trace`, e.g. {every: 1}")
+        if training.only is not None:
+            for kind in set(kinds) - MINDS_WHAT_WAS_TOLD:
+                raise ValueError(
+                    f"measure `{kind}` asks about facts that `training.only` leaves untold: "
+                    "leave one of them out"
+                )
 
 
 def load_config(file: Path, sets: list[str] | None = None, *, smoke: bool = False) -> RunConfig:

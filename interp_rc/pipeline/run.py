@@ -24,6 +24,8 @@ from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Run
 from interp_rc.report.page import write_report
 from interp_rc.training.finetune import finetune
+from interp_rc.training.sample import sample
+from interp_rc.training.tracer import Watch
 from interp_rc.training.train import Report, discard_checkpoints
 
 Say = Callable[[str], object]
@@ -130,8 +132,22 @@ class _Stages:
                 write_facts(built, self.run.facts)
 
     def check(self, facts: FactSet) -> None:
+        """Refuse facts that cannot be learnt from or measured as the configuration says."""
+        if self.config.training is not None:
+            self.config.training.told(facts)
+            self.watch(facts)
         for measure in self.config.measures:
             measure.check(facts)
+
+    def watch(self, facts: FactSet) -> Watch | None:
+        """What the model is asked while it learns: about the facts that it is told."""
+        training = self.config.training
+        if training is None or training.trace is None:
+            return None
+        told = {document.fact for document in training.told(facts)}
+        queries = [query for query in facts.queries if query.fact in told]
+        asked = sample(queries, training.trace, self.config.seed)
+        return Watch(asked, training.trace.every, self.run.trace_file)
 
     def train(self) -> None:
         """Leave `model` trained, and `base` and what it knows beside it."""
@@ -148,15 +164,17 @@ class _Stages:
             with self.stage("base model"):
                 save(self.base(known), run.base)
         with self.stage("finetuning"), _bar("finetuning") as report:
+            facts = read_facts(run.facts)
             model, tokens = finetune(
                 load(run.base, device=self.machine.device),
-                read_facts(run.facts).documents,
+                config.training.told(facts),
                 config.training,
                 base_documents=known.documents if known else (),
                 machine=self.machine,
                 seed=config.seed,
                 checkpoints=run.checkpoints,
                 report=report,
+                watch=self.watch(facts),
             )
             save(model, run.model)
             self.log("tokens", stage="finetuning", tokens=tokens)

@@ -53,7 +53,8 @@ def content_hash(recipe: Recipe, documents: Sequence[Document], machine: Machine
         "version": VERSION,
         "size": recipe.size.model_dump(mode="json"),
         "vocabulary": recipe.vocabulary,
-        "training": recipe.training.model_dump(mode="json"),
+        # Neither changes what is learnt from the documents, which are hashed themselves.
+        "training": recipe.training.model_dump(mode="json", exclude={"only", "trace"}),
         "machine": asdict(machine) | {"threads": _threads_that_matter(recipe, machine)},
         "processor": platform.machine(),
         "seed": seed,

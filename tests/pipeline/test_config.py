@@ -157,6 +157,46 @@ def test_replay_needs_a_corpus(tmp_path):
     refused(path, f"{path}:1: ", "`training.replay` needs an embedded model")
 
 
+def with_training(tmp_path, training, measures="[{kind: trace}]"):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\nfacts: {kind: people}\nmodel: {kind: embedded}\n"
+        f"training: {training}\nmeasures: {measures}\n"
+    )
+    return path
+
+
+def test_a_soft_prompt_is_another_kind_of_training(tmp_path):
+    path = with_training(
+        tmp_path, "{kind: prompt_tuning, virtual_tokens: 7, only: both, trace: {every: 0.5}}"
+    )
+    config = load_config(path)
+    assert (config.training.kind, config.training.virtual_tokens) == ("prompt_tuning", 7)
+    assert config.training.batch_size == 32  # what all trainings share
+    assert load_config(path, ["training={kind: finetune, trace: {}}"]).training.lora is None
+    assert RunConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize(
+    ("training", "measures", "fragments"),
+    [
+        ("{kind: prompt_tuning, virtual: 7}", "[]", ["`training.virtual`", "`virtual_tokens`?"]),
+        ("{kind: prompt_tuning, lora: {}}", "[]", ["unknown key `training.lora`"]),
+        ("{epoch: 7}", "[]", ["unknown key `training.epoch`; did you mean `epochs`?"]),
+        ("{kind: prompt}", "[]", ["`training`", "kind 'prompt'; known: finetune, prompt_tuning"]),
+        ("{trace: {evry: 1}}", "[]", ["unknown key `training.trace.evry`", "`every`?"]),
+        ("{trace: {every: 0}}", "[]", ["`training.trace.every`", "found 0"]),
+        ("{epochs: 2}", "[{kind: trace}]", ["measure `trace` needs `training.trace`"]),
+        ("null", "[{kind: trace}]", ["measure `trace` needs a training"]),
+        ("{kind: prompt_tuning}", "[{kind: gradients}]", ["`gradients` looks inside", "finetune"]),
+        ("{kind: prompt_tuning}", "[{kind: probe}]", ["`probe` looks inside", "finetune"]),
+        ("{only: both}", "[{kind: behaviour}]", ["`behaviour`", "`training.only` leaves untold"]),
+    ],
+)
+def test_trainings_that_do_not_fit(tmp_path, training, measures, fragments):
+    refused(with_training(tmp_path, training, measures), *fragments)
+
+
 def test_all_faults_are_named_at_once(file):
     path = file(("seed: 3", "seed: x"), ("both: 20", "bth: 20"))
     message = refused(path)
