@@ -26,7 +26,7 @@ def figure6(paper: Paper) -> Item:
     left = paper.picture(
         "figure6_published", lambda theme: dots(drawn, theme, quantity="exact match [%]"), alt=alt
     )
-    own, table = own_side(paper, "instructions", rule=RULE)
+    own, table = own_side(paper, "instructions", "exact_match*", rule=RULE)
     return Item(
         "Figure 6",
         "Instructions are reversed no better",

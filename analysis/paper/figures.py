@@ -140,10 +140,19 @@ class Curve:
 
 
 def curves(
-    lines: Sequence[Curve], theme: Theme, *, x: str, y: str, scale: float = 1, log: bool = False
+    lines: Sequence[Curve],
+    theme: Theme,
+    *,
+    x: str,
+    y: str,
+    scale: float = 1,
+    log: bool = False,
+    top: float | None = None,
 ) -> Figure:
-    """Estimates against a number; `scale` multiplies the values (100 for percent)."""
-    figure = Figure(figsize=(WIDTH, 2.7))
+    """Estimates against a number; `scale` multiplies the values (100 for percent), and the y axis
+    ends at `top` if that is given."""
+    short = max((len(line.label) for line in lines), default=0) < 18
+    figure = Figure(figsize=(WIDTH, 2.4 + 0.2 * len(lines) / (2 if short else 1)))
     axes = figure.add_subplot()
     styles = ["-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 2, 1, 2))]
     used: dict[str, int] = {}
@@ -176,7 +185,9 @@ def curves(
     axes.set_ylabel(y)
     axes.grid(axis="y")
     _bare(axes)
-    figure.legend(loc="outside upper left", ncols=2, handlelength=2.6)
+    if top is not None:
+        axes.set_ylim(-0.03 * top, top)
+    figure.legend(loc="outside upper left", ncols=2 if short else 1, handlelength=2.6)
     return figure
 
 

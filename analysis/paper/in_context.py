@@ -2,27 +2,29 @@
 
 import pandas as pd
 
-from analysis.paper.own import CELLS, own_side
+from analysis.paper.own import CELLS, SUBSETS, own_side
 from analysis.paper.parts import Item, Paper, Side, compare, shown, sources
-from analysis.paper.table1 import SUBSETS
+
+RULES = ("letters", "prefix")
 
 
 def in_context(paper: Paper) -> Item:
     printed, again = paper.item("in_context"), paper.item("in_context_again")
     mine, table = own_side(paper, "in_context", "*", rule="Both rules, named in the results")
     rows = []
-    for shots, said in (("three_shots", "three examples"), ("no_shots", "none")):
+    for shots, said in (("three_shots", "three examples"), ("no_shots", "no example")):
         for model in dict.fromkeys(again.model):
             for subset in SUBSETS:
-                for rule in ("letters", "prefix"):
-                    name = f"{rule}.{subset}.reverse.{shots}"
-                    here = _one(again, model, name)
-                    if here:
-                        label = f"{model}, {CELLS[subset]}, {said}, {rule}"
-                        rows.append([label, _one(printed, model, name), here, ""])
+                letters, prefix = (f"{rule}.{subset}.reverse.{shots}" for rule in RULES)
+                here = _one(again, model, letters)
+                if here:
+                    here = f"letters {here}, prefix {_one(again, model, prefix)}"
+                    there = _one(printed, model, letters)
+                    label = f"{model}, {CELLS[subset]}, {said}"
+                    rows.append([label, f"letters {there}" if there else "", here, ""])
     return Item(
         "Appendix B.6",
-        "In context, the reverse is easy",
+        "In context, GPT-3 can reverse",
         "“A is B” stands in the prompt; B is A is asked, after three examples or none.",
         (
             Side(

@@ -3,11 +3,11 @@
 import pandas as pd
 
 from analysis.paper.figures import settings_map
-from analysis.paper.own import SMALL, WHO, own_table
+from analysis.paper.own import SMALL, SUBSETS, WHO, own_table
 from analysis.paper.parts import Item, Paper, Side, compare, not_run, shown, sources
 from analysis.paper.settings import extremes, own_map, published_map
 from analysis.paper.sweeps import spreads
-from analysis.paper.table1 import PREFIX, SUBSETS
+from analysis.paper.table1 import PREFIX
 from interp_rc.report.section import Table
 
 

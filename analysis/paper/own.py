@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.paper.figures import Curve, Dot, curves, dots
-from analysis.paper.parts import Paper, Side, not_run, setting_text, spread_text
+from analysis.paper.parts import UNSET, Paper, Side, not_run, setting_text, spread_text
 from analysis.paper.sweeps import Spread, spreads
+from interp_rc.figures.labels import ASKED
 from interp_rc.report.section import Picture, Table
 
 WHO = "Embedded model (about 1 M parameters), own facts"
@@ -15,9 +16,14 @@ SMALL = (
     "Levels differ because the embedded model is far smaller and was pretrained on other invented "
     "people only. "
 )
-RATES = ("exact_match*",)
+SUBSETS = ("name_to_description", "description_to_name")
+QUANTITIES = tuple(f"{subset}.{asked}" for subset in SUBSETS for asked in ("same", "reverse"))
+RATES = tuple(f"exact_match.{quantity}" for quantity in QUANTITIES)
 DIRECTION = re.compile(r"(?P<stem>.+)\.(?P<asked>same|reverse|forward|backward)$")
 MOMENT = re.compile(r"(?P<stem>.+)\.(?:epoch_|step_)?(?P<at>\d+)$")
+POINTS = ("same", "reverse")
+WIDE = 4
+"""Most numbers that stand beside each other."""
 CELLS = {
     "name_to_description": "name → description",
     "description_to_name": "description → name",
@@ -45,24 +51,45 @@ def own_side(
 
 
 def own_table(experiment: str, found: Sequence[Spread]) -> Table:
-    """Every number of the sweep: setting, name, mean with interval, SD and SE."""
-    rows = [
-        [setting_text(one.setting) or "as configured", one.name, spread_text(one)] for one in found
-    ]
+    """Every number of the sweep, mean with interval, SD and SE: a row a setting where few numbers
+    were measured, else a row each. What was measured again and again is drawn instead."""
+    kept = [one for one in found if not MOMENT.fullmatch(one.name)] or list(found)
     caption = f"This run, {experiment}: means over seeds with 95 % intervals"
-    return Table(caption, ["setting", "result", "this run"], rows)
+    names = list(dict.fromkeys(one.name for one in kept))
+    if len(names) > WIDE:
+        rows = [[_setting(one), one.name, spread_text(one)] for one in kept]
+        return Table(caption, ["setting", "result", "this run"], rows)
+    by_setting: dict[str, dict[str, str]] = {}
+    for one in kept:
+        by_setting.setdefault(_setting(one), {})[one.name] = spread_text(one)
+    rows = [[at, *(texts.get(name, UNSET) for name in names)] for at, texts in by_setting.items()]
+    return Table(caption, ["setting", *map(_said, names)], rows)
+
+
+def _said(name: str) -> str:
+    """The words for a result of Experiment 1, others as they are."""
+    rule, _, cell = name.partition(".")
+    subset, _, asked = cell.partition(".")
+    known = rule == "exact_match" and subset in CELLS and asked in ASKED
+    return f"{CELLS[subset]}, {ASKED[asked]}" if known else name
+
+
+def _setting(one: Spread) -> str:
+    return setting_text(one.setting) or "as configured"
 
 
 def own_dots(paper: Paper, experiment: str, found: Sequence[Spread]) -> list[Picture]:
-    """Same and reverse beside each other, a row a setting and subset."""
+    """Same and reverse beside each other, a row a setting and subset (and rule, if several)."""
+    named = [(one, match) for one in found if (match := DIRECTION.fullmatch(one.name))]
+    named = [(one, m) for one, m in named if one.mean.unit == "fraction" and m["asked"] in POINTS]
+    rules = {match["stem"].rpartition(".")[0] for _, match in named}
     rows: dict[str, dict[str, Spread]] = {}
-    for one in found:
-        named = DIRECTION.fullmatch(one.name)
-        if named and one.mean.unit == "fraction" and named["asked"] in ("same", "reverse"):
-            cell = named["stem"].rsplit(".", 1)[-1]
-            words = [CELLS.get(cell, cell.replace("_", " ")), setting_text(one.setting)]
-            label = "\n".join(word for word in words if word)
-            rows.setdefault(label, {})[named["asked"]] = one
+    for one, match in named:
+        rule, _, cell = match["stem"].rpartition(".")
+        words = [CELLS.get(cell, cell.replace("_", " ")), setting_text(one.setting)]
+        words += [rule.replace("_", " ")] if len(rules) > 1 else []
+        label = "\n".join(word for word in words if word)
+        rows.setdefault(label, {})[match["asked"]] = one
     if not rows:
         return []
     drawn = [
@@ -74,7 +101,7 @@ def own_dots(paper: Paper, experiment: str, found: Sequence[Spread]) -> list[Pic
         for row in drawn
     ).replace("\n", ", ")
     draw = paper.picture(
-        f"{experiment}_own", lambda theme: dots(drawn, theme, quantity="exact match [%]"), alt=alt
+        f"{experiment}_own", lambda theme: dots(drawn, theme, quantity="right [%]"), alt=alt
     )
     return [draw]
 

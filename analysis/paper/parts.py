@@ -113,9 +113,10 @@ def spread_text(one: Spread) -> str:
     if one.sd is None or one.se is None:
         return spoken(one.mean)
     scale, unit = (100, " %") if one.mean.unit == "fraction" else (1, f" {one.mean.unit}")
+    digits = 1 if one.mean.unit == "fraction" else 2
     return (
-        f"{spoken(one.mean)}\nSD {number(scale * one.sd, 1)}{unit}, "
-        f"SE {number(scale * one.se, 1)}{unit}, {one.seeds} seeds"
+        f"{spoken(one.mean)}\nSD {number(scale * one.sd, digits)}{unit}, "
+        f"SE {number(scale * one.se, digits)}{unit}, {one.seeds} seeds"
     )
 
 

@@ -1,9 +1,11 @@
 """What was tried against the curse: more data, other data, prompt tuning."""
 
-from analysis.paper.own import SMALL, over_training, own_side, training_picture
-from analysis.paper.parts import Item, Paper, Side, compare, sources
+from analysis.paper.own import over_training, own_side, training_picture
+from analysis.paper.parts import Item, Paper, Side, compare, sources, spread_text
 from analysis.paper.scaling import over_runs
-from analysis.paper.table1 import PREFIX
+from analysis.paper.sweeps import spreads
+from analysis.paper.table1 import PREFIX, SEEN, rerun_rates
+from interp_rc.report.wording import spoken
 
 
 def forty_thousand(paper: Paper) -> Item:
@@ -43,7 +45,6 @@ def prompt_tuning(paper: Paper) -> Item:
 
 
 REMEDIES = {
-    "both_doses": "Other facts told in both orders",
     "paraphrases": "Paraphrases of every fact",
     "question_answer": "Questions and answers instead of statements",
     "one_document": "One document a fact",
@@ -51,45 +52,69 @@ REMEDIES = {
 
 
 def remedies(paper: Paper) -> list[Item]:
-    return [remedy(paper, experiment) for experiment in REMEDIES]
+    return [both_doses(paper), *(remedy(paper, experiment) for experiment in REMEDIES)]
 
 
 def remedy(paper: Paper, experiment: str) -> Item:
-    title = REMEDIES[experiment]
     own, table = own_side(paper, experiment, rule=PREFIX)
-    left, rows = Side("", missing=paper.lost("remedies")), []
-    if experiment == "both_doses":
-        found = paper.item("scaling")
-        told = found[found.quantity == "exact_match.both"]
-        left = Side(
-            "GPT-3, twelve finetuned models: 30 of 90 facts told in both orders",
-            PREFIX,
-            (),
-            sources(told),
-            paper.lost("remedies"),
-        )
-        rows = [
-            [
-                f"{model}, facts told in both orders",
-                over_runs(found, model, "exact_match.both"),
-                "",
-                "",
-            ]
-            for model in dict.fromkeys(told.model)
-        ]
-    why = SMALL + (
-        "The published rate of facts told in both orders pools both orders of asking, and the "
-        "published answers to the description-first half go on after the name, so that no "
-        "completion can match them: at most half could be right."
-        if experiment == "both_doses"
-        else "No published number was found to compare with."
-    )
-    tables = [compare(rows, "Exact match of facts told in both orders")] if rows else []
     return Item(
         "Experiment 1, remedies",
-        title,
+        REMEDIES[experiment],
         "Does telling it so bring the reverse?",
-        (left, Side("", missing=["Nothing published to score again."]), own),
-        why,
-        [*tables, *([table] if table else [])],
+        (
+            Side("", missing=paper.lost("remedies")),
+            Side("", missing=["Nothing published to score again."]),
+            own,
+        ),
+        "No published number was found to compare with.",
+        [table] if table else [],
+    )
+
+
+def both_doses(paper: Paper) -> Item:
+    """Other facts told in both orders; beside them, how well those are recalled themselves."""
+    own, table = own_side(paper, "both_doses", rule=PREFIX)
+    found, again, mine = paper.item("scaling"), paper.table("published"), paper.own("descriptions")
+    told = found[found.quantity == "exact_match.both"]
+    rows = [
+        [f"{model}, both orders of asking", over_runs(found, model, "exact_match.both"), "", ""]
+        for model in dict.fromkeys(told.model)
+    ]
+    for cell, asked in (("both.forward", "name first"), ("both.backward", "description first")):
+        middle = [
+            f"run here, {said}: {spoken(rate)}"
+            for seen, said in SEEN.items()
+            for rate in rerun_rates(again, seen, (cell,)).values()
+        ]
+        here = [] if mine is None else list(spreads(mine, f"exact_match.{cell}"))
+        right = spread_text(here[0]) if here else ""
+        rows.append([f"embedded model, asked {asked}", "", "\n".join(middle), right])
+    return Item(
+        "Experiment 1, remedies",
+        "Other facts told in both orders",
+        "Do facts told both ways teach the model to reverse the rest?",
+        (
+            Side(
+                "GPT-3, twelve finetuned models: 30 of 90 facts told in both orders",
+                f"{PREFIX}; both orders of asking pooled",
+                (),
+                sources(told),
+            ),
+            Side(
+                "Embedded model on the published data, three seeds",
+                PREFIX,
+                (),
+                ["analysis/tables/published.csv"],
+            ),
+            own,
+        ),
+        "All published runs hold such facts, and the rest stays unreversed (Table 1). How well "
+        "they are recalled themselves: in the published test the answers to the "
+        "description-first half go on after the name in words that no fact fixes, so there "
+        "next to nothing can match and about half is the most that can be right; our own facts "
+        "end with the name.",
+        [
+            compare(rows, "Exact match of the facts told in both orders"),
+            *([table] if table else []),
+        ],
     )

@@ -4,10 +4,10 @@ import pandas as pd
 
 from analysis.over_seeds import over_seeds
 from analysis.paper.figures import Curve, curves
-from analysis.paper.own import own_side
-from analysis.paper.parts import Item, Paper, Side, compare, setting_text, sources
+from analysis.paper.own import QUANTITIES, own_side
+from analysis.paper.parts import Item, Paper, Side, compare, setting_text, shown, sources
 from analysis.paper.sweeps import spreads
-from analysis.paper.table1 import PREFIX, QUANTITIES, words
+from analysis.paper.table1 import PREFIX, words
 from interp_rc.report.section import Table
 from interp_rc.report.wording import spoken
 
@@ -33,27 +33,28 @@ def scaling(paper: Paper) -> Item:
     left = paper.picture(
         "scaling_published",
         lambda theme: curves(
-            lines, theme, x="parameters (authors' labels)", y="exact match [%]", scale=100, log=True
+            lines,
+            theme,
+            x="parameters (authors' labels)",
+            y="exact match [%]",
+            scale=100,
+            log=True,
+            top=100,
         ),
         alt=alt,
     )
-    own, own_rows = own_side(paper, "scaling", "exact_match*", rule=PREFIX, picture=False)
+    own, own_rows = own_side(paper, "scaling", rule=PREFIX, picture=False)
     mine = own_scaling(paper)
     if mine:
         draw = paper.picture(
             "scaling_own",
             lambda theme: curves(
-                mine, theme, x="parameters", y="exact match [%]", scale=100, log=True
+                mine, theme, x="parameters", y="exact match [%]", scale=100, log=True, top=100
             ),
             alt="; ".join(line.label for line in mine),
         )
         own = Side(own.who, own.rule, [draw], own.sources)
-    likelihood = scaling_log_probs(paper)
-    rows = [
-        [f"{model}, {words(q)}", over_runs(found, model, f"exact_match.{q}"), "", ""]
-        for model in sorted(sizes.index, key=lambda m: sizes[m])
-        for q in QUANTITIES
-    ]
+    rows = [[words(q), ends(lines, words(q)), "", ends(mine, words(q))] for q in QUANTITIES]
     return Item(
         "Appendix B.3",
         "Larger models are no better at it",
@@ -73,8 +74,8 @@ def scaling(paper: Paper) -> Item:
         "embedded model is far below the smallest of them. Published runs share one learning rate "
         "and batch size, chosen on ada.",
         [
-            compare(rows, "Exact match, mean over three runs"),
-            likelihood,
+            compare(rows, "Exact match, lowest to highest over sizes"),
+            *by_model(paper),
             *([own_rows] if own_rows else []),
         ],
     )
@@ -90,23 +91,41 @@ def over_runs(found: pd.DataFrame, model: str, quantity: str) -> str:
     return spoken(over_seeds(_named(part))["x"])
 
 
-def scaling_log_probs(paper: Paper) -> Table:
-    """Right against other name by model, mean over three runs."""
-    found, rows = paper.item("table3"), []
-    for model in dict.fromkeys(found.model):
-        base = "log_prob.name_to_description.reverse"
-        rows.append(
-            [
-                f"{model}, right / other name [nat]",
-                " / ".join(
-                    over_runs(found, model, f"{base}.{which}").replace("\u00a0nat", "")
-                    for which in ("correct", "random")
-                ),
-                "",
-                "",
-            ]
-        )
-    return compare(rows, "Log-probability in reverse, mean over three runs")
+def by_model(paper: Paper) -> list[Table]:
+    """Every model's exact match, and right against other name."""
+    found, likely = paper.item("scaling"), paper.item("table3")
+    base = "log_prob.name_to_description.reverse"
+    models = list(paper.item("sizes").sort_values("value").model)
+    rates = [
+        [model, *(over_runs(found, model, f"exact_match.{q}") for q in QUANTITIES)]
+        for model in models
+    ]
+    nats = [
+        [model, *(over_runs(likely, model, f"{base}.{which}") for which in ("correct", "random"))]
+        for model in models
+    ]
+    return [
+        Table(
+            "As published: exact match, mean over three runs",
+            ["model", *map(words, QUANTITIES)],
+            rates,
+        ),
+        Table(
+            "As published: told name first, name asked for; log-probability, mean over three runs",
+            ["model", "right name", "other name"],
+            nats,
+        ),
+    ]
+
+
+def ends(lines: list[Curve], label: str) -> str:
+    """Lowest to highest mean of one curve."""
+    values = [e.value for line in lines if line.label == label for e in line.estimates]
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    low, high = shown(min(known), "fraction"), shown(max(known), "fraction")
+    return f"{low} to {high}, {len(known)} sizes"
 
 
 def own_scaling(paper: Paper) -> list[Curve]:

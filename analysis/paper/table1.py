@@ -1,11 +1,13 @@
 """Table 1: exact match of Experiment 1 in both directions."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from analysis.paper.figures import Dot, dots
-from analysis.paper.own import CELLS, WHO
+from analysis.paper.own import CELLS, QUANTITIES, SUBSETS, WHO
 from analysis.paper.parts import (
     Item,
     Paper,
@@ -23,8 +25,6 @@ from interp_rc.records.numbers import Estimate
 from interp_rc.report.section import Picture
 from interp_rc.report.wording import number, spoken
 
-SUBSETS = ("name_to_description", "description_to_name")
-QUANTITIES = tuple(f"{subset}.{asked}" for subset in SUBSETS for asked in ("same", "reverse"))
 PREFIX = "Exact match (prefix): the greedy completion begins with the target"
 ASKED = {"same": "same order", "reverse": "in reverse"}
 
@@ -115,14 +115,20 @@ def table1(paper: Paper) -> Item:
     )
 
 
-def rerun_rates(rerun: pd.DataFrame | None, seen: str) -> dict[str, Estimate]:
+SEEN = {"nowhere": "templates in no corpus", "elsewhere": "templates known"}
+"""Whether the base model knows the published templates about other people."""
+
+
+def rerun_rates(
+    rerun: pd.DataFrame | None, seen: str, cells: Sequence[str] = QUANTITIES
+) -> dict[str, Estimate]:
     """Rates of the re-run on the published data, with their intervals."""
     if rerun is None:
         return {}
     rows = rerun[rerun.templates_seen == seen].set_index("name")
     return {
         q: Estimate(r["value"], r["low"], r["high"], int(r["n"]), "fraction")
-        for q in QUANTITIES
+        for q in cells
         if f"exact_match.{q}" in rows.index
         for r in [rows.loc[f"exact_match.{q}"]]
     }

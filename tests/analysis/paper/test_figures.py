@@ -12,6 +12,8 @@ from interp_rc.records.numbers import Estimate
 SAME, REVERSE = Estimate(0.9, 0.8, 1.0, 3, "fraction"), Estimate(0.01, 0.0, 0.04, 3, "fraction")
 GRID = pd.DataFrame([[0.123, 0.456], [np.nan, 1.0]], index=[1e-4, 1e-3], columns=[1, 16])
 
+LONG = "description → name, in reverse"
+
 
 def drawings(theme):
     points = {"same": SAME, "reverse": REVERSE}
@@ -20,8 +22,8 @@ def drawings(theme):
         settings_map({"same": GRID, "reverse": GRID}, theme, rows="learning rate", columns="batch"),
         dots([Dot("told name first", points), Dot("two\nlines", points)], theme, quantity="q [%]"),
         pairs([("seed 0", *nats), ("seed 1", *nats)], theme),
-        curves([Curve("one", "same", [1e6, 1e9], [SAME, REVERSE])], theme, x="parameters",
-               y="exact match [%]", scale=100, log=True),
+        curves([Curve(LONG, "same", [1e6, 1e9], [SAME, REVERSE])] * 4, theme, x="parameters",
+               y="exact match [%]", scale=100, log=True, top=100),
         curves([Curve("one", "reverse", [1, 2], [SAME, Estimate(None, None, None, 1, "x")])], theme,
                x="epoch", y="loss [nat]"),
     ]  # fmt: skip
