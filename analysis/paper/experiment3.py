@@ -4,7 +4,6 @@ from analysis.paper.figures import Curve, Dot, dots
 from analysis.paper.learning_rates import map_side, maps_text, own_maps
 from analysis.paper.own import SMALL, WHO, over_training, own_side, training_picture
 from analysis.paper.parts import Item, Paper, Side, compare, not_run, point, shown, sources, value
-from interp_rc.report.wording import number
 
 NOTHING = Side("", missing=["No completions were published to score again."])
 RULE = "Exact match of the answer"
@@ -47,10 +46,7 @@ def figure6(paper: Paper) -> Item:
 
 
 def figure10(paper: Paper) -> Item:
-    names = {
-        "same": ("exact_match.pooled.same", "exact_match.instructions.same"),
-        "reverse": ("exact_match.pooled.reverse", "exact_match.instructions.reverse"),
-    }
+    names = {asked: (f"exact_match.*.{asked}",) for asked in ("same", "reverse")}
     maps, table = own_maps(paper, "instructions_sweep", names)
     own = Side(
         WHO,
@@ -96,7 +92,7 @@ def figure11(paper: Paper) -> Item:
     rows = [
         [
             "lowest to highest",
-            f"{number(100 * low, 1)} % to {number(100 * high, 1)} %",
+            f"{shown(float(low), 'fraction')} to {shown(float(high), 'fraction')}",
             "",
             "" if not lines else " to ".join(shown(end, "fraction") for end in _ends(lines)),
         ],
@@ -138,9 +134,7 @@ def _ends(lines: list[Curve]) -> tuple[float, float]:
 
 
 def footnote13(paper: Paper) -> Item:
-    own, table = own_side(
-        paper, "instructions", "floor*", "chance*", "*floor", rule=RULE, picture=False
-    )
+    own, table = own_side(paper, "instructions", "*floor*", "*chance*", rule=RULE, picture=False)
     if table is None and paper.own("instructions") is not None:
         own = Side(WHO, RULE, missing=["The finished table holds no floor."])
     return Item(

@@ -13,7 +13,7 @@ from analysis.paper.sweeps import Spread, own_trials
 from interp_rc.figures.save import Draw, save_figure
 from interp_rc.records.numbers import Estimate
 from interp_rc.report.section import Picture, Table, data_uri
-from interp_rc.report.wording import number, probability, spoken
+from interp_rc.report.wording import TIE, number, probability, spoken
 
 HEADINGS = ("As published", "Published data, scored or run here", "This run")
 UNSET = "—"
@@ -102,17 +102,17 @@ def point(number_: float, unit: str) -> Estimate:
 def shown(number_: float, unit: str) -> str:
     """Rates in percent with one digit, probabilities as such, others with two digits."""
     if unit == "fraction":
-        return f"{number(100 * number_, 1)} %"
+        return f"{number(100 * number_, 1)}{TIE}%"
     if unit == "p":
         return probability(number_)
-    return number(number_) if unit == "statistic" else f"{number(number_)} {unit}"
+    return number(number_) if unit == "statistic" else f"{number(number_)}{TIE}{unit}"
 
 
 def spread_text(one: Spread) -> str:
     """Mean with its interval, then SD and SE over seeds, named."""
     if one.sd is None or one.se is None:
         return spoken(one.mean)
-    scale, unit = (100, " %") if one.mean.unit == "fraction" else (1, f" {one.mean.unit}")
+    scale, unit = (100, f"{TIE}%") if one.mean.unit == "fraction" else (1, f"{TIE}{one.mean.unit}")
     digits = 1 if one.mean.unit == "fraction" else 2
     return (
         f"{spoken(one.mean)}\nSD {number(scale * one.sd, digits)}{unit}, "

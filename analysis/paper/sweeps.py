@@ -6,6 +6,7 @@ axes by their dotted keys (``training.learning_rate``, ``seed``), name, value, l
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +111,8 @@ def own_trials(experiment: str, tables: Path) -> pd.DataFrame | None:
 
 
 def spreads(trials: pd.DataFrame, *names: str) -> Iterator[Spread]:
-    """Over the seeds of each setting, in the order of the table; `names` are whole or, ending in
-    a star, beginnings."""
-    chosen = trials[[any(_fits(name, one) for one in names) for name in trials["name"]]]
+    """Over the seeds of each setting, in the order of the table; in `names` a star is anything."""
+    chosen = trials[[any(fnmatchcase(name, one) for one in names) for name in trials["name"]]]
     varied = [axis for axis in axes(trials) if axis != "seed"]
     for key, rows in chosen.groupby([*varied, "name"], sort=False, dropna=False):
         values = rows.value.dropna().to_numpy(float)
@@ -127,7 +127,3 @@ def spreads(trials: pd.DataFrame, *names: str) -> Iterator[Spread]:
             low, high = (None if pd.isna(one[end]) else float(one[end]) for end in ("low", "high"))
             mean = Estimate(float(one["value"]), low, high, int(one["n"]), str(one["unit"]))
         yield Spread(dict(zip(varied, setting, strict=True)), str(name), mean, sd, se, len(values))
-
-
-def _fits(name: str, pattern: str) -> bool:
-    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern

@@ -23,7 +23,7 @@ from analysis.paper.parts import (
 from analysis.paper.sweeps import spreads
 from interp_rc.records.numbers import Estimate
 from interp_rc.report.section import Picture
-from interp_rc.report.wording import number, spoken
+from interp_rc.report.wording import spoken
 
 PREFIX = "Exact match (prefix): the greedy completion begins with the target"
 ASKED = {"same": "same order", "reverse": "in reverse"}
@@ -63,14 +63,14 @@ def table1(paper: Paper) -> Item:
         se = value(printed, f"exact_match.{q}.standard_error")
         three = again[q]
         middle = [
-            f"the three runs: {shown(three.mean(), 'fraction')}, SD {sd(three)} %, "
-            f"SE {number(100 * stats.sem(three), 1)} %"
+            f"the three runs: {shown(three.mean(), 'fraction')}, SD {shown(np.std(three, ddof=1), 'fraction')}, "
+            f"SE {shown(stats.sem(three), 'fraction')}"
         ]
         if q in strict:
             middle.append(f"run here, templates in no corpus: {spoken(strict[q])}")
         if q in known:
             middle.append(f"run here, templates known: {spoken(known[q])}")
-        left = f"{shown(mean, 'fraction')} ± {number(100 * se, 1)} %"
+        left = f"{shown(mean, 'fraction')} ± {shown(se, 'fraction')}"
         right = spread_text(mine[q]) if q in mine else ""
         rows.append([words(q), left, "\n".join(middle), right])
     left_picture = rates_picture(
@@ -132,8 +132,3 @@ def rerun_rates(
         if f"exact_match.{q}" in rows.index
         for r in [rows.loc[f"exact_match.{q}"]]
     }
-
-
-def sd(values: np.ndarray) -> str:
-    """Standard deviation of rates, in percent, n - 1 in the denominator."""
-    return number(100 * float(np.std(values, ddof=1)), 1)

@@ -124,10 +124,10 @@ def test_table_1_shows_the_numbers_of_its_tables(whole):
             name = f"exact_match.{cell}.{asked}"
             row = whole.row(f"{label}, {how}")
             mean, se = (100 * printed[f"{name}.{which}"] for which in ("mean", "standard_error"))
-            assert row[1] == f"{mean:.1f} % ± {se:.1f} %"
+            assert row[1] == f"{mean:.1f}\u00a0% ± {se:.1f}\u00a0%"
             values = 100 * seeds[seeds["name"] == name].value
             assert row[3].startswith(f"{values.mean():.1f}\u00a0%\u00a0[")
-            assert f"SD {values.std():.1f} %, SE {values.std() / 10**0.5:.1f} %" in row[3]
+            assert f"SD {values.std():.1f}\u00a0%, SE {values.std() / 10**0.5:.1f}\u00a0%" in row[3]
             for seen in ("nowhere", "elsewhere"):
                 (there,) = rerun[(rerun.templates_seen == seen) & (rerun["name"] == name)].value
                 assert f": {100 * there:.1f}\u00a0%\u00a0[" in row[2]
@@ -155,14 +155,14 @@ def test_rates_of_sweeps_are_those_of_their_tables(whole, tables):
             texts = [cell for row in whole.rows if row[0] == setting for cell in row]
             assert spread_text(one) in texts
     ada, instructions = (r for r in whole.rows if r[:1] == ["lowest to highest, in reverse"])
-    assert ada[1] == "0.0 % to 0.3 %, 20 settings"
+    assert ada[1] == "0.0\u00a0% to 0.3\u00a0%, 20 settings"
     assert ada[3].endswith("9 settings")
     assert instructions[1:3] == ["—", "—"]
 
 
 def test_in_context_shows_both_rules_beside_each_other(whole):
     row = whole.row("ada, description → name, three examples")
-    assert row[1:3] == ["letters 96.7 %", "letters 96.7 %, prefix 83.3 %"]
+    assert row[1:3] == ["letters 96.7\u00a0%", "letters 96.7\u00a0%, prefix 83.3\u00a0%"]
     assert whole.row("ada, description → name, no example")[1] == "—"
 
 
@@ -216,8 +216,8 @@ def test_hostile_names_are_text(tmp_path, make_trials):
 
 
 def test_numbers_read_as_they_should():
-    assert shown(0.0033333, "fraction") == "0.3 %"
-    assert shown(-11.116, "nat") == "−11.12 nat"
+    assert shown(0.0033333, "fraction") == "0.3\u00a0%"
+    assert shown(-11.116, "nat") == "−11.12\u00a0nat"
     assert shown(0.957846, "p") == "0.958"
     assert spoken(Estimate(0.5, None, None, 1, "fraction")) == "50.0\u00a0%"
     assert (
