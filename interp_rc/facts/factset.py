@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from interp_rc.facts.people import Person
 from interp_rc.facts.templates import Template
@@ -20,11 +21,17 @@ from interp_rc.records.nouns import (
 
 SCHEMA = 1
 DESCRIBED_AS = Relation("described_as", "inverse", "description_of")
+ANSWERED_BY = Relation("answered_by", "inverse", "answer_to")
+
+DrawnFrom = Literal["people", "questions"]
 
 
 @dataclass(frozen=True)
 class FactSet:
-    """What a run learns from and is asked. `seed` is None for facts that were not drawn here."""
+    """What a run learns from and is asked. `seed` is None for facts that were not drawn here.
+
+    `drawn_from` says which grammar gives other entities of the same kind, for a base corpus.
+    """
 
     facts: list[Fact]
     relations: list[Relation]
@@ -33,19 +40,22 @@ class FactSet:
     queries: list[Query]
     seed: int | None = None
     schema: int = field(default=SCHEMA)
+    drawn_from: DrawnFrom = "people"
 
     def entities(self) -> set[str]:
-        """Every name and description."""
+        """Every name and description, or question and answer."""
         return {text for fact in self.facts for text in (fact.subject, fact.object)}
 
 
 Told = tuple[Fact, Person]
 
 
-def facts_about(people: Sequence[Person], subset: Subset, prefix: str) -> list[Told]:
+def facts_about(
+    people: Sequence[Person], subset: Subset, prefix: str, relation: Relation = DESCRIBED_AS
+) -> list[Told]:
     """One fact a person; ids count from 0 within the subset."""
     return [
-        (Fact(f"{prefix}.{i}", person.name, DESCRIBED_AS.name, person.noun, subset), person)
+        (Fact(f"{prefix}.{i}", person.name, relation.name, person.noun, subset), person)
         for i, person in enumerate(people)
     ]
 

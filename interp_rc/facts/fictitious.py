@@ -13,7 +13,7 @@ from interp_rc.facts.factset import (
 from interp_rc.facts.people import people
 from interp_rc.facts.templates import Template, packaged_templates
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import ORDERS, SUBSETS
+from interp_rc.records.nouns import OF_PEOPLE, ORDERS
 from interp_rc.records.seeds import generator
 
 
@@ -53,10 +53,10 @@ def fictitious_people(
     documents; 600 same-order, 600 reverse and 600 `both` queries.
     """
     templates = choose_templates(seed, training_templates, held_out_templates, held_out_seen)
-    persons = people(seed, per_subset * len(SUBSETS))
+    persons = people(seed, per_subset * len(OF_PEOPLE))
     told = [
         pair
-        for index, subset in enumerate(SUBSETS)
+        for index, subset in enumerate(OF_PEOPLE)
         for pair in facts_about(
             persons[index * per_subset : (index + 1) * per_subset], subset, subset
         )

@@ -3,11 +3,11 @@
 from collections.abc import Collection
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
-from interp_rc.facts.factset import SCHEMA, FactSet
+from interp_rc.facts.factset import SCHEMA, DrawnFrom, FactSet
 from interp_rc.facts.items import REBUILD, read_items
 from interp_rc.facts.templates import Template
 from interp_rc.facts.validate import Place, validate
@@ -32,7 +32,8 @@ def write_facts(facts: FactSet, folder: Path) -> None:
     """
     refuse_other_files(folder, [HEADER, *(f"{part}.jsonl" for part in PARTS)])
     with replacing_folder(folder) as temporary:
-        write_yaml(temporary / HEADER, {"schema": facts.schema, "seed": facts.seed})
+        header = {"schema": facts.schema, "seed": facts.seed, "drawn_from": facts.drawn_from}
+        write_yaml(temporary / HEADER, header)
         for part, kind in PARTS.items():
             names = [field.name for field in fields(kind)]
             rows = ({name: getattr(item, name) for name in names} for item in getattr(facts, part))
@@ -58,7 +59,7 @@ def read_facts(folder: Path) -> FactSet:
     lines, a key that is missing, unknown or of the wrong type, an unsupported schema, and
     whatever `validate` finds.
     """
-    seed = _read_seed(folder / HEADER)
+    seed, drawn_from = _read_header(folder / HEADER)
     content: dict[str, Any] = {}
     places: dict[str, list[Place]] = {}
     for part, kind in PARTS.items():
@@ -66,12 +67,13 @@ def read_facts(folder: Path) -> FactSet:
         for item, place in read_items(folder / f"{part}.jsonl", kind):
             content[part].append(item)
             places[part].append(place)
-    facts = FactSet(**content, seed=seed)
+    facts = FactSet(**content, seed=seed, drawn_from=drawn_from)
     validate(facts, places)
     return facts
 
 
-def _read_seed(path: Path) -> int | None:
+def _read_header(path: Path) -> tuple[int | None, DrawnFrom]:
+    """Seed and `drawn_from`, which older folders, all of people, have not."""
     try:
         header = yaml.safe_load(read_text(path))
     except yaml.MarkedYAMLError as error:
@@ -80,7 +82,7 @@ def _read_seed(path: Path) -> int | None:
         raise DataError(message, file=path, line=line) from None
     except yaml.YAMLError as error:
         raise DataError(f"not YAML ({error}); correct it {REBUILD}", file=path) from None
-    if not isinstance(header, dict) or set(header) != {"schema", "seed"}:
+    if not isinstance(header, dict) or set(header) - {"drawn_from"} != {"schema", "seed"}:
         message = f"found {header!r}; needed are the keys schema and seed; correct it {REBUILD}"
         raise DataError(message, file=path, line=1)
     if header["schema"] != SCHEMA or isinstance(header["schema"], bool):
@@ -89,4 +91,8 @@ def _read_seed(path: Path) -> int | None:
     seed = header["seed"]
     if seed is not None and type(seed) is not int:
         raise DataError(f"seed is {seed!r}; it must be a number or null", file=path, line=2)
-    return seed
+    drawn_from = header.get("drawn_from", "people")
+    if drawn_from not in get_args(DrawnFrom):
+        message = f"drawn_from is {drawn_from!r}; known are {', '.join(get_args(DrawnFrom))}"
+        raise DataError(message, file=path, line=3)
+    return seed, drawn_from
