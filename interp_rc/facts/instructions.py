@@ -41,7 +41,8 @@ def instructions(
 
     Each instruction is told in `phrasings` wordings, a document each; an example is a document of
     its own. As many realized questions are asked as held-out ones, for comparison. The questions
-    that are asked have different answers within either group, so that a candidate is right once.
+    that are asked have different answers within either group, so that a candidate is right once;
+    candidates are of all kinds, so knowing a question's kind excludes most of them.
     The defaults give the shape of the paper's data: one phrasing, 1,000 and 100 questions.
     """
     instructed, example = choose_phrasings(seed, order, phrasings)

@@ -28,6 +28,7 @@ def floors_figure(levels: Sequence[Level], theme: Theme, *, quantity: str) -> Fi
     for y, level in enumerate(levels):
         _draw_level(figure, level, y, theme)
     axes.set_yticks(range(len(levels)), [level.label for level in levels])
+    axes.set_ylabel("answer of")
     axes.set_ylim(len(levels) - 0.4, -0.6)
     axes.set_xlim(0, 100)
     axes.set_xlabel(f"{quantity} [%]\n(95 % interval over facts)")

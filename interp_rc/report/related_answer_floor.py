@@ -55,9 +55,9 @@ def sentence(run: Run, measured: Measured, table: pd.DataFrame, subset: str, ask
     ]
     words = f"{TOLD[subset]}, asked {asked_label(subset, asked)}"
     return (
-        f"Of questions {words}, the model answers {spoken(own)} rightly. With the answer of "
-        f"another question it would be right: {'; '.join(parts)}. Each p is for the model being "
-        "above, Holm-adjusted."
+        f"Of questions {words}, the model answers {spoken(own)} rightly. The answer of another "
+        f"question would be right: {'; '.join(parts)}. Each p is for the model being above that, "
+        "Holm-adjusted."
     )
 
 
