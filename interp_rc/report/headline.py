@@ -91,6 +91,9 @@ def _one_sided(rates: Mapping[str, Estimate], behaviour: Measured) -> Answer:
         if f"exact_match.both.{asked}" in behaviour.estimates
     ]
     control = f"; facts told in both orders are right when asked {' and '.join(both)}" * bool(both)
+    shown = behaviour.estimates.get("exact_match.realized.forward")
+    if shown is not None:
+        control += f"; questions that were shown with their answers are right in {spoken(shown)}"
     return Answer(f"{told}{control}.", "So this run cannot compare the two directions.")
 
 
