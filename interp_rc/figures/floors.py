@@ -10,6 +10,8 @@ from interp_rc.records.numbers import Estimate
 
 ROW = 0.3
 """Inches."""
+LIMITS = (10, 25, 50, 100)
+"""Percent: the axis ends at the first that holds everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ def floors_figure(levels: Sequence[Level], theme: Theme, *, quantity: str) -> Fi
     axes.set_yticks(range(len(levels)), [level.label for level in levels])
     axes.set_ylabel("answer of")
     axes.set_ylim(len(levels) - 0.4, -0.6)
-    axes.set_xlim(0, 100)
+    most = max(100 * (one.estimate.high or one.estimate.value or 0) for one in levels)
+    axes.set_xlim(0, next(limit for limit in LIMITS if most <= limit))
     axes.set_xlabel(f"{quantity} [%]\n(95 % interval over facts)")
     axes.grid(axis="x")
     axes.tick_params(length=0)

@@ -13,12 +13,11 @@ from interp_rc.report.wording import probability, spoken
 from interp_rc.stats.intervals import bootstrap_mean
 
 LABELS = {
-    "words": "most alike in words",
-    "states": "most alike to the base model",
+    "words": "most alike, by words",
+    "states": "most alike, by states",
     "random": "any other question",
 }
 EXAMPLES = 5
-CELL = tuple[str, str]
 
 
 def section(run: Run, measured: Measured) -> Section:
@@ -30,10 +29,12 @@ def section(run: Run, measured: Measured) -> Section:
         figures=[floors(run, measured, table, *cell) for cell in found],
         tables=[examples(table)],
         note=(
-            "Questions of one kind share answers, so a model that knows only what kind of answer "
-            "fits is right now and then. Each floor gives every held-out question the answer of "
-            "another question of the set, scored as the model’s answers are; the test flips signs "
-            "of the differences, fact by fact. A large p does not show that there is no difference."
+            "Alike: by TF-IDF cosine of their words, or by cosine of the base model’s mean last "
+            "states, less their mean over all questions. Questions of one kind share answers, so "
+            "a model that knows only what kind of answer fits is right now and then. Each floor "
+            "gives every held-out question the answer of another question of the set, scored as "
+            "the model’s answers are. The test flips signs of the differences, fact by fact. A "
+            "large p does not show that there is no difference."
         ),
     )
 
