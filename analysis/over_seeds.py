@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from interp_rc.evaluation.behaviour import (
@@ -26,7 +25,7 @@ from interp_rc.records.environment import environment
 from interp_rc.records.files import replacing, write_json
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Run
-from interp_rc.stats.intervals import t_mean
+from interp_rc.stats.over_seeds import mean_over_seeds
 
 
 def run_seeds(
@@ -54,9 +53,9 @@ def results_table(
 ) -> pd.DataFrame:
     """One row a seed and number: seed, name, value, n (facts), unit; by the names' beginnings."""
     rows = [
-        (run.config()["seed"], name, estimate.value, estimate.n, estimate.unit)
+        (run.config()["seed"], name, e.value, e.n, e.unit)
         for run in runs
-        for name, estimate in run.results().items()
+        for name, e in run.results().items()
         if (name.startswith(starting) or not starting)
         and not (without and name.startswith(without))
     ]
@@ -64,22 +63,8 @@ def results_table(
 
 
 def over_seeds(table: pd.DataFrame) -> dict[str, Estimate]:
-    """Mean over seeds with the t interval of the seed means; n counts seeds.
-
-    A rate that is the same in all seeds has no such interval: it gets the exact one over the
-    facts of all seeds, and n counts those.
-    """
-    return {
-        str(name): _mean(rows.dropna(subset="value"))
-        for name, rows in table.groupby("name", sort=False)
-    }
-
-
-def _mean(rows: pd.DataFrame) -> Estimate:
-    values, unit = rows.value.to_numpy(float), str(rows.unit.iloc[0])
-    if unit == "fraction" and np.ptp(values) == 0:
-        values = np.full(int(rows.n.sum()), values[0])
-    return t_mean(values, unit)
+    """Each number's mean over seeds, as `mean_over_seeds` takes it."""
+    return {str(name): mean_over_seeds(rows) for name, rows in table.groupby("name", sort=False)}
 
 
 def estimates_table(estimates: dict[str, Estimate]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The dataset published with the paper, on the embedded model, beside the paper's GPT-3 numbers.
+"""The dataset published with the paper, on the embedded model, beside the paper's numbers.
 
     python -m analysis.published PATH/TO/experiment1
 
@@ -20,8 +20,8 @@ from analysis.over_seeds import (
     write_environment,
 )
 
-# Berglund et al. (2023, arXiv:2309.12288), Table 1, GPT-3-350M, exact match. Its "± SD" is a
-# standard error.
+# Berglund et al. (2023, arXiv:2309.12288), Table 1: mean over three finetuned davinci models
+# (as_published/table1.csv). Its "± SD" is a standard error.
 PAPER = {
     "exact_match.name_to_description.same": 0.500,
     "exact_match.name_to_description.reverse": 0.000,

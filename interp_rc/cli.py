@@ -82,13 +82,22 @@ def run(
       interp-rc run my.yaml --set seed=3 --set training.epochs=8 --out runs/seed3
 
       interp-rc run runs/demo/config.yaml --out runs/demo --resume
+
+    An experiment with a `sweep:` block is many runs, several at once, and one page of all:
+
+      interp-rc run learning_rates --set sweep.grid.seed="[0, 1, 2]" --set sweep.workers=2
     """
-    from interp_rc.pipeline.config import load_config
     from interp_rc.pipeline.experiments import find_experiment
     from interp_rc.pipeline.run import execute
+    from interp_rc.pipeline.sweep.plan import Plan, load_plan
+    from interp_rc.pipeline.sweep.run import execute_sweep
 
-    config = load_config(find_experiment(experiment), set_, smoke=smoke)
-    _finish(execute(config, out or Path("runs") / config.name, resume=resume, say=say))
+    plan = load_plan(find_experiment(experiment), set_, smoke=smoke)
+    folder = out or Path("runs") / plan.name
+    if isinstance(plan, Plan):
+        _finish_sweep(execute_sweep(plan, folder, resume=resume, say=say))
+    else:
+        _finish(execute(plan, folder, resume=resume, say=say))
 
 
 @app.command()
@@ -117,6 +126,15 @@ def _finish(done: "object") -> None:
 
     assert isinstance(done, Run)
     print(summary(done))
+    say(f"page: {done.report_file}")
+
+
+def _finish_sweep(done: "object") -> None:
+    from interp_rc.pipeline.summary import sweep_summary
+    from interp_rc.records.sweeps import SweepRun
+
+    assert isinstance(done, SweepRun)
+    print(sweep_summary(done))
     say(f"page: {done.report_file}")
 
 
@@ -153,18 +171,16 @@ def patch(
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> None:
-    """Write a run's figures and page again from its numbers.
+def report(
+    run: Annotated[Path, typer.Argument(help="The folder of a run, or of a sweep.")],
+) -> None:
+    """Write figures and page of a run or a sweep again from its numbers.
 
     Example: interp-rc report runs/demo
     """
-    from interp_rc.records.runs import Run
-    from interp_rc.report.page import write_report
+    from interp_rc.report.again import write_again
 
-    found = Run.open(run)
-    found.results()
-    write_report(found)
-    say(f"page: {found.report_file}")
+    say(f"page: {write_again(run)}")
 
 
 @app.command()

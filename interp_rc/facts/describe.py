@@ -15,7 +15,7 @@ def summary(facts: FactSet) -> "pd.DataFrame":
     subset = {fact.id: fact.subset for fact in facts.facts}
     rows = [
         *(("facts", fact.subset, "", "", "") for fact in facts.facts),
-        *(("documents", subset[d.fact], d.order, "", "") for d in facts.documents),
+        *(("documents", subset[d.fact], d.order or "both", "", "") for d in facts.documents),
         *(("queries", q.subset, q.order, q.direction or "", q.seen) for q in facts.queries),
     ]
     columns = ["part", "subset", "order", "direction", "seen"]
@@ -32,10 +32,11 @@ def examples(facts: FactSet, n: int) -> "pd.DataFrame":
     for told in facts.documents:
         prompt = told.prompt
         answer = told.text[len(prompt) :]
-        rows.append(("document", subset[told.fact], told.order, "", "", prompt, answer))
+        kind = ("document", subset[told.fact], told.order or "both", "", "")
+        rows.append((*kind, prompt, answer))
     for asked in facts.queries:
-        kind = ("query", asked.subset, asked.order, asked.direction or "", asked.seen)
-        rows.append((*kind, asked.prompt, asked.target))
+        which = ("query", asked.subset, asked.order, asked.direction or "", asked.seen)
+        rows.append((*which, asked.prompt, asked.target))
     columns = ["part", "subset", "order", "direction", "seen", "prompt", "answer"]
     table = pd.DataFrame(rows, columns=columns)
     return table.groupby(columns[:5], sort=False).head(n).reset_index(drop=True)

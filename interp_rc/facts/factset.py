@@ -1,7 +1,7 @@
 """A set of facts with everything that is told and asked about them."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,9 +12,11 @@ from interp_rc.records.nouns import (
     TOLD_IN,
     Document,
     Fact,
+    Order,
     Query,
     Relation,
     Seen,
+    Span,
     Subset,
     direction_of,
 )
@@ -24,6 +26,9 @@ DESCRIBED_AS = Relation("described_as", "inverse", "description_of")
 ANSWERED_BY = Relation("answered_by", "inverse", "answer_to")
 
 DrawnFrom = Literal["people", "questions"]
+# Between two tellings in one document. Byte-level tokenizers read it as tokens of its own (ours as
+# two, as many as the end and the beginning of a text), so that the sentences keep theirs.
+PARAGRAPH = "\n\n"
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class FactSet:
     """What a run learns from and is asked. `seed` is None for facts that were not drawn here.
 
     `drawn_from` says which grammar gives other entities of the same kind, for a base corpus.
+    `reserved` entities are in no fact, but no base corpus may tell of them either: so that sets
+    which tell more or fewer facts can have the same base corpus.
     """
 
     facts: list[Fact]
@@ -40,11 +47,13 @@ class FactSet:
     queries: list[Query]
     seed: int | None = None
     schema: int = field(default=SCHEMA)
+    reserved: list[str] = field(default_factory=list)
     drawn_from: DrawnFrom = "people"
 
     def entities(self) -> set[str]:
-        """Every name and description, or question and answer."""
-        return {text for fact in self.facts for text in (fact.subject, fact.object)}
+        """Every name and description (or question and answer) that a base corpus must not tell."""
+        told = {text for fact in self.facts for text in (fact.subject, fact.object)}
+        return told.union(self.reserved)
 
 
 Told = tuple[Fact, Person]
@@ -66,14 +75,58 @@ def document_about(told: Told, template: Template, id: str) -> Document:
     return Document(id, fact.id, template.order, template.id, filled.text, filled.spans)
 
 
-def documents_about(told: Sequence[Told], templates: Sequence[Template]) -> list[Document]:
-    """Each fact in its order (or in both) in each training template of that order."""
-    return [
-        document_about(pair, template, f"{pair[0].id}/{template.id}")
-        for pair in told
-        for template in templates
-        if template.role == "training" and TOLD_IN[pair[0].subset] in (None, template.order)
-    ]
+def joint_document_about(told: Told, first: Template, second: Template, id: str) -> Document:
+    """The fact in one template and, in a new paragraph, in another; `template` is the first."""
+    fact, person = told
+    one, two = first.about(person), second.about(person)
+    start = len(one.text) + len(PARAGRAPH)
+    spans = {
+        name: [one.spans[name][0], Span(*(start + end for end in two.spans[name][0]))]
+        for name in one.spans
+    }
+    text = one.text + PARAGRAPH + two.text
+    return Document(id, fact.id, None, first.id, text, spans)
+
+
+def documents_about(
+    told: Sequence[Told],
+    templates: Sequence[Template],
+    *,
+    exposures: int | None = None,
+    together: bool = False,
+) -> list[Document]:
+    """Each fact in its order (or in both), `exposures` times an order.
+
+    The training templates of an order are gone through again and again; None is once. `together`
+    puts the two orders of a fact that is told in both into one document each time, now the one
+    first and now the other.
+    """
+    rounds = {order: list(_rounds(templates, order, exposures)) for order in ORDERS}
+    documents = []
+    for pair in told:
+        fact = pair[0]
+        if together and TOLD_IN[fact.subset] is None:
+            for number, turn in enumerate(zip(*rounds.values(), strict=True)):
+                (first, id), (second, _) = turn[:: -1 if number % 2 else 1]
+                documents.append(joint_document_about(pair, first, second, f"{fact.id}/{id}"))
+            continue
+        documents += [
+            document_about(pair, template, f"{fact.id}/{id}")
+            for order in ORDERS
+            if TOLD_IN[fact.subset] in (None, order)
+            for template, id in rounds[order]
+        ]
+    return documents
+
+
+def _rounds(
+    templates: Sequence[Template], order: Order, exposures: int | None
+) -> Iterator[tuple[Template, str]]:
+    """Each telling's template, and what tells it from the others of the same fact."""
+    pool = [t for t in templates if t.role == "training" and t.order == order]
+    for number in range(len(pool) if exposures is None else exposures):
+        again, index = divmod(number, len(pool))
+        yield pool[index], f"{pool[index].id}/{again}" if again else pool[index].id
 
 
 def seen_where(template: Template) -> Seen:

@@ -11,6 +11,7 @@ from interp_rc.facts.folder import read_facts
 from interp_rc.facts.instructions import ToldFirst, instructions
 from interp_rc.facts.published import import_published
 from interp_rc.facts.published_instructions import import_instructions
+from interp_rc.facts.templates import Wording
 from interp_rc.records.options import Options
 
 Count = Annotated[int, Field(ge=1)]
@@ -19,13 +20,23 @@ AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().abs
 
 
 class People(Options):
-    """Fictitious people made here."""
+    """Fictitious people made here.
+
+    `both`: facts told in both orders (null: `per_subset`). `exposures`: tellings of a fact in an
+    order, going through the training templates again and again (null: once). `form`: statements, or
+    a question about one entity answered with the other. `both_in`: whether the two orders of a
+    fact stand in documents of their own or together in one.
+    """
 
     kind: Literal["people"] = "people"
     per_subset: Annotated[int, Field(ge=2)] = 30
+    both: Annotated[int, Field(ge=0)] | None = None
     training_templates: Count = 30
     held_out_templates: Count = 10
     held_out_seen: Literal["elsewhere", "nowhere"] = "elsewhere"
+    exposures: Count | None = None
+    form: Wording = "statement"
+    both_in: Literal["separate", "one_document"] = "separate"
 
     def build(self, seed: int) -> FactSet:
         return fictitious_people(seed, **self.model_dump(exclude={"kind"}))

@@ -215,6 +215,11 @@ def _grid(facts: FactSet) -> _Grid:
     template_at = {template.id: index for index, template in enumerate(facts.templates)}
     placed: dict[tuple[Subset, Role, Order], list[tuple[int, int, _Prompted]]] = defaultdict(list)
     for told in facts.documents:
+        if told.order is None:
+            raise DataError(
+                f"document {told.id} tells its fact in both orders, and a row of the published "
+                "layout in one; tell them in separate documents"
+            )
         fact, prompt = fact_at[told.fact], told.prompt
         row = (fact, template_at[told.template], (prompt, told.text[len(prompt) :]))
         placed[facts.facts[fact].subset, "training", told.order].append(row)

@@ -1,7 +1,7 @@
 """Sentence templates with a place for the name and one for the description."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import yaml
 
@@ -12,6 +12,12 @@ from interp_rc.records.nouns import Order, Span, Spans
 from interp_rc.records.packaged import packaged
 
 Role = Literal["training", "held_out", "base"]
+Wording = Literal["statement", "question_answer"]
+FILES: dict[Wording, tuple[str, str]] = {  # and how their ids begin
+    "statement": ("templates.yaml", ""),
+    "question_answer": ("questions.yaml", "question."),
+}
+GROUPS: dict[str, Order] = {"name_first": "forward", "description_first": "backward"}
 SLOTS = {"name": "subject", "description": "object"}
 IN_ORDER: dict[Order, tuple[str, str]] = {
     "forward": ("name", "description"),
@@ -75,13 +81,33 @@ class Template:
         return self.fill(person.name, person.description(self.form))
 
 
-def packaged_templates() -> list[Template]:
-    """This project's own templates, name first and then description first."""
-    path = packaged("data") / "people" / "templates.yaml"
-    content = yaml.safe_load(read_text(path))
-    orders: dict[str, Order] = {"name_first": "forward", "description_first": "backward"}
+def packaged_templates(wording: Wording = "statement") -> list[Template]:
+    """This project's own templates, name first and then description first.
+
+    Some statements hold a question too ("Q: Who is …"); no template is in both files.
+    """
+    file, prefix = FILES[wording]
+    content = _read(file)
     return [
-        Template(f"{group}.{index}", order, row["text"], row["form"])
-        for group, order in orders.items()
+        Template(f"{prefix}{group}.{index}", order, row["text"], row["form"])
+        for group, order in GROUPS.items()
         for index, row in enumerate(content[group])
     ]
+
+
+def composed_templates() -> list[Template]:
+    """Further statements: every opening of our list with every sentence of an order."""
+    content = _read("compositions.yaml")
+    return [
+        Template(
+            f"composed.{group}.{first}.{second}", order, f"{opening} {row['text']}", row["form"]
+        )
+        for group, order in GROUPS.items()
+        for first, opening in enumerate(content["openings"])
+        for second, row in enumerate(content[group])
+    ]
+
+
+def _read(file: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(read_text(packaged("data") / "people" / file))
+    return content

@@ -116,7 +116,7 @@ class _Checks:
         for index, document in enumerate(self.set.documents):
             if not self._names_one_fact(document):
                 continue
-            key: tuple[str, ...] = ("documents", document.order, document.prompt)
+            key: tuple[str, ...] = ("documents", document.order or "both", document.prompt)
             self._one_answer("documents", index, key, document.fact, answers)
         for index, query in enumerate(self.set.queries):
             key = ("queries", query.subset, query.order, query.prompt)

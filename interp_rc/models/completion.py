@@ -9,6 +9,7 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from interp_rc.models.machine import spread
 from interp_rc.models.scoring import Tick
+from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import encode
 
 
@@ -27,7 +28,7 @@ def complete(
     largest of its `max_new_tokens`, and each text is cut to its own. A text also ends where the
     model's context does.
     """
-    context = getattr(model.config, "max_position_embeddings", None)
+    context = context_of(model)
     texts = [""] * len(prompts)
     ids = [ids for ids, _ in encode(tokenizer, prompts)]
     by_length: dict[int, list[int]] = defaultdict(list)

@@ -14,6 +14,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from interp_rc.models.soft_prompt import BASE, SoftPrompted, is_soft_prompt, read_soft_prompt
 from interp_rc.records.errors import ModelError
 from interp_rc.records.files import replacing_folder
 
@@ -34,12 +35,14 @@ def load(
     dtype: Dtype = "float32",
     device: str = "cpu",
 ) -> Loaded:
-    """A model by hub id and revision, or from a folder.
+    """A model by hub id and revision, or from a folder; a soft prompt with the base beside it.
 
     Raises ModelError when the folder or the hub does not give a whole model: missing files,
     weights that are not safetensors, code of its own, no network and not in the cache.
     """
     folder = Path(source)
+    if is_soft_prompt(folder):
+        return _load_soft_prompt(folder, dtype, device)
     if folder.is_dir():
         _check_folder(folder)
     elif isinstance(source, Path) or str(source).startswith((".", "/", "~")):
@@ -70,6 +73,18 @@ def load(
     return Loaded(model.to(device).eval(), tokenizer)
 
 
+def _load_soft_prompt(folder: Path, dtype: Dtype, device: str) -> Loaded:
+    beside = folder.absolute().parent / BASE
+    if not beside.is_dir():
+        raise ModelError(
+            f"{folder} holds a soft prompt and needs its base model in {beside}, which is not "
+            "there; copy both folders"
+        )
+    base = load(beside, dtype=dtype, device=device)
+    prompted = read_soft_prompt(folder, base.model)
+    return Loaded(prompted.to(device).eval(), base.tokenizer)
+
+
 def _check_folder(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} holds no model (no config.json); give a Hugging Face folder")
@@ -96,7 +111,13 @@ def _explain(source: str, is_folder: bool, error: Exception) -> str:
 
 
 def save(loaded: Loaded, folder: Path) -> None:
-    """Write model and tokenizer as a Hugging Face folder, whole or not at all."""
+    """Write model and tokenizer as a Hugging Face folder, whole or not at all.
+
+    Of a model with a soft prompt only the prompt is written; its base goes into the folder `base`
+    beside, unless there is one.
+    """
+    if isinstance(loaded.model, SoftPrompted) and not (folder.parent / BASE).is_dir():
+        save(Loaded(loaded.model.base_model, loaded.tokenizer), folder.parent / BASE)
     with replacing_folder(folder) as temporary, quiet():
         loaded.model.save_pretrained(temporary, safe_serialization=True)
         loaded.tokenizer.save_pretrained(temporary)

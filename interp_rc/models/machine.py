@@ -82,7 +82,12 @@ def is_small(model: torch.nn.Module) -> bool:
     cores, and where another process is busy they were seen to lose a factor of ten.
     """
     first = next(model.parameters())
-    return first.device.type == "cpu" and sum(p.numel() for p in model.parameters()) < SMALL
+    return first.device.type == "cpu" and counts_as_small(model)
+
+
+def counts_as_small(model: torch.nn.Module) -> bool:
+    """Whether a model is small, wherever it is."""
+    return sum(parameter.numel() for parameter in model.parameters()) < SMALL
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from interp_rc.models.machine import spread
+from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import encode
 from interp_rc.records.errors import ScoringError
 
@@ -59,7 +60,7 @@ def score(
 
     Raises ScoringError for an empty target, or a prompt and target longer than the context.
     """
-    groups = _group(tokenizer, prompts, targets, _context(model))
+    groups = _group(tokenizer, prompts, targets, context_of(model))
     # Decoding starts from the prompt by itself: where a token reaches across its end, elsewhere.
     unique = list(dict.fromkeys(prompts))
     encoded = encode(tokenizer, unique)
@@ -78,10 +79,6 @@ def score(
         n_tokens[items] = torch.tensor([len(t) for group in batch for t in group.targets])
         tick(len(items))
     return Scores(log_prob, n_tokens, greedy)
-
-
-def _context(model: PreTrainedModel) -> int | None:
-    return getattr(model.config, "max_position_embeddings", None)
 
 
 def _group(

@@ -24,14 +24,26 @@ from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Run
 from interp_rc.report.page import write_report
 from interp_rc.training.finetune import finetune
+from interp_rc.training.sample import sample
+from interp_rc.training.tracer import Watch
 from interp_rc.training.train import Report, discard_checkpoints
 
 Say = Callable[[str], object]
 
 
-def execute(config: RunConfig, folder: Path, *, resume: bool = False, say: Say = print) -> Run:
+def execute(
+    config: RunConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    threads: int | None = None,
+    page: bool = True,
+    say: Say = print,
+) -> Run:
     """Run an experiment into `folder`, or continue it there; with more measures, only these.
 
+    `threads` is this run's share of the machine, where its configuration does not say; without
+    `page`, figures and page are left to `interp-rc report`.
     Raises RunError if the folder holds a run and `resume` is not given, if that run had another
     configuration, or if another process is at work in it.
     """
@@ -42,7 +54,7 @@ def execute(config: RunConfig, folder: Path, *, resume: bool = False, say: Say =
     try:
         with lock.acquire(timeout=0):
             if not _is_done(run, config):
-                _Stages(config, run, say).all()
+                _Stages(config, run, threads, say).all(page)
     except Timeout:
         raise RunError(f"another process is at work in {folder}; wait for it or stop it") from None
     return run
@@ -82,11 +94,12 @@ def _is_done(run: Run, config: RunConfig) -> bool:
 
 
 class _Stages:
-    def __init__(self, config: RunConfig, run: Run, say: Say) -> None:
+    def __init__(self, config: RunConfig, run: Run, threads: int | None, say: Say) -> None:
         self.config, self.run, self.say = config, run, say
-        self.machine = choose_machine(**config.machine.model_dump())
+        asked = config.machine
+        self.machine = choose_machine(asked.device, asked.precision, asked.threads or threads)
 
-    def all(self) -> None:
+    def all(self, page: bool) -> None:
         use_threads(self.machine)
         sweep_temporary(self.run.folder)
         if self.run.facts.is_dir():
@@ -97,7 +110,7 @@ class _Stages:
         self.facts()
         self.train()
         self.measure()
-        self.finish()
+        self.finish(page)
 
     def environment(self) -> None:
         """Written once; a run that goes on elsewhere says so, because its numbers may differ."""
@@ -119,8 +132,22 @@ class _Stages:
                 write_facts(built, self.run.facts)
 
     def check(self, facts: FactSet) -> None:
+        """Refuse facts that cannot be learnt from or measured as the configuration says."""
+        if self.config.training is not None:
+            self.config.training.told(facts)
+            self.watch(facts)
         for measure in self.config.measures:
             measure.check(facts)
+
+    def watch(self, facts: FactSet) -> Watch | None:
+        """What the model is asked while it learns: about the facts that it is told."""
+        training = self.config.training
+        if training is None or training.trace is None:
+            return None
+        told = {document.fact for document in training.told(facts)}
+        queries = [query for query in facts.queries if query.fact in told]
+        asked = sample(queries, training.trace, self.config.seed)
+        return Watch(asked, training.trace.every, self.run.trace_file)
 
     def train(self) -> None:
         """Leave `model` trained, and `base` and what it knows beside it."""
@@ -137,15 +164,17 @@ class _Stages:
             with self.stage("base model"):
                 save(self.base(known), run.base)
         with self.stage("finetuning"), _bar("finetuning") as report:
+            facts = read_facts(run.facts)
             model, tokens = finetune(
                 load(run.base, device=self.machine.device),
-                read_facts(run.facts).documents,
+                config.training.told(facts),
                 config.training,
                 base_documents=known.documents if known else (),
                 machine=self.machine,
                 seed=config.seed,
                 checkpoints=run.checkpoints,
                 report=report,
+                watch=self.watch(facts),
             )
             save(model, run.model)
             self.log("tokens", stage="finetuning", tokens=tokens)
@@ -178,17 +207,18 @@ class _Stages:
         known = self.config.model.known(read_facts(self.run.facts), self.config.seed)
         return self.base(known)
 
-    def finish(self) -> None:
+    def finish(self, page: bool) -> None:
         """Figures and page first: a run is finished if and only if its results.json exists."""
-        with self.stage("report"):
-            measured = self.run.all_measured().values()
-            results: dict[str, Estimate] = {}
-            for part in measured:
-                results |= part.estimates
-            write_json(self.run.tests_file, [asdict(t) for part in measured for t in part.tests])
-            verdicts = [asdict(v) for part in measured for v in part.verdicts]
-            write_json(self.run.verdicts_file, verdicts)
-            write_report(self.run)
+        measured = self.run.all_measured().values()
+        results: dict[str, Estimate] = {}
+        for part in measured:
+            results |= part.estimates
+        write_json(self.run.tests_file, [asdict(t) for part in measured for t in part.tests])
+        verdicts = [asdict(v) for part in measured for v in part.verdicts]
+        write_json(self.run.verdicts_file, verdicts)
+        if page:
+            with self.stage("report"):
+                write_report(self.run)
         write_json(self.run.results_file, {name: e.as_dict() for name, e in results.items()})
 
     @contextmanager

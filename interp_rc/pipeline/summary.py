@@ -1,6 +1,11 @@
-"""The headline of a run as plain text."""
+"""The headline of a run, or of a sweep, as plain text."""
+
+import pandas as pd
 
 from interp_rc.records.runs import Run
+from interp_rc.records.sweeps import SEED, SweepRun
+from interp_rc.report.sweep import settings_table, shown_names
+from interp_rc.stats.over_seeds import estimates_by_cell
 
 ROWS = {
     "name_to_description.same": "name to description, same order",
@@ -30,3 +35,12 @@ def summary(run: Run) -> str:
         for verdict in measured.verdicts
     ]
     return "\n".join(lines)
+
+
+def sweep_summary(sweep: SweepRun) -> str:
+    """The shown numbers of each setting with 95 % intervals."""
+    spec, table = sweep.spec(), sweep.table()
+    axes = [axis for axis in spec["axes"] if axis != SEED]
+    shown = settings_table(estimates_by_cell(table, axes), axes, shown_names(spec, table))
+    rows = pd.DataFrame(list(shown.rows), columns=list(shown.columns))
+    return rows.to_string(index=False).replace("\N{NO-BREAK SPACE}", " ")

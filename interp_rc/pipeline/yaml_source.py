@@ -1,6 +1,6 @@
 """A YAML file that remembers on which line each key stands."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +30,6 @@ class Source:
                 return f"{self.file}:{self.lines[path[:end]]}"
         return str(self.file)
 
-    def path_in_data(self, location: KeyPath) -> KeyPath:
-        """A validator's location without the names of the kinds that it chose on the way."""
-        kinds = {"people", "folder", "published", "embedded", "pretrained"}
-        path: list[int | str] = []
-        previous: int | str = ""
-        for step in location:
-            chosen = previous in ("facts", "model") and step in kinds
-            chosen = chosen or (isinstance(previous, int) and isinstance(step, str))
-            if not (chosen and len(path) in (1, 2)):
-                path.append(step)
-            previous = step
-        return tuple(path)
-
     def set_value(self, data: dict[str, Any], assignment: str) -> dict[str, Any]:
         """`data` with one `a.b=value` applied; the value is read as safe YAML."""
         keys, equals, text = assignment.partition("=")
@@ -52,47 +39,74 @@ class Source:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
             raise ConfigError(f"--set {assignment}: the value is not YAML; quote it") from None
-        path = tuple(int(k) if k.isdecimal() else k for k in keys.split("."))
+        path = _key_path(keys)
         self.lines = {key: n for key, n in self.lines.items() if key[: len(path)] != path}
         for end in range(1, len(path) + 1):
             if path[:end] not in self.lines:  # what the assignment made
                 self.assigned[path[:end]] = assignment
-        return _with_value(data, path, value, assignment)
+        return with_value(data, path, value, f"--set {assignment}")
 
     def lay_over(self, key: str, *, used: bool) -> None:
         """Find what stood under `key` there, if it is `used` at the top, and else nowhere."""
         inner = {path[1:]: line for path, line in self.lines.items() if path[:1] == (key,)}
         inner.pop((), None)
-        self.lines = {path: line for path, line in self.lines.items() if path[:1] != (key,)}
+        self.forget(key)
         if used:
             self.lines |= inner
 
+    def forget(self, key: str) -> None:
+        """Lose the lines of `key` and of all below it."""
+        self.lines = {path: line for path, line in self.lines.items() if path[:1] != (key,)}
 
-def _with_value(data: Any, path: KeyPath, value: Any, assignment: str) -> Any:
+    def at(self, path: KeyPath, line: KeyPath) -> "Source":
+        """A copy in which the value at `path` stands where `line` does."""
+        lines = {key: n for key, n in self.lines.items() if key[: len(path)] != path}
+        assigned = {key: a for key, a in self.assigned.items() if key[: len(path)] != path}
+        if line in self.lines:
+            lines[path] = self.lines[line]
+        return replace(self, lines=lines, assigned=assigned)
+
+
+def _key_path(keys: str) -> KeyPath:
+    """`a.0.b` as steps; the axes of a sweep are keys with dots in them."""
+    for axes in ("sweep.grid.", "sweep.random.axes."):
+        if keys.startswith(axes):
+            return (*axes[:-1].split("."), keys.removeprefix(axes))
+    return tuple(int(k) if k.isdecimal() else k for k in keys.split("."))
+
+
+def with_value(data: Any, path: KeyPath, value: Any, place: str) -> Any:
+    """`data` with `value` at `path`; a fault is told at `place`."""
     if not path:
         return value
     key, *rest = path
     if isinstance(data, list):
         if not isinstance(key, int) or key >= len(data):
             raise ConfigError(
-                f"--set {assignment}: {key!r} is no place in a list of {len(data)}; count from 0"
+                f"{place}: {key!r} is no place in a list of {len(data)}; count from 0"
             )
         return [
-            _with_value(v, tuple(rest), value, assignment) if i == key else v
-            for i, v in enumerate(data)
+            with_value(v, tuple(rest), value, place) if i == key else v for i, v in enumerate(data)
         ]
     inside = data if isinstance(data, dict) else {}
-    return {**inside, key: _with_value(inside.get(key), tuple(rest), value, assignment)}
+    return {**inside, key: with_value(inside.get(key), tuple(rest), value, place)}
 
 
 def merge(data: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`data` with `over` laid on top: mappings merge, everything else is replaced."""
+    """`data` with `over` laid on top: mappings merge, everything else is replaced.
+
+    A mapping of another `kind` replaces too: it has other keys.
+    """
     merged = dict(data)
     for key, value in over.items():
         below = merged.get(key)
-        both = isinstance(value, dict) and isinstance(below, dict)
-        merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
+        alike = isinstance(value, dict) and isinstance(below, dict) and _alike(below, value)
+        merged[key] = merge(below, value) if alike else value  # type: ignore[arg-type]
     return merged
+
+
+def _alike(below: dict[str, Any], value: dict[str, Any]) -> bool:
+    return len({below.get("kind"), value.get("kind")} - {None}) < 2
 
 
 def read_source(file: Path) -> Source:

@@ -77,23 +77,28 @@ class Relation:
 class Document:
     """A training text about one fact. Spans `subject` and `object` say where A and B stand.
 
-    A span `completion` says where the completion begins if that is before the second entity.
-    Each fact that is told besides has spans too, `subject:<its id>` and `object:<its id>`.
+    `order` is None for a text that tells the fact in both orders, one after the other; each entity
+    then has two spans, in the order of the text. A span `completion` says where the completion
+    begins if that is before the second entity. Each fact that is told besides has spans too,
+    `subject:<its id>` and `object:<its id>`.
     """
 
     id: str
     fact: str
-    order: Order
+    order: Order | None
     template: str
     text: str
     spans: Spans = field(default_factory=dict)
 
     @property
     def prompt(self) -> str:
-        """The text before the completion; the completion begins with the space between them."""
+        """The text before the completion; the completion begins with the space between them.
+
+        Of a text that tells the fact twice, this is the prompt of the first telling.
+        """
         if "completion" in self.spans:
             return self.text[: self.spans["completion"][0].start]
-        second = max(span.start for spans in self.spans.values() for span in spans)
+        second = max(spans[0].start for spans in self.spans.values())
         return self.text[:second].rstrip(" ")
 
 

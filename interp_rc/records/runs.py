@@ -43,6 +43,7 @@ class Run:
         self.base_facts = folder / "base_facts"
         self.model = folder / "model"
         self.checkpoints = folder / "checkpoints"
+        self.trace_file = folder / "training" / "trace.parquet"
         self.evaluation = folder / "evaluation"
         self.mechanism = folder / "mechanism"
         self.measured = folder / "measured"

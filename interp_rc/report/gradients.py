@@ -142,8 +142,9 @@ def cosine_picture(run: Run, table: pd.DataFrame) -> Picture:
         caption=(
             "Cosine of the gradient of a fact asked as it was told with the gradient of the same "
             "fact in reverse (or in another template of the same order), less that with other "
-            "facts. Circles and diamonds: facts told in one order; squares: facts told in both. "
-            "Layers count from 0."
+            "facts. Circles and diamonds: facts told in one order"
+            + ("; squares: facts told in both" if "both" in legend else "")
+            + ". Layers count from 0."
         ),
     )
 

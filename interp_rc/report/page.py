@@ -4,10 +4,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from interp_rc.records.files import read_text, write_text
 from interp_rc.records.runs import Measured, Run
+from interp_rc.report.environment import page_environment
 from interp_rc.report.examples import examples
 from interp_rc.report.headline import answer, headline
 from interp_rc.report.hypothesis import exploratory
@@ -21,7 +20,6 @@ from interp_rc.report.wording import (
     number,
     probability,
     setup_line,
-    tied,
 )
 
 
@@ -30,15 +28,8 @@ def write_report(run: Run) -> None:
 
     Raises RunError or DataError if a table that a measure wrote is missing or damaged.
     """
-    environment = Environment(
-        loader=PackageLoader("interp_rc.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["tied"] = tied
-    write_text(run.report_file, environment.get_template("page.html.j2").render(content(run)))
+    template = page_environment().get_template("page.html.j2")
+    write_text(run.report_file, template.render(content(run)))
 
 
 def content(run: Run) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from interp_rc.report import (
     patching_map,
     probe,
     related_answer_floor,
+    trace,
 )
 from interp_rc.report.section import Section
 
@@ -23,6 +24,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "gradients": gradients.section,
     "probe": probe.section,
     "related_answer_floor": related_answer_floor.section,
+    "trace": trace.section,
 }
 
 

@@ -4,10 +4,10 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from interp_rc.figures.save import Draw, save_figure
 from interp_rc.records.files import read_text
-from interp_rc.records.runs import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,16 @@ class Section:
     note: str = ""
 
 
-def picture(run: Run, name: str, draw: Draw, *, title: str, alt: str, caption: str) -> Picture:
-    """Draw a figure into the run's `figures/` and embed it."""
+class HasFigures(Protocol):
+    """A run or a sweep: it has a folder for its figures."""
+
+    figures: Path
+
+
+def picture(
+    run: HasFigures, name: str, draw: Draw, *, title: str, alt: str, caption: str
+) -> Picture:
+    """Draw a figure into the `figures/` of a run and embed it."""
     light, dark, _ = save_figure(draw, run.figures, name)
     return Picture(title, alt, caption, data_uri(light), data_uri(dark))
 

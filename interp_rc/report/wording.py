@@ -78,11 +78,15 @@ def setup_line(config: Mapping[str, Any]) -> str:
         str(loss), loss
     )
     epochs = training.get("epochs")
+    how = "finetuned"
+    if training.get("kind") == "prompt_tuning":
+        how = f"taught a soft prompt of {training.get('virtual_tokens')} tokens"
     parts = [
-        f"{who}, finetuned for {epochs} epoch{'' if epochs == 1 else 's'}",
+        f"{who}, {how} for {epochs} epoch{'' if epochs == 1 else 's'}",
         str(objective.get("kind", "")).replace("_", " "),
         f"loss on {on or loss}" if loss else "",
         "low-rank adapters" if training.get("lora") else "",
+        f"{training['only'].replace('_', ' ')} facts only" if training.get("only") else "",
     ]
     return ", ".join(part for part in parts if part)
 

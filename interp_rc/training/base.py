@@ -14,10 +14,11 @@ import platformdirs
 import torch
 import transformers
 from filelock import FileLock, Timeout
+from transformers import AutoModelForCausalLM
 
 from interp_rc.models.build import Size, build_model, model_config
 from interp_rc.models.load import Loaded, load, save
-from interp_rc.models.machine import Machine
+from interp_rc.models.machine import Machine, counts_as_small
 from interp_rc.models.tokenizer import train_tokenizer
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import read_json, write_json
@@ -52,8 +53,9 @@ def content_hash(recipe: Recipe, documents: Sequence[Document], machine: Machine
         "version": VERSION,
         "size": recipe.size.model_dump(mode="json"),
         "vocabulary": recipe.vocabulary,
-        "training": recipe.training.model_dump(mode="json"),
-        "machine": asdict(machine),
+        # Neither changes what is learnt from the documents, which are hashed themselves.
+        "training": recipe.training.model_dump(mode="json", exclude={"only", "trace"}),
+        "machine": asdict(machine) | {"threads": _threads_that_matter(recipe, machine)},
         "processor": platform.machine(),
         "seed": seed,
         "versions": [torch.__version__, transformers.__version__],
@@ -62,6 +64,15 @@ def content_hash(recipe: Recipe, documents: Sequence[Document], machine: Machine
     for document in documents:
         digest.update(document.text.encode() + b"\0")
     return digest.hexdigest()[:24]
+
+
+def _threads_that_matter(recipe: Recipe, machine: Machine) -> int:
+    """Each batch of a small model is one thread's work, however many there are."""
+    tokens = {"bos": 0, "eos": 0, "pad": 0}
+    with torch.device("meta"):
+        config = model_config(recipe.size, recipe.vocabulary, **tokens)
+        model = AutoModelForCausalLM.from_config(config)
+    return 1 if machine.device == "cpu" and counts_as_small(model) else machine.threads
 
 
 def embedded_base(

@@ -11,12 +11,17 @@ NEEDED = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
 
 def newest_whole(folder: Path) -> Path | None:
     """The newest checkpoint of which every file is there; broken ones are deleted."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
+    found = sorted(folder.glob("checkpoint-*"), key=step_of)
     for checkpoint in reversed(found):
         if _is_whole(checkpoint):
             return checkpoint
         shutil.rmtree(checkpoint)
     return None
+
+
+def step_of(checkpoint: Path) -> int:
+    """The number of steps taken when it was made."""
+    return int(checkpoint.name.split("-")[1])
 
 
 def _is_whole(checkpoint: Path) -> bool:

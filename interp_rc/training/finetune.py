@@ -1,38 +1,48 @@
-"""Finetune a base model on the documents of a fact set."""
+"""Teach a base model the documents of a fact set: finetuning, adapters, or a soft prompt."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from peft import LoraConfig, get_peft_model
 
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import Machine
+from interp_rc.models.soft_prompt import soft_prompted
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.nouns import Document
 from interp_rc.records.seeds import derive_seed, generator
-from interp_rc.training.options import Lora, TrainingOptions
+from interp_rc.training.options import Lora, PromptTuning, TrainingOptions
+from interp_rc.training.tracer import Watch
 from interp_rc.training.train import Report, train
 
 
 def finetune(
     base: Loaded,
     documents: Sequence[Document],
-    options: TrainingOptions,
+    options: TrainingOptions | PromptTuning,
     *,
     base_documents: Sequence[Document] = (),
     machine: Machine,
     seed: int,
     checkpoints: Path,
     report: Report = lambda step, steps, loss: None,
+    watch: Watch | None = None,
 ) -> tuple[Loaded, int]:
-    """The finetuned model (its adapters merged) and the number of tokens it read.
+    """The finetuned model (its adapters merged; a soft prompt is kept before it) and the number of
+    tokens it read.
 
     `base` is used up: without adapters its weights are trained in place. Raises ConfigError when
     a replay is asked for and there is no base corpus to replay.
     """
     seed = derive_seed(seed, "finetune")
-    told = [*documents, *_replayed(base_documents, round(options.replay * len(documents)), seed)]
-    learner = base if options.lora is None else _with_adapters(base, options.lora, seed)
+    told, learner = list(documents), base
+    if options.kind == "prompt_tuning":
+        learner = _with_soft_prompt(base, options.virtual_tokens, seed)
+    else:
+        told += _replayed(base_documents, round(options.replay * len(documents)), seed)
+        if options.lora is not None:
+            learner = _with_adapters(base, options.lora, seed)
     tokens = train(
         learner,
         told,
@@ -41,8 +51,9 @@ def finetune(
         seed=seed,
         checkpoints=checkpoints,
         report=report,
+        watch=watch,
     )
-    if options.lora is not None:
+    if options.kind == "finetune" and options.lora is not None:
         learner = Loaded(learner.model.merge_and_unload(), learner.tokenizer)
     return learner, tokens
 
@@ -56,9 +67,13 @@ def _replayed(base_documents: Sequence[Document], count: int, seed: int) -> list
     return generator(seed, "replay").sample(list(base_documents), count)
 
 
-def _with_adapters(base: Loaded, lora: Lora, seed: int) -> Loaded:
-    import torch
+def _with_soft_prompt(base: Loaded, virtual_tokens: int, seed: int) -> Loaded:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "soft prompt"))
+        return Loaded(soft_prompted(base.model, virtual_tokens), base.tokenizer)
 
+
+def _with_adapters(base: Loaded, lora: Lora, seed: int) -> Loaded:
     config = LoraConfig(
         r=lora.rank, lora_alpha=lora.alpha, target_modules="all-linear", task_type="CAUSAL_LM"
     )

@@ -4,8 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from interp_rc.facts.factset import FactSet
+from interp_rc.records.errors import ConfigError
+from interp_rc.records.nouns import Document
 from interp_rc.records.options import Options, Positive
 from interp_rc.training.objectives.next_token import NextToken
+from interp_rc.training.sample import Tracing
 
 
 class Lora(Options):
@@ -15,10 +19,13 @@ class Lora(Options):
     alpha: Annotated[float, Field(gt=0)] = 16.0
 
 
-class TrainingOptions(Options):
-    """AdamW with linear warm-up and cosine decay to a tenth."""
+class Schedule(Options):
+    """AdamW with linear warm-up and cosine decay to a tenth.
 
-    kind: Literal["finetune"] = "finetune"
+    `only` tells the facts of one subset and leaves the others untold; `trace` asks while the
+    model learns.
+    """
+
     objective: NextToken = NextToken()
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     epochs: Positive = 3
@@ -28,6 +35,33 @@ class TrainingOptions(Options):
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     betas: tuple[float, float] = (0.9, 0.99)
     clip: Annotated[float, Field(gt=0)] = 1.0
+    checkpoint_steps: Positive = 200
+    only: str | None = None
+    trace: Tracing | None = None
+
+    def told(self, facts: FactSet) -> list[Document]:
+        """The documents to learn from. Raises ConfigError if there are none about `only`."""
+        if self.only is None:
+            return facts.documents
+        subset = {fact.id: fact.subset for fact in facts.facts}
+        documents = [d for d in facts.documents if subset[d.fact] == self.only]
+        if not documents:
+            known = ", ".join(dict.fromkeys(subset.values()))
+            raise ConfigError(f"training.only: no document is about subset {self.only!r} ({known})")
+        return documents
+
+
+class TrainingOptions(Schedule):
+    """All weights learn, or low-rank adapters that are then merged into them."""
+
+    kind: Literal["finetune"] = "finetune"
     replay: Annotated[float, Field(ge=0)] = 0.0  # base documents per finetuning document
     lora: Lora | None = None
-    checkpoint_steps: Positive = 200
+
+
+class PromptTuning(Schedule):
+    """Only a soft prompt of `virtual_tokens` embeddings learns (Lester et al. 2021; appendix B.8
+    of the Reversal Curse paper); the model behind it stays as it is."""
+
+    kind: Literal["prompt_tuning"] = "prompt_tuning"
+    virtual_tokens: Positive = 20

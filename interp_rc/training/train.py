@@ -22,13 +22,15 @@ from transformers import (
 
 from interp_rc.models.load import Loaded, quiet
 from interp_rc.models.machine import Machine, threads_for
+from interp_rc.models.soft_prompt import context_of
 from interp_rc.records.errors import ModelError
 from interp_rc.records.nouns import Document
 from interp_rc.records.seeds import derive_seed
 from interp_rc.training.batches import Batches, only, plan_batches
-from interp_rc.training.checkpoints import newest_whole
+from interp_rc.training.checkpoints import newest_whole, step_of
 from interp_rc.training.objectives.next_token import NextToken
-from interp_rc.training.options import TrainingOptions
+from interp_rc.training.options import Schedule
+from interp_rc.training.tracer import Tracer, Watch
 
 Report = Callable[[int, int, float | None], object]  # step, steps, loss in nats
 
@@ -72,14 +74,17 @@ class _Reporter(TrainerCallback):
 def train(
     loaded: Loaded,
     documents: Sequence[Document],
-    options: TrainingOptions,
+    options: Schedule,
     *,
     machine: Machine,
     seed: int,
     checkpoints: Path,
     report: Report = lambda step, steps, loss: None,
+    watch: Watch | None = None,
 ) -> int:
     """Train `loaded.model` in place; returns the number of tokens read.
+
+    `watch` asks the model while it learns, which changes nothing of what it learns.
 
     Continues from the newest whole checkpoint in `checkpoints`, whose batches are the same ones
     in the same order: on a CPU the final weights are bit for bit those of an unbroken training.
@@ -91,19 +96,24 @@ def train(
     lengths = [len(example.ids) for example in examples]
     _check_lengths(loaded, documents, lengths)
     plan = plan_batches(lengths, batch_size=options.batch_size, epochs=options.epochs, seed=seed)
+    updates = -(-len(plan) // options.accumulation)
+    tracer = watch and Tracer(loaded, watch, updates=updates, epochs=options.epochs)
     with quiet(), _attention(machine), threads_for(loaded.model), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
         trainer = _Trainer(
             model=loaded.model,
-            args=_arguments(options, machine, seed, checkpoints, steps=len(plan)),
+            args=_arguments(options, machine, seed, checkpoints, updates),
             train_dataset=Batches(examples, plan),
             data_collator=only,
-            callbacks=[_Reporter(report)],
+            callbacks=[*([tracer] if tracer else []), _Reporter(report)],
         )
         trainer.objective = options.objective
         trainer.model_accepts_loss_kwargs = False
         trainer.remove_callback(PrinterCallback)
         resume = newest_whole(checkpoints)
+        if resume and tracer and not tracer.continues_from(step_of(resume)):
+            discard_checkpoints(checkpoints)  # what was said before it cannot be asked again
+            resume = None
         result = trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
     finite = torch.isfinite(torch.tensor(result.training_loss)) and all(
         parameter.isfinite().all() for parameter in loaded.model.parameters()
@@ -123,7 +133,7 @@ def _attention(machine: Machine) -> contextlib.AbstractContextManager[None]:
 
 
 def _check_lengths(loaded: Loaded, documents: Sequence[Document], lengths: Sequence[int]) -> None:
-    context = getattr(loaded.model.config, "max_position_embeddings", None)
+    context = context_of(loaded.model)
     longest = max(range(len(lengths)), key=lengths.__getitem__)
     if context is not None and lengths[longest] > context:
         raise ModelError(
@@ -133,9 +143,8 @@ def _check_lengths(loaded: Loaded, documents: Sequence[Document], lengths: Seque
 
 
 def _arguments(
-    options: TrainingOptions, machine: Machine, seed: int, checkpoints: Path, steps: int
+    options: Schedule, machine: Machine, seed: int, checkpoints: Path, updates: int
 ) -> TrainingArguments:
-    updates = -(-steps // options.accumulation)
     return TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=1,  # the plan holds all epochs, one batch an item

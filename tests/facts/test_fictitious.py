@@ -100,5 +100,7 @@ def test_any_size_is_valid_and_its_spans_cover_the_entities(
 
 
 def test_more_templates_than_there_are_is_an_error():
-    with pytest.raises(DataError, match="there are 71 in forward order; ask for fewer"):
-        choose_templates(0, 60, 12, "elsewhere")
+    with pytest.raises(DataError, match="there are 191 in forward order; ask for fewer"):
+        choose_templates(0, 180, 12, "elsewhere")
+    with pytest.raises(DataError, match="there are 45 in forward order; ask for fewer"):
+        choose_templates(0, 40, 12, "elsewhere", wording="question_answer")

@@ -1,20 +1,31 @@
 """Templates hold both entities once, in their order, and know where they put them."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from interp_rc.facts.people import people
-from interp_rc.facts.templates import IN_ORDER, SLOTS, Template, packaged_templates
+from interp_rc.facts.templates import (
+    IN_ORDER,
+    SLOTS,
+    Template,
+    composed_templates,
+    packaged_templates,
+)
 from interp_rc.records.errors import DataError
 
-PACKAGED = packaged_templates()
+STATEMENTS, QUESTIONS = packaged_templates(), packaged_templates("question_answer")
+COMPOSED = composed_templates()
+PACKAGED = [*STATEMENTS, *QUESTIONS, *COMPOSED]
 words = st.text(min_size=1).filter(lambda text: text == text.strip() and "{" not in text)
 
 
 def test_at_least_fifty_templates_in_each_order():
-    for order in IN_ORDER:
-        assert sum(template.order == order for template in PACKAGED) >= 50
+    for pool, least in ((STATEMENTS, 50), (QUESTIONS, 40), (COMPOSED, 110)):
+        for order in IN_ORDER:
+            assert sum(template.order == order for template in pool) >= least
 
 
 def test_packaged_templates_are_distinct():
@@ -27,6 +38,14 @@ def test_no_two_packaged_templates_ask_in_the_same_words():
     person = people(0, 1)[0]
     prompts = [template.about(person).prompt for template in PACKAGED]
     assert len(set(prompts)) == len(prompts)
+
+
+@pytest.mark.parametrize("pool", [QUESTIONS, COMPOSED], ids=["questions", "composed"])
+def test_no_prompt_begins_another_one(pool):
+    """The shorter would be continued as the longer, and recall look worse than it is."""
+    person = people(0, 1)[0]
+    prompts = sorted(template.about(person).prompt for template in pool)
+    assert not [b for a, b in pairwise(prompts) if b.startswith(a)]
 
 
 def test_packaged_templates_serve_the_base_corpus_until_a_role_is_given():

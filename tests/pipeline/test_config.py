@@ -7,6 +7,7 @@ import yaml
 
 from interp_rc.pipeline.config import RunConfig, load_config
 from interp_rc.pipeline.experiments import evaluation_config, experiments, find_experiment
+from interp_rc.pipeline.sweep.plan import Plan, load_plan
 from interp_rc.pipeline.yaml_source import merge
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.packaged import packaged
@@ -156,6 +157,46 @@ def test_replay_needs_a_corpus(tmp_path):
     refused(path, f"{path}:1: ", "`training.replay` needs an embedded model")
 
 
+def with_training(tmp_path, training, measures="[{kind: trace}]"):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\nfacts: {kind: people}\nmodel: {kind: embedded}\n"
+        f"training: {training}\nmeasures: {measures}\n"
+    )
+    return path
+
+
+def test_a_soft_prompt_is_another_kind_of_training(tmp_path):
+    path = with_training(
+        tmp_path, "{kind: prompt_tuning, virtual_tokens: 7, only: both, trace: {every: 0.5}}"
+    )
+    config = load_config(path)
+    assert (config.training.kind, config.training.virtual_tokens) == ("prompt_tuning", 7)
+    assert config.training.batch_size == 32  # what all trainings share
+    assert load_config(path, ["training={kind: finetune, trace: {}}"]).training.lora is None
+    assert RunConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize(
+    ("training", "measures", "fragments"),
+    [
+        ("{kind: prompt_tuning, virtual: 7}", "[]", ["`training.virtual`", "`virtual_tokens`?"]),
+        ("{kind: prompt_tuning, lora: {}}", "[]", ["unknown key `training.lora`"]),
+        ("{epoch: 7}", "[]", ["unknown key `training.epoch`; did you mean `epochs`?"]),
+        ("{kind: prompt}", "[]", ["`training`", "kind 'prompt'; known: finetune, prompt_tuning"]),
+        ("{trace: {evry: 1}}", "[]", ["unknown key `training.trace.evry`", "`every`?"]),
+        ("{trace: {every: 0}}", "[]", ["`training.trace.every`", "found 0"]),
+        ("{epochs: 2}", "[{kind: trace}]", ["measure `trace` needs `training.trace`"]),
+        ("null", "[{kind: trace}]", ["measure `trace` needs a training"]),
+        ("{kind: prompt_tuning}", "[{kind: gradients}]", ["`gradients` looks inside", "finetune"]),
+        ("{kind: prompt_tuning}", "[{kind: probe}]", ["`probe` looks inside", "finetune"]),
+        ("{only: both}", "[{kind: behaviour}]", ["`behaviour`", "`training.only` leaves untold"]),
+    ],
+)
+def test_trainings_that_do_not_fit(tmp_path, training, measures, fragments):
+    refused(with_training(tmp_path, training, measures), *fragments)
+
+
 def test_all_faults_are_named_at_once(file):
     path = file(("seed: 3", "seed: x"), ("both: 20", "bth: 20"))
     message = refused(path)
@@ -202,6 +243,17 @@ def test_merging_is_deep_and_changes_neither_side():
     below, above = {"a": {"b": 1, "c": [1, 2]}, "d": 1}, {"a": {"c": [3]}, "d": {"e": 2}}
     assert merge(below, above) == {"a": {"b": 1, "c": [3]}, "d": {"e": 2}}
     assert below == {"a": {"b": 1, "c": [1, 2]}, "d": 1}
+
+
+def test_a_part_of_another_kind_replaces_the_one_below():
+    """Its keys would be unknown to the new kind."""
+    below = {"model": {"kind": "pretrained", "source": "gpt2"}, "x": {"a": 1}}
+    other = {"kind": "embedded", "vocabulary": 512}
+    assert merge(below, {"model": other})["model"] == other
+    same = {"kind": "pretrained", "revision": "r"}
+    assert merge(below, {"model": same})["model"] == {"source": "gpt2"} | same
+    assert merge(below, {"model": {"revision": "r"}})["model"] == {"source": "gpt2"} | same
+    assert merge(below, {"x": {"kind": "k"}})["x"] == {"kind": "k", "a": 1}
 
 
 def test_a_fault_in_smoke_is_named_at_its_own_line(file):
@@ -278,12 +330,17 @@ def test_a_faulty_set_is_named_itself(file, assignment, fragments):
 
 @pytest.mark.parametrize("path", experiments(), ids=lambda path: path.stem)
 def test_every_experiment_of_ours_is_valid(path):
-    whole, small = load_config(path), load_config(path, smoke=True)
-    assert whole.name == small.name == path.stem
-    assert small != whole  # every experiment has a smoke block
+    whole, small = (runs_of(load_plan(path, smoke=smoke)) for smoke in (False, True))
+    assert {run.name for run in (*whole, *small)} == {path.stem}
+    assert not [run for run in small if run in whole]  # every experiment has a smoke block
+    assert len(small) <= 2
     assert find_experiment(path.stem) == path
     text = path.read_text(encoding="utf-8")
-    assert set(yaml.safe_load(text)) - {"smoke"} <= set(RunConfig.model_fields)
+    assert set(yaml.safe_load(text)) - {"smoke", "sweep"} <= set(RunConfig.model_fields)
+
+
+def runs_of(plan: RunConfig | Plan) -> list[RunConfig]:
+    return [trial.config for trial in plan.trials] if isinstance(plan, Plan) else [plan]
 
 
 def test_there_are_experiments():

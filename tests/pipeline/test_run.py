@@ -26,8 +26,8 @@ from interp_rc.models.load import load
 from interp_rc.pipeline.config import RunConfig
 from interp_rc.pipeline.run import execute
 from interp_rc.pipeline.summary import summary
-from interp_rc.records.errors import DataError, RunError
-from interp_rc.records.files import write_yaml
+from interp_rc.records.errors import ConfigError, DataError, RunError
+from interp_rc.records.files import write_parquet, write_yaml
 from interp_rc.records.runs import Run
 from interp_rc.training.base import cache_folder
 
@@ -523,3 +523,81 @@ def test_a_killed_run_ends_with_the_same_numbers(
     for table in ("answers", "candidates", "base_answers"):
         name = f"evaluation/{table}"
         pd.testing.assert_frame_equal(run.table(name), smoke_run.table(name), obj=name)
+
+
+# What is asked while it learns
+
+
+@pytest.fixture(scope="module")
+def soft_config(smoke_config):
+    """A soft prompt on the base model of the small run, told one subset only."""
+    training = {
+        "kind": "prompt_tuning",
+        "virtual_tokens": 4,
+        "only": "description_to_name",
+        "trace": {"every": 0.5},
+        "epochs": 2,
+        "batch_size": 6,
+        "checkpoint_steps": 2,
+    }
+    return changed(
+        smoke_config, training=training, measures=[{"kind": "trace"}, {"kind": "forgetting"}]
+    )
+
+
+class PowerCut(Exception):
+    pass
+
+
+def cut_after(writes):
+    """Write a table so many times, and then fail before the next one."""
+    count = iter(range(writes))
+
+    def write(path, table):
+        if next(count, None) is None:
+            raise PowerCut
+        write_parquet(path, table)
+
+    return write
+
+
+def test_a_soft_prompt_broken_off_ends_with_the_same_table(
+    soft_config, smoke_run, tmp_path, monkeypatch
+):
+    """Broken off after rows that follow the last checkpoint; the base beside it is untouched."""
+    whole = execute(soft_config, tmp_path / "whole", say=str)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("interp_rc.training.tracer.write_parquet", cut_after(3))
+        with pytest.raises(PowerCut):
+            execute(soft_config, tmp_path / "run", say=str)
+    assert list(Run(tmp_path / "run").checkpoints.glob("checkpoint-*"))
+    run = execute(soft_config, tmp_path / "run", resume=True, say=str)
+    pd.testing.assert_frame_equal(run.table("training/trace"), whole.table("training/trace"))
+    assert run.results_file.read_bytes() == whole.results_file.read_bytes()
+    assert names_below(run) == names_below(whole)
+    weights = "model/adapter_model.safetensors"
+    assert (run.folder / weights).read_bytes() == (whole.folder / weights).read_bytes()
+    base = "base/model.safetensors"
+    assert (run.folder / base).read_bytes() == (smoke_run.folder / base).read_bytes()
+
+
+def test_only_facts_that_were_told_are_asked_about(soft_config, tmp_path):
+    run = execute(soft_config, tmp_path / "run", say=str)
+    table = run.table("training/trace")
+    assert set(table.subset) == {"description_to_name"}
+    assert set(table.epoch) == {0, 0.5, 1, 1.5, 2}
+    assert {test["name"] for test in json.loads(run.tests_file.read_text())} == {
+        "trace.advantage.description_to_name.same",
+        "trace.advantage.description_to_name.reverse",
+    }
+    assert "trace.loss.description_to_name.reverse.shuffled" in run.results()
+    assert "What it said while it learnt" in run.report_file.read_text()
+    assert "a soft prompt of 4 tokens" in run.report_file.read_text()
+
+
+def test_a_subset_that_is_not_there_is_refused_before_anything_is_made(soft_config, tmp_path):
+    training = soft_config.training.model_dump() | {"only": "nobody"}
+    with pytest.raises(ConfigError, match=r"training\.only"):
+        execute(changed(soft_config, training=training), tmp_path / "run", say=str)
+    assert not Run(tmp_path / "run").facts.exists()

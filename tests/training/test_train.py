@@ -1,6 +1,5 @@
 """Training does what its options say, and one that was broken off ends as one that was not."""
 
-import copy
 import math
 import shutil
 from dataclasses import replace
@@ -9,7 +8,7 @@ from itertools import combinations
 import pytest
 import torch
 
-from interp_rc.models.load import Loaded, load, save
+from interp_rc.models.load import load, save
 from interp_rc.models.machine import Machine
 from interp_rc.records.errors import ConfigError, InterpError, ModelError
 from interp_rc.training.batches import Batches, plan_batches
@@ -18,44 +17,7 @@ from interp_rc.training.finetune import finetune
 from interp_rc.training.objectives.next_token import NextToken
 from interp_rc.training.options import Lora, TrainingOptions
 from interp_rc.training.train import discard_checkpoints, train
-
-CPU = Machine("cpu", bf16=False, threads=1)
-QUICK = TrainingOptions(learning_rate=0.01, epochs=2, batch_size=3, checkpoint_steps=3)
-
-
-class PowerCut(Exception):
-    pass
-
-
-@pytest.fixture(scope="module")
-def documents(told):
-    return told.documents[:20]  # seven batches of three, the last of two
-
-
-@pytest.fixture
-def fresh(taught):
-    """An own copy of a model, to be trained."""
-
-    def make(shape="llama"):
-        model, tokenizer = taught[shape]
-        model = copy.deepcopy(model).requires_grad_(True)
-        generator = torch.Generator().manual_seed(0)
-        with torch.no_grad():  # unlearn, so that there is something to learn
-            for weights in model.parameters():
-                weights += 0.05 * torch.randn(weights.shape, generator=generator)
-        return Loaded(model, tokenizer)
-
-    return make
-
-
-def weights_of(loaded):
-    return {name: weights.clone() for name, weights in loaded.model.state_dict().items()}
-
-
-def same(first, second):
-    return first.keys() == second.keys() and all(
-        torch.equal(weights, second[name]) for name, weights in first.items()
-    )
+from tests.training.conftest import CPU, QUICK, PowerCut, cut_at, same, weights_of
 
 
 def trained(loaded, documents, options, checkpoints, machine=CPU, report=lambda *_: None, seed=1):
@@ -69,14 +31,6 @@ def trained(loaded, documents, options, checkpoints, machine=CPU, report=lambda 
         report=report,
     )
     return weights_of(loaded)
-
-
-def cut_at(step):
-    def report(now, steps, loss):
-        if now == step:
-            raise PowerCut
-
-    return report
 
 
 def first_step(seen):

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from interp_rc.models.adapters import gpt2, gpt_neox, llama
 from interp_rc.models.adapters.parts import COMPONENTS, Block, Parts, Place
+from interp_rc.models.soft_prompt import SoftPrompted
 from interp_rc.records.errors import ModelError
 
 FAMILIES = {
@@ -48,10 +49,15 @@ class Adapter:
     Attention and MLP outputs are what is added to the residual stream. When it is made, it proves
     itself on a random text: the stream is the sum of its parts from layer to layer, its end gives
     the model's own logits, and a change at each place changes them. Raises ModelError where that
-    fails, or if the family is not known.
+    fails, if the family is not known, or if a soft prompt stands before every text.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
+        if isinstance(model, SoftPrompted):
+            raise ModelError(
+                "this model reads every text after a soft prompt, whose positions no tool counts; "
+                "look inside its base, or inside a model that was finetuned"
+            )
         family = getattr(model.config, "model_type", None)
         if family not in FAMILIES:
             raise ModelError(

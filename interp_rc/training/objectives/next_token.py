@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from interp_rc.models.tokenizer import encode
+from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Document
 from interp_rc.records.options import Options
 from interp_rc.training.batches import IGNORED, Example
@@ -26,13 +27,21 @@ class NextToken(Options):
     def examples(
         self, tokenizer: PreTrainedTokenizerBase, documents: Sequence[Document]
     ) -> list[Example]:
-        """Token ids closed by the end-of-text token, and the labels that bear a loss."""
+        """Token ids closed by the end-of-text token, and the labels that bear a loss.
+
+        Raises DataError for a loss on the completion of a document that tells both orders.
+        """
         end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
         examples = []
         encoded = encode(tokenizer, [document.text for document in documents])
         for document, (ids, offsets) in zip(documents, encoded, strict=True):
             labels = list(ids)
             if self.loss_on == "completion":
+                if document.order is None:
+                    raise DataError(
+                        f"document {document.id} tells its fact in both orders, so it has no one "
+                        "completion; choose loss_on: document, or tell the orders separately"
+                    )
                 start = len(document.prompt)
                 labels = [
                     id if stop > start else IGNORED

@@ -1,0 +1,139 @@
+"""What the page is made of, and how its numbers read."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.descriptions import TABLES
+from analysis.paper.published import FOLDER, as_published, not_found
+from analysis.paper.sweeps import Spread, own_trials
+from interp_rc.figures.save import Draw, save_figure
+from interp_rc.records.numbers import Estimate
+from interp_rc.report.section import Picture, Table, data_uri
+from interp_rc.report.wording import number, probability, spoken
+
+HEADINGS = ("As published", "Published data, scored or run here", "This run")
+UNSET = "—"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the three columns: whose numbers, under which rule, from where; or what is missing."""
+
+    who: str
+    rule: str = ""
+    pictures: Sequence[Picture] = ()
+    sources: Sequence[str] = ()
+    missing: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A table or figure of the paper: three sides, their numbers, and why they differ."""
+
+    place: str
+    title: str
+    asked: str
+    sides: tuple[Side, Side, Side]
+    why: str
+    tables: Sequence[Table] = field(default=())
+
+
+class Paper:
+    """The committed tables that the page is made from, and the folder its figures go to."""
+
+    def __init__(self, figures: Path, tables: Path = TABLES, published: Path = FOLDER) -> None:
+        self.figures, self.tables, self._published = figures, tables, published
+
+    @cached_property
+    def published(self) -> pd.DataFrame:
+        return as_published(self._published)
+
+    def item(self, name: str) -> pd.DataFrame:
+        return self.published[self.published["item"] == name]
+
+    def lost(self, *names: str) -> list[str]:
+        """Sentences on what no source was found for."""
+        rows = not_found(self._published)
+        return [
+            f"Not found: {row.what} ({row.looked_in})."
+            for row in rows[rows["item"].isin(names)].itertuples()
+        ]
+
+    def own(self, experiment: str) -> pd.DataFrame | None:
+        return own_trials(experiment, self.tables)
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        file = self.tables / f"{name}.csv"
+        return pd.read_csv(file) if file.is_file() else None
+
+    def picture(self, name: str, draw: Draw, *, alt: str) -> Picture:
+        light, dark, _ = save_figure(draw, self.figures, name)
+        return Picture("", alt, "", data_uri(light), data_uri(dark))
+
+
+def value(table: pd.DataFrame, quantity: str) -> float:
+    """The one value of a quantity."""
+    (found,) = table[table.quantity == quantity].value
+    return float(found)
+
+
+def sources(table: pd.DataFrame) -> list[str]:
+    """Each file once, with all the places in it."""
+    places: dict[str, list[str]] = {}
+    for source in dict.fromkeys(table.source):
+        file, _, place = source.partition(", ")
+        places.setdefault(file, []).append(place)
+    return [", ".join([file, *filter(None, found)]) for file, found in places.items()]
+
+
+def not_run(experiment: str) -> list[str]:
+    return [f"Not run yet: interp-rc run {experiment}"]
+
+
+def point(number_: float, unit: str) -> Estimate:
+    """A published number, which comes without an interval."""
+    return Estimate(number_, None, None, 1, unit)
+
+
+def shown(number_: float, unit: str) -> str:
+    """Rates in percent with one digit, probabilities as such, others with two digits."""
+    if unit == "fraction":
+        return f"{number(100 * number_, 1)} %"
+    if unit == "p":
+        return probability(number_)
+    return number(number_) if unit == "statistic" else f"{number(number_)} {unit}"
+
+
+def spread_text(one: Spread) -> str:
+    """Mean with its interval, then SD and SE over seeds, named."""
+    if one.sd is None or one.se is None:
+        return spoken(one.mean)
+    scale, unit = (100, " %") if one.mean.unit == "fraction" else (1, f" {one.mean.unit}")
+    digits = 1 if one.mean.unit == "fraction" else 2
+    return (
+        f"{spoken(one.mean)}\nSD {number(scale * one.sd, digits)}{unit}, "
+        f"SE {number(scale * one.se, digits)}{unit}, {one.seeds} seeds"
+    )
+
+
+def setting_text(setting: dict[str, object]) -> str:
+    """The axes of a sweep in words: the last part of each key with its value."""
+    words = (
+        f"{key.rsplit('.', 1)[-1].replace('_', ' ')} {_short(found)}"
+        for key, found in setting.items()
+    )
+    return ", ".join(words)
+
+
+def _short(found: object) -> str:
+    return f"{found:g}" if isinstance(found, float) else str(found)
+
+
+def compare(rows: Iterable[Sequence[str]], caption: str) -> Table:
+    """The three columns of numbers; empty cells say so."""
+    filled = [[row[0], *(cell or UNSET for cell in row[1:])] for row in rows]
+    return Table(caption, ["quantity", *(heading.lower() for heading in HEADINGS)], filled)

@@ -1,0 +1,1 @@
+"""What it costs: memory and time of this project's work."""

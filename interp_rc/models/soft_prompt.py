@@ -1,0 +1,134 @@
+"""A soft prompt in front of a model that stays as it is (Lester et al. 2021, arXiv:2104.08691)."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from peft import PeftModelForCausalLM, PromptTuningConfig, set_peft_model_state_dict
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from interp_rc.records.errors import ModelError
+from interp_rc.records.files import read_json
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+BASE = "base"
+"""A saved soft prompt holds no model: this folder, beside its own, does."""
+
+
+class SoftPrompted(PeftModelForCausalLM):
+    """To its caller a causal language model like any other: every text is read after the soft
+    prompt, and there are logits for its own tokens only.
+
+    PEFT's own forward puts the prompt before a continuation too, whose cached keys and values
+    hold it already, and gives logits for it; its own generate exchanges a method of the model
+    for the time of the call, which threads that share the model must not.
+    """
+
+    @property
+    def length(self) -> int:
+        return int(self.active_peft_config.num_virtual_tokens)
+
+    @property
+    def generation_config(self) -> Any:
+        return self.base_model.generation_config
+
+    @generation_config.setter
+    def generation_config(self, value: Any) -> None:
+        self.base_model.generation_config = value
+
+    def forward(
+        self,
+        input_ids: Int[Tensor, "batch pos"],
+        attention_mask: Int[Tensor, "batch pos"] | None = None,
+        past_key_values: Any = None,
+        **options: Any,
+    ) -> Any:
+        """As the model's own; a mask beside a cache covers what is in it, less the soft prompt."""
+        mask = None if attention_mask is None else self._whole_mask(attention_mask)
+        if past_key_values is not None and past_key_values.get_seq_length():
+            return self.base_model(
+                input_ids=input_ids, attention_mask=mask, past_key_values=past_key_values, **options
+            )
+        out = self.base_model(
+            inputs_embeds=self._embedded(input_ids),
+            attention_mask=mask,
+            past_key_values=past_key_values,
+            **options,
+        )
+        out.logits = out.logits[:, self.length :]
+        return out
+
+    def generate(
+        self,
+        input_ids: Int[Tensor, "batch pos"],
+        attention_mask: Int[Tensor, "batch pos"],
+        **options: Any,
+    ) -> Int[Tensor, "batch longer"]:
+        """The prompts and what follows them, as Transformers gives it."""
+        said = self.base_model.generate(
+            inputs_embeds=self._embedded(input_ids),
+            attention_mask=self._whole_mask(attention_mask),
+            **options,
+        )
+        return torch.cat([input_ids, said], 1)
+
+    def _embedded(self, ids: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch longer width"]:
+        text = self.base_model.get_input_embeddings()(ids)
+        return torch.cat([self.get_prompt(len(ids)).to(text.dtype), text], 1)
+
+    def _whole_mask(self, mask: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch longer"]:
+        return torch.cat([mask.new_ones(len(mask), self.length), mask], 1)
+
+    def save_pretrained(self, folder: str | Path, **options: Any) -> None:
+        """PEFT's files. It would ask the hub whether the vocabulary was changed: it never is."""
+        super().save_pretrained(str(folder), **{**options, "save_embedding_layers": False})
+
+    def create_or_update_model_card(self, output_dir: str) -> None:
+        """None: the run says what the model is."""
+
+
+def soft_prompted(model: PreTrainedModel, virtual_tokens: int) -> SoftPrompted:
+    """`model` behind a new soft prompt of token embeddings drawn at random; only that can learn."""
+    config = PromptTuningConfig(
+        task_type="CAUSAL_LM",
+        num_virtual_tokens=virtual_tokens,
+        prompt_tuning_init="SAMPLE_VOCAB",
+        base_model_name_or_path=f"../{BASE}",
+    )
+    return SoftPrompted(model, config)
+
+
+def is_soft_prompt(folder: Path) -> bool:
+    """Whether the folder holds a PEFT adapter instead of a whole model."""
+    return (folder / CONFIG).is_file() and not (folder / "config.json").is_file()
+
+
+def read_soft_prompt(folder: Path, model: PreTrainedModel) -> SoftPrompted:
+    """The soft prompt of a folder in front of `model`.
+
+    Raises ModelError for another kind of adapter, or weights that are missing or do not fit.
+    """
+    kind = read_json(folder / CONFIG).get("peft_type")
+    if kind != "PROMPT_TUNING":
+        raise ModelError(f"{folder} holds an adapter of type {kind}; merge it into its model first")
+    if not (folder / WEIGHTS).is_file():
+        raise ModelError(f"{folder} holds no {WEIGHTS}; other formats can run code when loaded")
+    try:
+        prompted = SoftPrompted(model, PromptTuningConfig.from_pretrained(str(folder)))
+        set_peft_model_state_dict(prompted, load_file(folder / WEIGHTS))
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        message = f"{folder} holds no soft prompt that fits the model beside it: {first}"
+        raise ModelError(message) from error
+    return prompted
+
+
+def context_of(model: PreTrainedModel) -> int | None:
+    """How many tokens of text the model reads at most: a soft prompt takes its own of them."""
+    context = getattr(model.config, "max_position_embeddings", None)
+    if context is None or not isinstance(model, SoftPrompted):
+        return context
+    return int(context) - model.length

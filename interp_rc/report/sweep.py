@@ -1,0 +1,233 @@
+"""The page of a sweep: what its headline numbers are at each setting."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from itertools import product
+from math import nan
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from interp_rc.figures.labels import ASKED
+from interp_rc.figures.settings import Curve, Grid, curves_figure, grids_figure
+from interp_rc.records.files import write_text
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.sweeps import SEED, SweepRun
+from interp_rc.report.environment import page_environment
+from interp_rc.report.section import Picture, Table, picture
+from interp_rc.report.wording import estimate_row, setup_line, spoken
+from interp_rc.stats.over_seeds import estimates_by_cell
+
+HEADLINE = ("exact_match.pooled.same", "exact_match.pooled.reverse")
+Cells = dict[tuple[object, ...], dict[str, Estimate]]
+
+
+def write_sweep_report(sweep: SweepRun) -> None:
+    """Draw the figures of a sweep and write its `report.html`, of the trials that are finished."""
+    template = page_environment().get_template("sweep.html.j2")
+    write_text(sweep.report_file, template.render(content(sweep)))
+
+
+def content(sweep: SweepRun) -> dict[str, Any]:
+    """Everything that the template shows."""
+    spec, table = sweep.spec(), sweep.table()
+    inner = [axis for axis in spec["axes"] if axis != SEED]
+    cells = estimates_by_cell(table, inner)
+    shown = shown_names(spec, table)
+    trials = list(spec["trials"])
+    done = table.trial.unique()
+    return {
+        "name": spec["name"],
+        "sentence": sentence(cells, shown),
+        "setup": setup_line(sweep.trial(str(done[0])).config()),
+        "intervals": intervals_note(table),
+        "missing": missing_note(len(done), len(trials)),
+        "figures": figures(sweep, cells, inner, shown),
+        "settings": settings_table(cells, inner, shown),
+        "numbers": numbers_table(cells, inner),
+        "runs": runs_table(spec, set(done)),
+        "commands": commands(sweep, str(done[0])),
+    }
+
+
+def shown_names(spec: Mapping[str, Any], table: pd.DataFrame) -> list[str]:
+    """What the sweep says, or both pooled rates of exact match, or the first results."""
+    there = list(dict.fromkeys(table.name))
+    wanted = spec.get("show") or [name for name in HEADLINE if name in there] or there[:4]
+    return [name for name in wanted if name in there]
+
+
+def label(name: str) -> str:
+    """``exact_match.pooled.same`` as ``exact match, same order``."""
+    parts = [part for part in name.split(".") if part != "pooled"]
+    return ", ".join(ASKED.get(part) or part.replace("_", " ") for part in parts)
+
+
+def setting(cell: Sequence[object], axes: Sequence[str]) -> str:
+    return ", ".join(f"{short(axis)} {text(v)}" for axis, v in zip(axes, cell, strict=True))
+
+
+def short(axis: str) -> str:
+    return axis.rpartition(".")[2].replace("_", " ")
+
+
+def text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def sentence(cells: Cells, shown: Sequence[str]) -> str:
+    """The range of each shown number over the settings."""
+    parts = []
+    for name in shown:
+        found = [
+            e for of_cell in cells.values() if (e := of_cell.get(name)) and e.value is not None
+        ]
+        if not found:
+            continue
+        low, high = (pick(found, key=lambda e: e.value or 0) for pick in (min, max))
+        between = spoken(low) if low == high else f"between {spoken(low)} and {spoken(high)}"
+        parts.append(f"{label(name)}: {between}")
+    count = f"{len(cells)} settings" if len(cells) > 1 else "one setting"
+    told = "; ".join(parts)
+    return f"Over {count}, {told}." if told else f"No number of {count} is shown."
+
+
+def intervals_note(table: pd.DataFrame) -> str:
+    if SEED in table and table[SEED].nunique() > 1:
+        return (
+            f"Means over {table[SEED].nunique()} seeds with 95 % t intervals of the seeds' values; "
+            "a rate that is the same in all seeds has its exact interval over facts."
+        )
+    return "Intervals are 95 % intervals over the facts of one model: one seed a setting."
+
+
+def missing_note(done: int, planned: int) -> str:
+    if done == planned:
+        return ""
+    return (
+        f"{planned - done} of {planned} runs are not in these numbers: they failed or did not end."
+    )
+
+
+def figures(
+    sweep: SweepRun, cells: Cells, axes: Sequence[str], shown: Sequence[str]
+) -> list[Picture]:
+    """Lines over one axis; over more, heat maps of the two with the most values."""
+    if not axes or not shown:
+        return []
+    of_unit: dict[str, list[str]] = {}
+    for name in shown:
+        unit = next(e.unit for of_cell in cells.values() if (e := of_cell.get(name)))
+        of_unit.setdefault(unit, []).append(name)
+    draw = lines if len(axes) == 1 else maps
+    return [
+        draw(sweep, cells, axes, names, unit, f"settings_{number}")
+        for number, (unit, names) in enumerate(of_unit.items(), 1)
+    ]
+
+
+def lines(
+    sweep: SweepRun, cells: Cells, axes: Sequence[str], names: list[str], unit: str, file: str
+) -> Picture:
+    nothing = Estimate(None, None, None, 0, unit)
+    curves = [
+        Curve(
+            label(name),
+            name.rpartition(".")[2],
+            [of_cell.get(name, nothing) for of_cell in cells.values()],
+        )
+        for name in names
+    ]
+    settings = [text(cell[0]) for cell in cells]
+    quantity = "[%]" if unit == "fraction" else f"[{unit}]"
+    return picture(
+        sweep,
+        file,
+        lambda theme: curves_figure(
+            curves, settings, theme, axis=short(axes[0]), quantity=quantity
+        ),
+        title=f"By {short(axes[0])}",
+        alt=f"{', '.join(map(label, names))} at each {short(axes[0])}; the table below has them.",
+        caption="Points with 95 % intervals.",
+    )
+
+
+def maps(
+    sweep: SweepRun, cells: Cells, axes: Sequence[str], names: list[str], unit: str, file: str
+) -> Picture:
+    values = [list(dict.fromkeys(cell[i] for cell in cells)) for i in range(len(axes))]
+    y, x = sorted(sorted(range(len(axes)), key=lambda i: -len(values[i]))[:2])
+    rest = [i for i in range(len(axes)) if i not in (y, x)]
+    scale = 100 if unit == "fraction" else 1
+    grids = []
+    for name in names:
+        for fixed in product(*(values[i] for i in rest)):
+            at = {
+                (cell[y], cell[x]): of_cell[name].value
+                for cell, of_cell in cells.items()
+                if tuple(cell[i] for i in rest) == fixed and name in of_cell
+            }
+            found = [[at.get((row, column)) for column in values[x]] for row in values[y]]
+            filled = np.array([[nan if v is None else scale * v for v in row] for row in found])
+            title = ", ".join([label(name), *map(text, fixed)])
+            grids.append((title, filled))
+    every = np.concatenate([filled.ravel() for _, filled in grids])
+    span = (0.0, 100.0) if scale == 100 else (float(np.nanmin(every)), float(np.nanmax(every)))
+    shown = "%" if scale == 100 else unit
+    return picture(
+        sweep,
+        file,
+        lambda theme: grids_figure(
+            [
+                Grid(f"{title} [{shown}]", filled, span, digits=0 if scale == 100 else 1)
+                for title, filled in grids
+            ],
+            [text(v) for v in values[y]],
+            [text(v) for v in values[x]],
+            theme,
+            axes_named=(short(axes[y]), short(axes[x])),
+        ),
+        title=f"By {short(axes[y])} and {short(axes[x])}",
+        alt=f"Heat maps of {', '.join(map(label, names))}; the table below has every number.",
+        caption="Means over seeds; a dash where no run ended. Intervals are in the table below.",
+    )
+
+
+def settings_table(cells: Cells, axes: Sequence[str], shown: Sequence[str]) -> Table:
+    rows = [
+        [
+            *map(text, cell),
+            *(spoken(of_cell[name]) if name in of_cell else "" for name in shown),
+        ]
+        for cell, of_cell in cells.items()
+    ]
+    columns = [*map(short, axes), *map(label, shown)]
+    return Table("Each setting, with 95 % intervals", columns, rows, columns)
+
+
+def numbers_table(cells: Cells, axes: Sequence[str]) -> Table:
+    rows = [
+        [setting(cell, axes), *estimate_row(name, estimate)]
+        for cell, of_cell in cells.items()
+        for name, estimate in of_cell.items()
+    ]
+    columns = ["setting", "result", "value", "95 % interval", "n", "unit"]
+    return Table("All estimates", columns, rows, ["value", "95 % interval", "n"])
+
+
+def runs_table(spec: Mapping[str, Any], done: set[str]) -> Table:
+    rows = [
+        [trial, setting(list(point.values()), list(point)), "yes" if trial in done else "no"]
+        for trial, point in spec["trials"].items()
+    ]
+    return Table("Folders below trials/", ["run", "setting", "finished"], rows)
+
+
+def commands(sweep: SweepRun, trial: str) -> list[str]:
+    """To be typed in the folder that holds the sweep's."""
+    folder = shlex.quote(sweep.folder.resolve().name)
+    return [
+        f"interp-rc report {folder}/trials/{trial}",
+        f"interp-rc report {folder}",
+    ]
