@@ -265,9 +265,9 @@ def facts_import(
     Example: interp-rc facts import experiment1 --out published
     """
     from interp_rc.facts.folder import write_facts
-    from interp_rc.facts.published import import_published
+    from interp_rc.pipeline.experiments import import_any
 
-    read = import_published(folder, seen=seen.value)
+    read = import_any(folder, seen.value)
     write_facts(read, out)
     say(f"{len(read.facts)} facts, {len(read.documents)} documents, "
         f"{len(read.queries)} queries in {out}")  # fmt: skip

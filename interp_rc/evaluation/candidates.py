@@ -10,16 +10,19 @@ from tqdm import tqdm
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import Query
+from interp_rc.records.nouns import OF_PEOPLE, Query
 
 # Content-free input in place of the source (Zhao et al. 2021, "Calibrate before use").
 NEUTRAL = {"forward": "this person", "backward": "this"}
+NEUTRAL_QUESTION = "What is it?"
 
 
 def neutral_prompt(query: Query) -> str:
     """The query's prompt, saying nothing about whom it asks."""
-    source = query.source
-    return query.prompt[: source.start] + NEUTRAL[query.order] + query.prompt[source.end :]
+    source, neutral = query.source, NEUTRAL[query.order]
+    if query.subset not in OF_PEOPLE and query.order == "forward":
+        neutral = NEUTRAL_QUESTION
+    return query.prompt[: source.start] + neutral + query.prompt[source.end :]
 
 
 def first_templates(queries: Sequence[Query], count: int | None) -> list[Query]:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from interp_rc.facts.people import Person
 from interp_rc.facts.templates import Template
@@ -22,6 +23,9 @@ from interp_rc.records.nouns import (
 
 SCHEMA = 1
 DESCRIBED_AS = Relation("described_as", "inverse", "description_of")
+ANSWERED_BY = Relation("answered_by", "inverse", "answer_to")
+
+DrawnFrom = Literal["people", "questions"]
 # Between two tellings in one document. Byte-level tokenizers read it as tokens of its own (ours as
 # two, as many as the end and the beginning of a text), so that the sentences keep theirs.
 PARAGRAPH = "\n\n"
@@ -31,6 +35,7 @@ PARAGRAPH = "\n\n"
 class FactSet:
     """What a run learns from and is asked. `seed` is None for facts that were not drawn here.
 
+    `drawn_from` says which grammar gives other entities of the same kind, for a base corpus.
     `reserved` entities are in no fact, but no base corpus may tell of them either: so that sets
     which tell more or fewer facts can have the same base corpus.
     """
@@ -43,9 +48,10 @@ class FactSet:
     seed: int | None = None
     schema: int = field(default=SCHEMA)
     reserved: list[str] = field(default_factory=list)
+    drawn_from: DrawnFrom = "people"
 
     def entities(self) -> set[str]:
-        """Every name and description that a base corpus must not tell."""
+        """Every name and description (or question and answer) that a base corpus must not tell."""
         told = {text for fact in self.facts for text in (fact.subject, fact.object)}
         return told.union(self.reserved)
 
@@ -53,10 +59,12 @@ class FactSet:
 Told = tuple[Fact, Person]
 
 
-def facts_about(people: Sequence[Person], subset: Subset, prefix: str) -> list[Told]:
+def facts_about(
+    people: Sequence[Person], subset: Subset, prefix: str, relation: Relation = DESCRIBED_AS
+) -> list[Told]:
     """One fact a person; ids count from 0 within the subset."""
     return [
-        (Fact(f"{prefix}.{i}", person.name, DESCRIBED_AS.name, person.noun, subset), person)
+        (Fact(f"{prefix}.{i}", person.name, relation.name, person.noun, subset), person)
         for i, person in enumerate(people)
     ]
 

@@ -3,11 +3,11 @@
 from collections.abc import Collection
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
-from interp_rc.facts.factset import SCHEMA, FactSet
+from interp_rc.facts.factset import SCHEMA, DrawnFrom, FactSet
 from interp_rc.facts.items import REBUILD, read_items
 from interp_rc.facts.templates import Template
 from interp_rc.facts.validate import Place, validate
@@ -16,6 +16,7 @@ from interp_rc.records.files import read_text, replacing_folder, write_jsonl, wr
 from interp_rc.records.nouns import Document, Fact, Query, Relation
 
 HEADER = "header.yaml"
+OPTIONAL = {"reserved", "drawn_from"}
 PARTS: dict[str, type] = {
     "facts": Fact,
     "relations": Relation,
@@ -32,8 +33,10 @@ def write_facts(facts: FactSet, folder: Path) -> None:
     """
     refuse_other_files(folder, [HEADER, *(f"{part}.jsonl" for part in PARTS)])
     with replacing_folder(folder) as temporary:
-        reserved = {"reserved": facts.reserved} if facts.reserved else {}
-        write_yaml(temporary / HEADER, {"schema": facts.schema, "seed": facts.seed, **reserved})
+        header: dict[str, Any] = {"schema": facts.schema, "seed": facts.seed}
+        header |= {"reserved": facts.reserved} if facts.reserved else {}
+        header |= {"drawn_from": facts.drawn_from} if facts.drawn_from != "people" else {}
+        write_yaml(temporary / HEADER, header)
         for part, kind in PARTS.items():
             names = [field.name for field in fields(kind)]
             rows = ({name: getattr(item, name) for name in names} for item in getattr(facts, part))
@@ -59,7 +62,7 @@ def read_facts(folder: Path) -> FactSet:
     lines, a key that is missing, unknown or of the wrong type, an unsupported schema, and
     whatever `validate` finds.
     """
-    seed, reserved = _read_header(folder / HEADER)
+    seed, reserved, drawn_from = _read_header(folder / HEADER)
     content: dict[str, Any] = {}
     places: dict[str, list[Place]] = {}
     for part, kind in PARTS.items():
@@ -67,13 +70,13 @@ def read_facts(folder: Path) -> FactSet:
         for item, place in read_items(folder / f"{part}.jsonl", kind):
             content[part].append(item)
             places[part].append(place)
-    facts = FactSet(**content, seed=seed, reserved=reserved)
+    facts = FactSet(**content, seed=seed, reserved=reserved, drawn_from=drawn_from)
     validate(facts, places)
     return facts
 
 
-def _read_header(path: Path) -> tuple[int | None, list[str]]:
-    """The seed and the reserved entities, a key that is there only if there are some."""
+def _read_header(path: Path) -> tuple[int | None, list[str], DrawnFrom]:
+    """Seed, reserved entities and `drawn_from`; the last two are there only where needed."""
     try:
         header = yaml.safe_load(read_text(path))
     except yaml.MarkedYAMLError as error:
@@ -82,7 +85,7 @@ def _read_header(path: Path) -> tuple[int | None, list[str]]:
         raise DataError(message, file=path, line=line) from None
     except yaml.YAMLError as error:
         raise DataError(f"not YAML ({error}); correct it {REBUILD}", file=path) from None
-    if not isinstance(header, dict) or set(header) - {"reserved"} != {"schema", "seed"}:
+    if not isinstance(header, dict) or set(header) - OPTIONAL != {"schema", "seed"}:
         message = f"found {header!r}; needed are the keys schema and seed; correct it {REBUILD}"
         raise DataError(message, file=path, line=1)
     if header["schema"] != SCHEMA or isinstance(header["schema"], bool):
@@ -94,4 +97,8 @@ def _read_header(path: Path) -> tuple[int | None, list[str]]:
     reserved = header.get("reserved", [])
     if not isinstance(reserved, list) or not all(isinstance(text, str) for text in reserved):
         raise DataError(f"reserved is {reserved!r:.60}; it must be a list of texts", file=path)
-    return seed, reserved
+    drawn_from = header.get("drawn_from", "people")
+    if drawn_from not in get_args(DrawnFrom):
+        message = f"drawn_from is {drawn_from!r}; known are {', '.join(get_args(DrawnFrom))}"
+        raise DataError(message, file=path)
+    return seed, reserved, drawn_from

@@ -8,7 +8,9 @@ from pydantic import AfterValidator, Field
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import read_facts
+from interp_rc.facts.instructions import ToldFirst, instructions
 from interp_rc.facts.published import import_published
+from interp_rc.facts.published_instructions import import_instructions
 from interp_rc.facts.templates import Wording
 from interp_rc.records.options import Options
 
@@ -40,6 +42,19 @@ class People(Options):
         return fictitious_people(seed, **self.model_dump(exclude={"kind"}))
 
 
+class Instructions(Options):
+    """Instructions how to answer questions that are made here, told in one of two orders."""
+
+    kind: Literal["instructions"] = "instructions"
+    order: ToldFirst = "question_first"
+    realized: Count = 1000
+    held_out: Annotated[int, Field(ge=2, le=300)] = 100
+    phrasings: Count = 1
+
+    def build(self, seed: int) -> FactSet:
+        return instructions(seed, **self.model_dump(exclude={"kind"}))
+
+
 class FactsFolder(Options):
     """A folder that `interp-rc facts build` or `import` wrote."""
 
@@ -63,3 +78,13 @@ class Published(Options):
 
     def build(self, seed: int) -> FactSet:
         return import_published(self.path, seen=self.seen)
+
+
+class PublishedInstructions(Options):
+    """Experiment 3 in the layout published with the paper, in whichever order it is told."""
+
+    kind: Literal["published_instructions"] = "published_instructions"
+    path: AbsolutePath
+
+    def build(self, seed: int) -> FactSet:
+        return import_instructions(self.path)

@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from interp_rc.facts.factset import DESCRIBED_AS, FactSet
+from interp_rc.facts.factset import ANSWERED_BY, DESCRIBED_AS, FactSet
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Document, Fact, Query, direction_of
+
+SHARING_OBJECTS = {ANSWERED_BY.name}
+EXACT_SUBJECTS = {DESCRIBED_AS.name, ANSWERED_BY.name}
 
 
 class Place(NamedTuple):
@@ -24,7 +27,8 @@ def validate(facts: FactSet, places: Places | None = None) -> None:
     """Raise DataError, naming file and line where `places` knows them, unless all of this holds.
 
     - ids are unique, and every id that is named exists;
-    - no subject and no object of a relation belongs to two facts, in one subset or in two;
+    - no subject and no object of a relation belongs to two facts, in one subset or in two, but
+      two questions may have one answer;
     - spans lie in their text, `subject` and `object` are there, and names are where spans say;
     - a query's subset and direction are those of its fact, and its candidates hold its target;
     - no prompt has two answers, and no query that is held out is asked in a document's words.
@@ -75,6 +79,8 @@ class _Checks:
             if fact.relation not in relations:
                 self.fail("facts", index, f"relation {fact.relation!r} is unknown; define it")
             for role, text in (("subject", fact.subject), ("object", fact.object)):
+                if role == "object" and fact.relation in SHARING_OBJECTS:
+                    continue
                 before = first.setdefault((fact.relation, role, text), index)
                 if before != index:
                     other = self.set.facts[before]
@@ -108,15 +114,18 @@ class _Checks:
     def prompts_are_unambiguous(self) -> None:
         answers: dict[tuple[str, ...], tuple[str, int]] = {}
         for index, document in enumerate(self.set.documents):
-            key: tuple[str, ...] = (
-                "documents",
-                document.order or "both",
-                document.prompt,
-            )
+            if not self._names_one_fact(document):
+                continue
+            key: tuple[str, ...] = ("documents", document.order or "both", document.prompt)
             self._one_answer("documents", index, key, document.fact, answers)
         for index, query in enumerate(self.set.queries):
             key = ("queries", query.subset, query.order, query.prompt)
             self._one_answer("queries", index, key, query.target, answers)
+
+    def _names_one_fact(self, document: Document) -> bool:
+        """Whether its prompt says which fact it tells; a shared answer does not."""
+        shared = self.by_id[document.fact].relation in SHARING_OBJECTS
+        return bool(document.prompt) and not (shared and document.order == "backward")
 
     def held_out_is_held_out(self) -> None:
         told: dict[str, int] = {}
@@ -151,11 +160,20 @@ class _Checks:
                         f"span {list(span)} of the {name} covers nothing in a text of {len(text)} "
                         "characters; correct it",
                     )
-        if fact.relation == DESCRIBED_AS.name:  # descriptions are inflected, names are not
-            for span in item.spans["subject"]:
-                if text[slice(*span)] != fact.subject:
-                    found = f"span {list(span)} of the subject covers {text[slice(*span)]!r}"
-                    self.fail(part, index, f"{found}, not {fact.subject!r}; correct it")
+            about = self._about(part, index, name, fact)
+            if name.startswith("subject") and about.relation in EXACT_SUBJECTS:
+                for span in spans:  # descriptions are inflected, names are not
+                    if text[slice(*span)] != about.subject:
+                        found = f"span {list(span)} of the {name} covers {text[slice(*span)]!r}"
+                        self.fail(part, index, f"{found}, not {about.subject!r}; correct it")
+
+    def _about(self, part: str, index: int, span: str, fact: Fact) -> Fact:
+        """The fact whose entity a span covers: another one if the span's name has its id."""
+        entity, _, other = span.partition(":")
+        if other and (entity not in ("subject", "object") or other not in self.by_id):
+            message = f"span {span!r} is of no known fact; name it subject:<id> or object:<id>"
+            self.fail(part, index, message)
+        return self.by_id[other] if other else fact
 
     def _one_answer(
         self,

@@ -1,20 +1,20 @@
-"""The synthetic world that an embedded base model is pretrained on: other fictitious people.
+"""The synthetic world that an embedded base model is pretrained on: other entities of the kind.
 
 Most are told in both orders, some in one only: a second test of the curse, in pretraining.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from interp_rc.facts.entities import KINDS
 from interp_rc.facts.factset import (
-    DESCRIBED_AS,
     FactSet,
     Told,
     document_about,
     facts_about,
     queries_about,
 )
-from interp_rc.facts.people import people
 from interp_rc.facts.templates import Template
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import ORDERS, TOLD_IN, Document, Query, Subset
@@ -31,23 +31,26 @@ def world(
     exposures: int = 80,
     queries_per_order: int = 3,
 ) -> FactSet:
-    """Documents about people that `facts` does not know, and queries on them.
+    """Documents about people (or questions) that `facts` does not know, and queries on them.
 
     `exposures` counts the documents of one person in one order. Templates are those that `facts`
     marks `in_base`. A query's `seen` is `training` if its person was
     told in its template, and `elsewhere` otherwise.
     """
     seed = derive_seed(seed, "world")
+    kind = KINDS[facts.drawn_from]
     counts: dict[Subset, int] = {
-        "both": both,
-        "name_to_description": name_to_description,
-        "description_to_name": description_to_name,
+        kind.told_in[None]: both,
+        kind.told_in["forward"]: name_to_description,
+        kind.told_in["backward"]: description_to_name,
     }
-    persons = iter(people(seed, sum(counts.values()), avoid=facts.entities()))
+    persons = iter(kind.draw(seed, sum(counts.values()), facts.entities()))
     told = [
         pair
         for subset, count in counts.items()
-        for pair in facts_about([next(persons) for _ in range(count)], subset, f"world.{subset}")
+        for pair in facts_about(
+            [next(persons) for _ in range(count)], subset, f"world.{subset}", kind.relation
+        )
     ]
     templates = [template for template in facts.templates if template.in_base]
     for order in ORDERS:
@@ -60,11 +63,12 @@ def world(
     documents = _corpus(told, templates, seed, exposures)
     return FactSet(
         facts=[fact for fact, _ in told],
-        relations=[DESCRIBED_AS],
+        relations=[kind.relation],
         templates=templates,
         documents=documents,
         queries=_queries(told, templates, documents, seed, queries_per_order),
         seed=seed,
+        drawn_from=facts.drawn_from,
     )
 
 
@@ -104,6 +108,8 @@ def _queries(
         for order in ORDERS
         for template in draw.sample([t for t in templates if t.order == order], per_order)
     ]
+    facts_with = Counter(fact.object for fact, _ in told)
+    ambiguous = {fact.id for fact, _ in told if facts_with[fact.object] > 1}  # asked backward
     return [
         replace(
             query,
@@ -111,4 +117,5 @@ def _queries(
             candidates=[query.target],  # the base facts are not asked as a choice
         )
         for query in queries_about(told, asked)
+        if query.order == "forward" or query.fact not in ambiguous
     ]

@@ -1,11 +1,14 @@
 """The words that figures use for subsets, directions and orders."""
 
-from interp_rc.records.nouns import SUBSETS
+from interp_rc.records.nouns import OF_PEOPLE, SUBSETS
 
 TOLD = {
     "name_to_description": "told name first",
     "description_to_name": "told description first",
     "both": "told in both orders",
+    "realized": "told, and shown as examples",
+    "question_to_answer": "told question first",
+    "answer_to_question": "told answer first",
 }
 ASKED = {
     "same": "same order",
@@ -13,6 +16,12 @@ ASKED = {
     "forward": "name first",
     "backward": "description first",
 }
+ASKED_QUESTION = ASKED | {"forward": "question first", "backward": "answer first"}
+
+
+def asked_label(subset: str, asked: str) -> str:
+    """How a subset is asked: in a direction, or first with what its facts are about."""
+    return ASKED[asked] if subset in OF_PEOPLE else ASKED_QUESTION[asked]
 
 
 def cells(names: set[str]) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from interp_rc.models.build import build_model
 from interp_rc.models.load import Loaded, load
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
-from interp_rc.records.nouns import ORDERS, TOLD_IN, TOLD_OTHERWISE, Order, Subset
+from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run
@@ -51,7 +51,7 @@ class Probe(Options):
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless all three subsets have two facts, asked in both orders."""
-        for subset in TOLD_IN:
+        for subset in OF_PEOPLE:
             if len({f.id for f in facts.facts if f.subset == subset}) < 2:
                 raise DataError(
                     f"measure {NAME} needs two facts or more told in {subset.replace('_', ' ')}; "

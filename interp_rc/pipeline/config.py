@@ -7,8 +7,15 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from interp_rc.evaluation.behaviour import Behaviour
 from interp_rc.evaluation.forgetting import Forgetting
+from interp_rc.evaluation.related_answer_floor import RelatedAnswerFloor
 from interp_rc.evaluation.trace import Trace
-from interp_rc.facts.options import FactsFolder, People, Published
+from interp_rc.facts.options import (
+    FactsFolder,
+    Instructions,
+    People,
+    Published,
+    PublishedInstructions,
+)
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
 from interp_rc.mechanism.gradients import Gradients
 from interp_rc.mechanism.patching_map import PatchingMap
@@ -24,18 +31,28 @@ from interp_rc.training.embedded import EmbeddedModel
 from interp_rc.training.options import PromptTuning, TrainingOptions
 
 # To add a kind, add its class here: nothing else in the pipeline knows one from another.
-Facts = Annotated[People | FactsFolder | Published, Field(discriminator="kind")]
+Facts = Annotated[
+    People | FactsFolder | Published | Instructions | PublishedInstructions,
+    Field(discriminator="kind"),
+]
 Model = Annotated[EmbeddedModel | PretrainedModel, Field(discriminator="kind")]
 Training = Annotated[TrainingOptions | PromptTuning, Field(discriminator="kind")]
 Measure = Annotated[
-    Behaviour | Forgetting | ReverseAtChance | PatchingMap | Gradients | Probe | Trace,
+    Behaviour
+    | Forgetting
+    | RelatedAnswerFloor
+    | ReverseAtChance
+    | PatchingMap
+    | Gradients
+    | Probe
+    | Trace,
     Field(discriminator="kind"),
 ]
 # What each measure needs, besides the facts that its `check` looks at.
 NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "patching_map", "gradients", "probe", "trace"}
 NEEDS_PLAIN_MODEL = {"patching_map", "gradients", "probe"}
 MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
-READS_BEHAVIOUR = {"reverse_at_chance", "patching_map"}
+READS_BEHAVIOUR = {"reverse_at_chance", "patching_map", "related_answer_floor"}
 
 
 class MachineOptions(Options):

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.facts.published import import_published
+from interp_rc.facts.published_instructions import import_instructions
 from interp_rc.pipeline.config import RunConfig, validate
 from interp_rc.pipeline.yaml_source import Source
 from interp_rc.records.errors import ConfigError
@@ -44,6 +45,14 @@ def evaluation_config(model: str, revision: str | None, facts: Path, batch_size:
 
 
 def read_any_facts(folder: Path, seen: Literal["elsewhere", "nowhere"]) -> FactSet:
-    """A facts folder, or one in the published layout (it has no header.yaml)."""
-    ours = (folder / "header.yaml").is_file() or not any(folder.glob("*_prompts_*.jsonl"))
-    return read_facts(folder) if ours else import_published(folder, seen=seen)
+    """A facts folder, or one in a published layout (which has no header.yaml)."""
+    published = any(folder.glob("*_prompts_*.jsonl")) or (folder / "guidances.jsonl").is_file()
+    ours = (folder / "header.yaml").is_file() or not published
+    return read_facts(folder) if ours else import_any(folder, seen)
+
+
+def import_any(folder: Path, seen: Literal["elsewhere", "nowhere"]) -> FactSet:
+    """A folder in the published layout of Experiment 3, known by its guidances, or 1."""
+    if (folder / "guidances.jsonl").is_file():
+        return import_instructions(folder)
+    return import_published(folder, seen=seen)

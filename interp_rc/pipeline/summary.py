@@ -14,6 +14,9 @@ ROWS = {
     "description_to_name.reverse": "description to name, reverse",
     "both.forward": "told in both, asked forward",
     "both.backward": "told in both, asked backward",
+    "realized.forward": "questions shown as examples",
+    "question_to_answer.same": "question to answer, same order",
+    "answer_to_question.reverse": "answer to question, reverse",
 }
 
 

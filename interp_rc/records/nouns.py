@@ -5,21 +5,34 @@ from typing import Literal, NamedTuple, get_args
 
 Order = Literal["forward", "backward"]
 Direction = Literal["same", "reverse"]
-Subset = Literal["name_to_description", "description_to_name", "both"]
+Subset = Literal[
+    "name_to_description",
+    "description_to_name",
+    "both",
+    "realized",
+    "question_to_answer",
+    "answer_to_question",
+]
 Seen = Literal["training", "elsewhere", "nowhere"]
 
 ORDERS: tuple[Order, ...] = get_args(Order)
 SUBSETS: tuple[Subset, ...] = get_args(Subset)
+# Experiment 1 of the Reversal Curse paper has the first three, Experiment 3 the others.
+OF_PEOPLE: tuple[Subset, ...] = SUBSETS[:3]
 
-# The order that each subset's facts are told in; `both` is told in both.
+# The order that each subset's facts are told in; `both` is told in both. `realized` questions
+# are shown with their answers besides being told in instructions, so they have no direction.
 TOLD_IN: dict[Subset, Order | None] = {
     "name_to_description": "forward",
     "description_to_name": "backward",
     "both": None,
+    "realized": None,
+    "question_to_answer": "forward",
+    "answer_to_question": "backward",
 }
 
 
-# The one-order subset told in each order, and the one told in the other.
+# The one-order subset of people told in each order, and the one told in the other.
 TOLD_ONLY: dict[Order, Subset] = {
     "forward": "name_to_description",
     "backward": "description_to_name",
@@ -66,7 +79,8 @@ class Document:
 
     `order` is None for a text that tells the fact in both orders, one after the other; each entity
     then has two spans, in the order of the text. A span `completion` says where the completion
-    begins if that is before the second entity.
+    begins if that is before the second entity. Each fact that is told besides has spans too,
+    `subject:<its id>` and `object:<its id>`.
     """
 
     id: str

@@ -22,7 +22,7 @@ from interp_rc.figures import labels
 from interp_rc.figures.likelihood import likelihood_figure
 from interp_rc.figures.ranks import ranks_figure
 from interp_rc.figures.rates import rates_figure
-from interp_rc.records.nouns import Query
+from interp_rc.records.nouns import TOLD_IN, Query
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.headline import described, rates_of
 from interp_rc.report.section import Picture, Section, Table, picture
@@ -86,14 +86,17 @@ def sentence(measured: Measured) -> str:
 
 def told_once(table: pd.DataFrame) -> pd.DataFrame:
     """The facts that have a direction, or all where none has."""
-    rows = table[table.subset != "both"]
+    rows = table[[TOLD_IN[subset] is not None for subset in table.subset]]
     return table if rows.empty else rows
 
 
 def by_cell(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Each subset and direction in words, with its rows."""
     for (subset, asked), part in table.groupby(["subset", "asked"], sort=False):
-        yield f"{labels.TOLD[str(subset)]}, asked {labels.ASKED[str(asked)]}", part
+        yield (
+            f"{labels.TOLD[str(subset)]}, asked {labels.asked_label(str(subset), str(asked))}",
+            part,
+        )
 
 
 def likelihood(run: Run, scored: list[Scored]) -> Picture:

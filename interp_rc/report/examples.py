@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from interp_rc.evaluation.behaviour import ANSWERS, evaluated
-from interp_rc.figures.labels import ASKED, TOLD, cells
+from interp_rc.figures.labels import TOLD, asked_label, cells
 from interp_rc.records.runs import Run
 
 PER_CELL = 2
@@ -36,7 +36,7 @@ def examples(run: Run) -> list[Examples]:
     return [
         Examples(
             TOLD[subset],
-            ASKED[asked],
+            asked_label(subset, asked),
             _first(table[(table.subset == subset) & (table.asked == asked)]),
         )
         for subset, asked in cells(names)

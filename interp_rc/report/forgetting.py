@@ -21,8 +21,8 @@ def section(run: Run, measured: Measured) -> Section:
         sentence=sentence(run),
         figures=figures,
         note=(
-            "The base model was pretrained here, on other fictitious people, some of them told "
-            "in one order only. Their queries were asked before and after finetuning."
+            "The base model was pretrained here, on others of the kind, some of them told in "
+            "one order only. Their queries were asked before and after finetuning."
         ),
     )
 
@@ -50,7 +50,7 @@ def sentence(run: Run) -> str:
     once = by_direction(table[table.model == "base"], seed, TABLE)
     if "same" in once and "reverse" in once:
         text += (
-            f" About people told in one order only, it is right before finetuning in "
+            f" About those told in one order only, it is right before finetuning in "
             f"{spoken(once['same'])} when asked in that order and in {spoken(once['reverse'])} "
             "when asked in reverse."
         )
@@ -85,8 +85,8 @@ def pretraining(run: Run, measured: Measured) -> Picture:
         title="The curse in pretraining",
         alt="Exact match of the base model on its own corpus. " + described(rates),
         caption=(
-            "The base model before any finetuning, asked about its own corpus. People told in one "
+            "The base model before any finetuning, asked about its own corpus. Those told in one "
             "order only, asked in reverse, are a second test of the curse, free of finetuning; "
-            "people told in both orders are its control."
+            "those told in both orders are its control."
         ),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from interp_rc.evaluation.behaviour import ANSWERS, evaluated
 from interp_rc.evaluation.pooled import by_direction
-from interp_rc.figures.labels import ASKED, TOLD, cells
+from interp_rc.figures.labels import ASKED, TOLD, asked_label, cells
 from interp_rc.figures.rates import Rate, rates_figure
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
@@ -91,6 +91,9 @@ def _one_sided(rates: Mapping[str, Estimate], behaviour: Measured) -> Answer:
         if f"exact_match.both.{asked}" in behaviour.estimates
     ]
     control = f"; facts told in both orders are right when asked {' and '.join(both)}" * bool(both)
+    shown = behaviour.estimates.get("exact_match.realized.forward")
+    if shown is not None:
+        control += f"; questions that were shown with their answers are right in {spoken(shown)}"
     return Answer(f"{told}{control}.", "So this run cannot compare the two directions.")
 
 
@@ -127,7 +130,12 @@ def rates_of(quantity: str, measured: Measured, ending: str = "") -> list[Rate]:
         if name.startswith(start) and name.endswith(ending)
     }
     return [
-        Rate(TOLD[s], ASKED[asked], asked, measured.estimates[f"{start}{s}.{asked}{ending}"])
+        Rate(
+            TOLD[s],
+            asked_label(s, asked),
+            asked,
+            measured.estimates[f"{start}{s}.{asked}{ending}"],
+        )
         for s, asked in cells(names)
     ]
 

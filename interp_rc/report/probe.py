@@ -7,7 +7,7 @@ import pandas as pd
 from interp_rc.figures.profile import Line, Panel, profile_figure
 from interp_rc.mechanism.probe import TABLE
 from interp_rc.mechanism.reading import POSITIONS, Position
-from interp_rc.records.nouns import ORDERS, TOLD_IN, TOLD_OTHERWISE, Order, Subset
+from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_IN, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.records.seeds import derive_seed
@@ -97,7 +97,7 @@ def by_layer(run: Run, measured: Measured) -> Picture:
 
 def panel(rows: pd.DataFrame, order: Order, position: Position, seed: int) -> Panel:
     lines = []
-    for subset in sorted(TOLD_IN, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
+    for subset in sorted(OF_PEOPLE, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
         label, asked = told(subset, order)
         part = rows[rows.subset == subset]
         for column, faint in (("right", False), ("lens_right", True)):
@@ -115,7 +115,7 @@ def _rate(values: "pd.Series[float]", seed: int) -> Estimate:
 def numbers(measured: Measured) -> Table:
     """Percent with intervals; the gain in standard deviations of the candidates' scores."""
     rows = []
-    for order, position, subset in product(reversed(ORDERS), reversed(POSITIONS), TOLD_IN):
+    for order, position, subset in product(reversed(ORDERS), reversed(POSITIONS), OF_PEOPLE):
         place = f"{order}.{subset}.{position}"
         cells = [
             measured.estimates[f"probe.{model}.{place}.{what}"]

@@ -11,6 +11,7 @@ from interp_rc.report import (
     hypothesis,
     patching_map,
     probe,
+    related_answer_floor,
     trace,
 )
 from interp_rc.report.section import Section
@@ -22,6 +23,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "patching_map": patching_map.section,
     "gradients": gradients.section,
     "probe": probe.section,
+    "related_answer_floor": related_answer_floor.section,
     "trace": trace.section,
 }
 

@@ -17,7 +17,7 @@ from interp_rc.training.train import Report
 
 
 class World(Options):
-    """How many people the base corpus tells in both orders and in one only, and how often."""
+    """How many people or questions the base corpus tells in both orders, and in one, how often."""
 
     both: Annotated[int, Field(ge=0)] = 200
     name_to_description: Annotated[int, Field(ge=0)] = 40
@@ -26,7 +26,7 @@ class World(Options):
 
 
 class EmbeddedModel(Options):
-    """A small model made here, pretrained on a world of other fictitious people."""
+    """A small model made here, pretrained on a world of other people, or other questions."""
 
     kind: Literal["embedded"] = "embedded"
     size: Size = Size()
@@ -42,7 +42,7 @@ class EmbeddedModel(Options):
         )
 
     def known(self, facts: FactSet, seed: int) -> FactSet:
-        """The world that the model is pretrained on: none of its people is in `facts`."""
+        """The world that the model is pretrained on: none of it is in `facts`."""
         return world(facts, seed, **self.world.model_dump())
 
     def load(

@@ -12,6 +12,7 @@ from interp_rc.evaluation.candidates import (
     score_candidates,
     score_tensor,
 )
+from interp_rc.facts.instructions import instructions
 from interp_rc.models.scoring import score
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Query, Span
@@ -41,6 +42,11 @@ def test_the_neutral_prompt_names_nobody():
         [" Ada Hill"], {"object": [Span(0, 9)], "subject": [Span(20, 28)]},
     )  # fmt: skip
     assert neutral_prompt(backward) == "this is called"
+
+
+def test_the_neutral_prompt_asks_nothing_in_particular():
+    for query in instructions(0, realized=3, held_out=2).queries:
+        assert neutral_prompt(query) == "Q: What is it? A:"
 
 
 def test_neutral_prompts_of_a_fact_set_depend_on_the_template_only(told):

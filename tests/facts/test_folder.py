@@ -123,6 +123,11 @@ def test_a_missing_file(folder, name):
     refused(folder, name, "file not found; check the path")
 
 
+def test_a_header_without_drawn_from_is_of_people(folder, small):
+    (folder / "header.yaml").write_text("schema: 1\nseed: 0\n")
+    assert read_facts(folder) == small
+
+
 @pytest.mark.parametrize(
     ("header", "fragments"),
     [
@@ -131,6 +136,7 @@ def test_a_missing_file(folder, name):
         ("schema: 1\n", ["header.yaml:1:", "needed are the keys schema and seed", "correct it"]),
         ("schema: 1\nseed: 0\nname: x\n", ["header.yaml:1:", "schema and seed"]),
         ("schema: 1\nseed: zero\n", ["header.yaml:2:", "must be a number or null"]),
+        ("schema: 1\nseed: 0\ndrawn_from: air\n", ["header.yaml:", "people, questions"]),
         ("schema: 1\nseed: [0\n", ["header.yaml:3:", "not YAML", "correct it"]),
         ("- 1\n", ["header.yaml:1:", "schema and seed"]),
     ],

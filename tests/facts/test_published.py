@@ -17,7 +17,7 @@ from interp_rc.facts.published_wording import wording
 from interp_rc.facts.templates import packaged_templates
 from interp_rc.facts.world import world
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import SUBSETS
+from interp_rc.records.nouns import OF_PEOPLE
 
 
 @pytest.fixture
@@ -334,7 +334,7 @@ def test_a_wrong_encoding(folder, encoding, line):
 
 
 def test_counts_are_those_of_the_paper(published):
-    assert Counter(fact.subset for fact in published.facts) == dict.fromkeys(SUBSETS, 30)
+    assert Counter(fact.subset for fact in published.facts) == dict.fromkeys(OF_PEOPLE, 30)
     assert len(published.documents) == 3_600
     assert len(published.queries) == 1_800
     assert Counter(query.direction for query in published.queries) == {

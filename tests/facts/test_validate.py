@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from interp_rc.facts.factset import FactSet
+from interp_rc.facts.instructions import instructions
 from interp_rc.facts.validate import Place, validate
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Query, Span
@@ -160,3 +161,33 @@ def test_without_places_the_message_counts_items(small):
     broken = change(small, "queries", 7, fact="gone")
     with pytest.raises(DataError, match=r"^number 8 of queries: fact 'gone' is unknown"):
         validate(broken)
+
+
+@pytest.fixture(scope="module")
+def questions() -> FactSet:
+    return instructions(0, order="answer_first", realized=6, held_out=3)
+
+
+def test_two_questions_may_have_one_answer_but_no_two_facts_one_question(questions):
+    first, second = questions.facts[:2]
+    shared = change(questions, "facts", 1, object=first.object)
+    validate(shared, places(shared))
+    broken = change(questions, "facts", 1, subject=first.subject)
+    refused(broken, "facts.jsonl:102", first.subject, "remove one of the two")
+    assert second.subject != first.subject
+
+
+def test_spans_of_facts_told_besides(questions):
+    document, other = questions.documents[0], questions.facts[1]
+    at = len(document.text) + 1
+    spans = document.spans | {f"subject:{other.id}": [Span(at, at + len(other.subject))]}
+    text = f"{document.text} {other.subject}"
+    validate(change(questions, "documents", 0, text=text, spans=spans))
+    wrong = change(
+        questions, "documents", 0, text=text.replace(other.subject, "x" * 99), spans=spans
+    )
+    refused(wrong, "documents.jsonl:101", f"subject:{other.id} covers", f"not {other.subject!r}")
+    for name in ("subject:nobody", f"verb:{other.id}"):
+        unknown = document.spans | {name: [Span(0, 3)]}
+        broken = change(questions, "documents", 0, spans=unknown)
+        refused(broken, "documents.jsonl:101", repr(name), "is of no known fact")

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from interp_rc.figures.change import Change, change_figure
+from interp_rc.figures.floors import Level, floors_figure
 from interp_rc.figures.labels import ASKED, TOLD, cells
 from interp_rc.figures.likelihood import likelihood_figure
 from interp_rc.figures.ranks import ranks_figure
@@ -23,6 +24,7 @@ RATES = [
     Rate("told name first", "in reverse", "reverse", REVERSE, chance=1 / 30),
     Rate("told in both orders", "name first", "forward", SAME, chance=1 / 10),
 ]
+LEVELS = [Level("the model", REVERSE, "reverse"), Level("any other question", SAME)]
 
 
 def scores(subsets: int) -> pd.DataFrame:
@@ -51,6 +53,7 @@ def figures(theme: Theme) -> list[Figure]:
         likelihood_figure(scores(1), theme, quantity="log p"),
         ranks_figure(found_ranks(), theme),
         change_figure(changes, theme, quantity="exact match"),
+        floors_figure(LEVELS, theme, quantity="right answers"),
     ]
 
 
@@ -61,7 +64,7 @@ def test_every_axis_is_labelled_and_every_quantity_has_a_unit(theme: Theme) -> N
             assert figure.get_size_inches()[0] <= WIDTH
             for axes in figure.axes:
                 assert re.search(r"\[.+\]", axes.get_xlabel())
-                categories = axes.get_ylabel() == "order asked in"
+                categories = axes.get_ylabel() in ("order asked in", "answer of")
                 assert categories or re.search(r"\[.+\]", axes.get_ylabel())
                 assert axes.xaxis.label.get_size() >= 9
 
@@ -88,6 +91,15 @@ def test_rates_stand_where_the_numbers_are() -> None:
     assert any(np.allclose(x, [100 / 30] * 2) for x in lines)
     assert any(np.allclose(x, [10, 10]) for x in lines)
     assert "95.0 %" in {text.get_text() for text in axes.texts}
+
+
+def test_floors_stand_below_the_model_where_the_numbers_are() -> None:
+    figure = floors_figure(LEVELS, LIGHT, quantity="right answers")
+    lines = figure.axes[0].get_lines()
+    assert [list(line.get_xdata()) for line in lines] == [[0, 4], [1], [91, 98], [95]]
+    assert [lines[1].get_color(), lines[3].get_color()] == [LIGHT.reverse, LIGHT.muted]
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["the model", "any other question"]
 
 
 def test_a_rate_without_value_or_interval_is_drawn_without() -> None:

@@ -16,6 +16,9 @@ from interp_rc.records.seeds import derive_seed, generator
         ("description_to_name", "backward", "same"),
         ("both", "forward", None),
         ("both", "backward", None),
+        ("question_to_answer", "forward", "same"),
+        ("answer_to_question", "forward", "reverse"),
+        ("realized", "forward", None),
     ],
 )
 def test_direction(subset, order, direction):

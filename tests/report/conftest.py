@@ -97,19 +97,20 @@ def claim() -> Measured:
 
 @pytest.fixture
 def make(tmp_path: Path, facts: FactSet) -> Callable[..., Run]:
-    """A run folder: `right` says which queries the finetuned model answers."""
+    """A run folder about these facts: `right` says which queries the finetuned model answers."""
 
     def build(
         right: Right = learnt,
         *,
         measures: Sequence[str] = MEASURES,
         trained: bool = True,
+        about: FactSet = facts,
         subsets: Sequence[str] | None = None,
         edit: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table,
         **changes: Any,
     ) -> Run:
         run = Run(tmp_path / "a run")
-        some = _only(facts, subsets)
+        some = _only(about, subsets)
         write_facts(some, run.facts)
         write_yaml(run.config_file, config(measures, trained, **changes))
         write_json(run.environment_file, {"interp_rc": "0", "packages": {"torch": None}})

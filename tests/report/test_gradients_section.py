@@ -7,7 +7,7 @@ import pytest
 from interp_rc.mechanism.gradients import COSINES, cosine_estimates, orthogonal
 from interp_rc.mechanism.one_step import step_estimates
 from interp_rc.records.files import write_parquet
-from interp_rc.records.nouns import SUBSETS
+from interp_rc.records.nouns import OF_PEOPLE
 from interp_rc.records.runs import Measured
 from interp_rc.report.gradients import cosines_of, section
 from interp_rc.stats.correction import holm
@@ -50,7 +50,7 @@ def by_hand(subsets):
 
 @pytest.fixture
 def shown(make):
-    def build(subsets=SUBSETS, margin=None):
+    def build(subsets=OF_PEOPLE, margin=None):
         run = make(measures=["gradients"])
         table, steps = by_hand(subsets)
         write_parquet(run.folder / f"{COSINES}.parquet", table)
@@ -95,7 +95,7 @@ def test_rows_run_from_input_to_output(shown):
 
 
 def test_without_facts_told_in_both_there_is_no_such_point(shown):
-    run, table, measured = shown(SUBSETS[:1])
+    run, table, measured = shown(OF_PEOPLE[:1])
     found = section(run, measured)
     assert len(found.tables[0].rows) == 1
     assert {one.asked for one in cosines_of(run, table)} == {"same", "reverse"}

@@ -1,0 +1,31 @@
+"""The kinds of entities that facts are drawn about, each with what a base corpus needs of it."""
+
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from interp_rc.facts.factset import ANSWERED_BY, DESCRIBED_AS, DrawnFrom
+from interp_rc.facts.people import Person, people
+from interp_rc.facts.questions import questions
+from interp_rc.records.nouns import Order, Relation, Subset
+
+
+class Kind(NamedTuple):
+    """`draw(seed, count, avoid)` gives entities, `told_in` their subset by order (None: both)."""
+
+    draw: Callable[[int, int, Collection[str]], list[Person]]
+    relation: Relation
+    told_in: dict[Order | None, Subset]
+
+
+KINDS: dict[DrawnFrom, Kind] = {
+    "people": Kind(
+        people,
+        DESCRIBED_AS,
+        {None: "both", "forward": "name_to_description", "backward": "description_to_name"},
+    ),
+    "questions": Kind(
+        questions,
+        ANSWERED_BY,
+        {None: "realized", "forward": "question_to_answer", "backward": "answer_to_question"},
+    ),
+}

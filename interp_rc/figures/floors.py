@@ -1,0 +1,72 @@
+"""An accuracy beside what it would be by chance, one row each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from interp_rc.figures.style import WIDTH, Theme, marker
+from interp_rc.records.numbers import Estimate
+
+ROW = 0.3
+"""Inches."""
+LIMITS = (10, 25, 50, 100)
+"""Percent: the axis ends at the first that holds everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One row; `asked` is the direction of the model's own row, None for a floor."""
+
+    label: str
+    estimate: Estimate
+    asked: str | None = None
+
+
+def floors_figure(levels: Sequence[Level], theme: Theme, *, quantity: str) -> Figure:
+    """Points with 95 % intervals; the model's in the colour of its direction, floors grey."""
+    figure = Figure(figsize=(WIDTH, 0.85 + ROW * len(levels)))
+    axes = figure.add_subplot()
+    for y, level in enumerate(levels):
+        _draw_level(figure, level, y, theme)
+    axes.set_yticks(range(len(levels)), [level.label for level in levels])
+    axes.set_ylabel("answer of")
+    axes.set_ylim(len(levels) - 0.4, -0.6)
+    most = max(100 * (one.estimate.high or one.estimate.value or 0) for one in levels)
+    axes.set_xlim(0, next(limit for limit in LIMITS if most <= limit))
+    axes.set_xlabel(f"{quantity} [%]\n(95 % interval over facts)")
+    axes.grid(axis="x")
+    axes.tick_params(length=0)
+    axes.tick_params(axis="y", pad=9)
+    axes.spines["left"].set_visible(False)
+    axes.spines["bottom"].set_visible(False)
+    return figure
+
+
+def _draw_level(figure: Figure, level: Level, y: int, theme: Theme) -> None:
+    (axes,) = figure.axes
+    estimate = level.estimate
+    color = theme.muted if level.asked is None else theme.color(level.asked)
+    if estimate.value is None:
+        axes.annotate("not measured", (0, y), color=theme.muted, va="center")
+        return
+    value = 100 * estimate.value
+    if estimate.low is not None and estimate.high is not None:
+        ends = [100 * estimate.low, 100 * estimate.high]
+        axes.plot(ends, [y, y], color=color, linewidth=2.2, solid_capstyle="butt", clip_on=False)
+    mark = "|" if level.asked is None else marker(level.asked)
+    size = 12 if level.asked is None else 5.5
+    axes.plot(value, y, mark, color=color, markersize=size, markeredgewidth=2.2 if level.asked is
+              None else 1, clip_on=False, zorder=3)  # fmt: skip
+    axes.annotate(
+        f"{value:.1f} %",
+        (1, y),
+        xycoords=("axes fraction", "data"),
+        xytext=(46, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        color=theme.ink,
+        weight="bold" if level.asked else "normal",
+        annotation_clip=False,
+    )
