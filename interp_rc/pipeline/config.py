@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from interp_rc.evaluation.behaviour import Behaviour
 from interp_rc.evaluation.forgetting import Forgetting
+from interp_rc.evaluation.in_context import InContext
 from interp_rc.facts.options import FactsFolder, People, Published
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
 from interp_rc.mechanism.gradients import Gradients
@@ -26,7 +27,7 @@ from interp_rc.training.options import TrainingOptions
 Facts = Annotated[People | FactsFolder | Published, Field(discriminator="kind")]
 Model = Annotated[EmbeddedModel | PretrainedModel, Field(discriminator="kind")]
 Measure = Annotated[
-    Behaviour | Forgetting | ReverseAtChance | PatchingMap | Gradients | Probe,
+    Behaviour | Forgetting | InContext | ReverseAtChance | PatchingMap | Gradients | Probe,
     Field(discriminator="kind"),
 ]
 # What each measure needs, besides the facts that its `check` looks at.
