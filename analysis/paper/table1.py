@@ -62,10 +62,9 @@ def table1(paper: Paper) -> Item:
         mean = value(printed, f"exact_match.{q}.mean")
         se = value(printed, f"exact_match.{q}.standard_error")
         three = again[q]
-        middle = [
-            f"the three runs: {shown(three.mean(), 'fraction')}, SD {shown(np.std(three, ddof=1), 'fraction')}, "
-            f"SE {shown(stats.sem(three), 'fraction')}"
-        ]
+        parts = {"SD": np.std(three, ddof=1), "SE": stats.sem(three)}
+        spread = ", ".join(f"{name} {shown(float(one), 'fraction')}" for name, one in parts.items())
+        middle = [f"the three runs: {shown(three.mean(), 'fraction')}, {spread}"]
         if q in strict:
             middle.append(f"run here, templates in no corpus: {spoken(strict[q])}")
         if q in known:

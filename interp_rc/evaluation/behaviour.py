@@ -58,7 +58,7 @@ class Behaviour(Options):
         queries = read_facts(run.facts).queries
         seed = run.config()["seed"]
         answers, candidates = [], []
-        for name, loaded in _models(run, model):
+        for name, loaded in both_models(run, model):
             answers.append(
                 answer(loaded, queries, model=name, seed=seed, batch_size=self.batch_size)
             )
@@ -79,8 +79,8 @@ class Behaviour(Options):
         )
 
 
-def _models(run: Run, model: Loaded) -> Iterator[tuple[str, Loaded]]:
-    """A run without training has a base model only."""
+def both_models(run: Run, model: Loaded) -> Iterator[tuple[str, Loaded]]:
+    """The base and the finetuned model. A run without training has a base model only."""
     if run.base.is_dir():
         yield "base", load(run.base, device=str(model.model.device))
         yield "finetuned", model

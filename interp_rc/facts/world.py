@@ -15,6 +15,7 @@ from interp_rc.facts.factset import (
     facts_about,
     queries_about,
 )
+from interp_rc.facts.in_context import in_context_documents
 from interp_rc.facts.templates import Template
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import ORDERS, TOLD_IN, Document, Query, Subset
@@ -29,13 +30,15 @@ def world(
     name_to_description: int = 40,
     description_to_name: int = 40,
     exposures: int = 80,
+    in_context: int = 0,
     queries_per_order: int = 3,
 ) -> FactSet:
     """Documents about people (or questions) that `facts` does not know, and queries on them.
 
     `exposures` counts the documents of one person in one order. Templates are those that `facts`
     marks `in_base`. A query's `seen` is `training` if its person was
-    told in its template, and `elsewhere` otherwise.
+    told in its template, and `elsewhere` otherwise. `in_context` documents more state and ask
+    facts of yet other people, none of them listed among the facts.
     """
     seed = derive_seed(seed, "world")
     kind = KINDS[facts.drawn_from]
@@ -61,11 +64,12 @@ def world(
                 f"{queries_per_order}; mark more of them in templates.jsonl"
             )
     documents = _corpus(told, templates, seed, exposures)
+    known = facts.entities() | {text for _, one in told for text in (one.name, one.noun)}
     return FactSet(
         facts=[fact for fact, _ in told],
         relations=[kind.relation],
         templates=templates,
-        documents=documents,
+        documents=[*documents, *in_context_documents(in_context, seed, known)],
         queries=_queries(told, templates, documents, seed, queries_per_order),
         seed=seed,
         drawn_from=facts.drawn_from,

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from interp_rc.evaluation.behaviour import Behaviour
 from interp_rc.evaluation.forgetting import Forgetting
+from interp_rc.evaluation.in_context import InContext
 from interp_rc.evaluation.related_answer_floor import RelatedAnswerFloor
 from interp_rc.evaluation.trace import Trace
 from interp_rc.facts.options import (
@@ -40,6 +41,7 @@ Training = Annotated[TrainingOptions | PromptTuning, Field(discriminator="kind")
 Measure = Annotated[
     Behaviour
     | Forgetting
+    | InContext
     | RelatedAnswerFloor
     | ReverseAtChance
     | PatchingMap

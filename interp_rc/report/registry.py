@@ -9,6 +9,7 @@ from interp_rc.report import (
     generic,
     gradients,
     hypothesis,
+    in_context,
     patching_map,
     probe,
     related_answer_floor,
@@ -19,6 +20,7 @@ from interp_rc.report.section import Section
 SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "behaviour": behaviour.section,
     "forgetting": forgetting.section,
+    "in_context": in_context.section,
     "reverse_at_chance": hypothesis.section,
     "patching_map": patching_map.section,
     "gradients": gradients.section,

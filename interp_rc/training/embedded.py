@@ -17,12 +17,16 @@ from interp_rc.training.train import Report
 
 
 class World(Options):
-    """How many people or questions the base corpus tells in both orders, and in one, how often."""
+    """How many people or questions the base corpus tells in both orders, and in one, how often.
+
+    `in_context` more documents state facts of yet other people and answer the reversed question.
+    """
 
     both: Annotated[int, Field(ge=0)] = 200
     name_to_description: Annotated[int, Field(ge=0)] = 40
     description_to_name: Annotated[int, Field(ge=0)] = 40
     exposures: Positive = 80
+    in_context: Annotated[int, Field(ge=0)] = 0
 
 
 class EmbeddedModel(Options):
