@@ -79,7 +79,7 @@ def published_table() -> str:
     found = pd.read_csv(TABLES / "published.csv")
     cells = [cell for cell in COLUMNS if not cell.startswith("both")]
     paper = found.dropna(subset="paper").drop_duplicates("name").set_index("name").paper
-    rows = [["GPT-3 350M, the paper", *(percent(paper[f"exact_match.{cell}"]) for cell in cells)]]
+    rows = [["GPT-3 175B, the paper", *(percent(paper[f"exact_match.{cell}"]) for cell in cells)]]
     labels = {
         "nowhere": "this model, templates in no corpus (strict)",
         "elsewhere": "this model, templates known about other people",

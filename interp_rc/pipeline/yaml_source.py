@@ -1,5 +1,6 @@
 """A YAML file that remembers on which line each key stands."""
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,25 @@ from interp_rc.records.errors import ConfigError, DataError
 from interp_rc.records.files import read_text
 
 KeyPath = tuple[int | str, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which 1e-5 is a number, as in YAML 1.2, and not a text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    [*"-+0123456789"],
+)
+
+
+def _load(text: str) -> Any:
+    loader = _Loader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 @dataclass
@@ -36,7 +56,7 @@ class Source:
         if not equals or not keys:
             raise ConfigError(f"--set {assignment}: write it as key=value, e.g. training.epochs=2")
         try:
-            value = yaml.safe_load(text)
+            value = _load(text)
         except yaml.YAMLError:
             raise ConfigError(f"--set {assignment}: the value is not YAML; quote it") from None
         path = _key_path(keys)
@@ -114,7 +134,7 @@ def read_source(file: Path) -> Source:
     try:
         text = read_text(file)
         node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        data = _load(text)
     except DataError as error:
         raise ConfigError(str(error)) from None
     except yaml.YAMLError as error:

@@ -87,3 +87,14 @@ def test_a_plan_has_a_name(tiny):
     plan = load_plan(tiny())
     assert isinstance(plan, Plan)
     assert plan.name == "tiny"
+
+
+@pytest.mark.parametrize("written", ["1e-5", "1.0e-5", "1E-05", "+1e-5", ".00001"])
+def test_an_axis_of_numbers_in_any_notation_is_of_numbers(tiny, written):
+    plan = load_plan(tiny(), [f"sweep.grid.training.learning_rate=[{written}, 2e-5]"])
+    assert plan.sweep.grid["training.learning_rate"] == [1e-5, 2e-5]
+
+
+@pytest.mark.parametrize("name", ["1e5x", "e5", "seed1e5", "'1e5'"])
+def test_what_only_looks_like_a_number_stays_text(tiny, name):
+    assert load_plan(tiny(), [f"name={name}"]).name == name.strip("'")
