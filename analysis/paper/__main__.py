@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 from analysis.descriptions import TABLES
+from analysis.paper.collect import collect
 from analysis.paper.fact_tests import collect_fact_tests
 from analysis.paper.page import write_page
 from analysis.paper.parts import Paper
-from analysis.paper.sweeps import collect
 from interp_rc.records.errors import InterpError
 
 

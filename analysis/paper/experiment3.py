@@ -1,31 +1,65 @@
-"""Experiment 3, instructions: Figures 6, 10 and 11, and the floor of footnote 13."""
+"""Experiment 3, instructions: Figures 6 and 10, and the floor of footnote 13."""
 
-from analysis.paper.figures import Curve, Dot, dots
-from analysis.paper.learning_rates import map_side, maps_text, own_maps
-from analysis.paper.own import SMALL, WHO, over_training, own_side, training_picture
-from analysis.paper.parts import Item, Paper, Side, compare, not_run, point, shown, sources, value
+import pandas as pd
+
+from analysis.paper.figures import Dot
+from analysis.paper.learning_rates import maps_text, own_maps
+from analysis.paper.own import DIRECTIONS, SMALL, WHO, dots_picture, seeds_text, source
+from analysis.paper.parts import (
+    Item,
+    Paper,
+    Side,
+    compare,
+    not_run,
+    point,
+    shown,
+    sources,
+    spread_text,
+    value,
+)
+from analysis.paper.sweeps import Spread, by_setting, spreads
+from interp_rc.evaluation.related_answer_floor import FLOORS, NAME
+from interp_rc.figures.labels import ASKED, TOLD
+from interp_rc.report.section import Table
 
 NOTHING = Side("", missing=["No completions were published to score again."])
 RULE = "Exact match of the answer"
-STEPS_PER_EPOCH = 8
-"""As the authors' notebook draws the curve."""
+HELD_OUT = {"same": "question_to_answer.same", "reverse": "answer_to_question.reverse"}
+"""Held-out questions are all asked question first, so the order they were told in decides."""
+
+
+def own_rates(paper: Paper) -> dict[str, Spread]:
+    """Exact match by direction; empty where the sweep was not run."""
+    trials = paper.table("instructions")
+    if trials is None:
+        return {}
+    names = {f"exact_match.{cell}": asked for asked, cell in HELD_OUT.items()}
+    return {names[one.name]: one for one in spreads(trials, *names)}
 
 
 def figure6(paper: Paper) -> Item:
-    found = paper.item("figure6")
+    found, mine = paper.item("figure6"), own_rates(paper)
     drawn, rows = [], []
     for model, part in found.groupby("model", sort=False):
-        rates = {a: value(part, f"exact_match.instructions.{a}") for a in ("same", "reverse")}
+        rates = {a: value(part, f"exact_match.instructions.{a}") for a in DIRECTIONS}
         drawn.append(Dot(str(model), {a: point(v, "fraction") for a, v in rates.items()}))
         rows += [
-            [f"{model}, {said}", shown(rates[asked], "fraction"), "", ""]
-            for asked, said in (("same", "same order"), ("reverse", "in reverse"))
+            [f"{model}, {ASKED[asked]}", shown(rates[asked], "fraction"), "", ""]
+            for asked in DIRECTIONS
         ]
-    alt = "; ".join(f"{row[0]}: {row[1]}" for row in rows)
-    left = paper.picture(
-        "figure6_published", lambda theme: dots(drawn, theme, quantity="exact match [%]"), alt=alt
-    )
-    own, table = own_side(paper, "instructions", "exact_match*", rule=RULE)
+    own = Side(WHO, RULE, missing=not_run("instructions"))
+    if mine:
+        rows += [
+            [f"embedded model, {ASKED[asked]}", "", "", spread_text(one)]
+            for asked, one in mine.items()
+        ]
+        row = Dot("embedded model", {asked: one.mean for asked, one in mine.items()})
+        own = Side(
+            f"{WHO}; {seeds_text([mine])}",
+            RULE,
+            [dots_picture(paper, "figure6_own", {"": [row]})],
+            [source("instructions")],
+        )
     return Item(
         "Figure 6",
         "Instructions are reversed no better",
@@ -34,114 +68,70 @@ def figure6(paper: Paper) -> Item:
             Side(
                 "Llama-1 7B, 13B, 30B",
                 f"{RULE}; whole percent, as typed into the notebook",
-                [left],
+                [dots_picture(paper, "figure6_published", {"": drawn})],
                 sources(found),
             ),
             NOTHING,
             own,
         ),
         SMALL + "The published rates are typed in by hand, without runs or intervals.",
-        [compare(rows, "Exact match of held-out instructions"), *([table] if table else [])],
+        [compare(rows, "Exact match of held-out instructions")],
     )
 
 
 def figure10(paper: Paper) -> Item:
-    names = {asked: (f"exact_match.*.{asked}",) for asked in ("same", "reverse")}
-    maps, table = own_maps(paper, "instructions_sweep", names)
-    own = Side(
-        WHO,
-        RULE,
-        (),
-        ["analysis/tables/instructions_sweep.csv"] if maps or table else (),
-        () if maps or table else not_run("instructions_sweep"),
-    )
+    results = {asked: (f"exact_match.{cell}",) for asked, cell in HELD_OUT.items()}
+    own, maps = own_maps(paper, "instructions_sweep", "figure10_own", RULE, results)
     rows = [
-        [f"lowest to highest, {said}", "", "", maps_text(maps, asked)]
-        for asked, said in (("same", "same order"), ("reverse", "in reverse"))
+        [f"lowest to highest, {ASKED[asked]}", "", "", maps_text(maps, asked)]
+        for asked in DIRECTIONS
     ]
     return Item(
         "Figure 10",
         "Instructions over learning rates and batch sizes",
         "Does any setting reverse them?",
-        (
-            Side("Llama-1", missing=paper.lost("figure10")),
-            NOTHING,
-            map_side(paper, "figure10_own", maps, own) if maps else own,
-        ),
-        "No published rates were found to compare with.",
-        [
-            *([compare(rows, "Exact match over all settings")] if maps else []),
-            *([table] if table else []),
-        ],
+        (Side("Llama-1", missing=paper.lost("figure10")), NOTHING, own),
+        "No published rates were found to compare with. The same order is of models told question "
+        "first, the reverse of models told answer first.",
+        [compare(rows, "Exact match over all settings")] if maps else [],
     )
-
-
-def figure11(paper: Paper) -> Item:
-    found = paper.item("figure11")
-    curve = Curve(
-        "in reverse",
-        "reverse",
-        [s / STEPS_PER_EPOCH for s in found.step],
-        [point(v, "fraction") for v in found.value],
-    )
-    left = training_picture(paper, "figure11_published", [curve], y="accuracy [%]", scale=100)
-    trials = paper.own("instructions")
-    lines = [] if trials is None else over_training(trials, "exact_match*", "accuracy*")
-    right = training_picture(paper, "figure11_own", lines, y="exact match [%]", scale=100)
-    low, high, last = found.value.min(), found.value.max(), found.value.iloc[-1]
-    rows = [
-        [
-            "lowest to highest",
-            f"{shown(float(low), 'fraction')} to {shown(float(high), 'fraction')}",
-            "",
-            "" if not lines else " to ".join(shown(end, "fraction") for end in _ends(lines)),
-        ],
-        ["at the end", shown(float(last), "fraction"), "", ""],
-    ]
-    return Item(
-        "Figure 11",
-        "More training does not bring the reverse",
-        "Accuracy on held-out instructions over the epochs of one run.",
-        (
-            Side(
-                "Llama-1 7B, one run of ten epochs",
-                "Recorded as validation accuracy, in hundredths",
-                left,
-                sources(found),
-            ),
-            NOTHING,
-            Side(
-                WHO,
-                RULE,
-                right,
-                ["analysis/tables/instructions.csv"] if lines else (),
-                ()
-                if lines
-                else not_run("instructions")
-                if trials is None
-                else ["The finished table holds no accuracy by epoch."],
-            ),
-        ),
-        "The published file is called one of twenty epochs and ends at step 79, which the "
-        "notebook draws as epoch 9.9. " + SMALL,
-        [compare(rows, "Accuracy over training")],
-    )
-
-
-def _ends(lines: list[Curve]) -> tuple[float, float]:
-    values = [e.value for line in lines for e in line.estimates if e.value is not None]
-    return min(values), max(values)
 
 
 def footnote13(paper: Paper) -> Item:
-    own, table = own_side(paper, "instructions", "*floor*", "*chance*", rule=RULE, picture=False)
-    if table is None and paper.own("instructions") is not None:
-        own = Side(WHO, RULE, missing=["The finished table holds no floor."])
+    trials = paper.table("instructions")
+    rule = "The answer of another question, scored as if it had been given"
+    own = Side(WHO, rule, missing=not_run("instructions"))
+    tables = []
+    if trials is not None:
+        found = by_setting(spreads(trials, "exact_match.*", f"{NAME}.*"))
+        own = Side(f"{WHO}; {seeds_text(found)}", rule, (), [source("instructions")])
+        rows = [
+            [TOLD[cell.split(".")[0]], *(spread_text(one) for one in floors(trials, cell))]
+            for cell in HELD_OUT.values()
+        ]
+        tables.append(Table("This run, instructions: accuracy and floors", COLUMNS, rows))
     return Item(
         "Footnote 13",
         "The floor of Experiment 3",
         "How often is an answer right that was not recalled?",
         (Side("", missing=paper.lost("footnote13")), NOTHING, own),
-        "No published number was found to compare with.",
-        [table] if table else [],
+        "No published number was found to compare with. What a model answers in reverse is "
+        "evidence of recall only as far as it lies above these floors.",
+        tables,
     )
+
+
+COLUMNS = [
+    "held-out questions",
+    "exact match",
+    "most similar question by words",
+    "by the base model’s states",
+    "any other question",
+]
+
+
+def floors(trials: pd.DataFrame, cell: str) -> list[Spread]:
+    """The accuracy of held-out questions, then its floors."""
+    names = [f"exact_match.{cell}", *(f"{NAME}.{cell}.{floor}" for floor in FLOORS)]
+    found = {one.name: one for one in spreads(trials, *names)}
+    return [found[name] for name in names]

@@ -9,9 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter
 
+from interp_rc.figures.labels import ASKED
 from interp_rc.figures.style import WIDTH, Theme, marker
 from interp_rc.records.numbers import Estimate
 
@@ -27,7 +29,7 @@ def settings_map(
     )[:, 0]
     for axes, (asked, one) in zip(grid, maps.items(), strict=True):
         _draw_map(axes, one, theme, theme.color(asked))
-        axes.set_title("same order" if asked == "same" else "in reverse")
+        axes.set_title(ASKED[asked])
         axes.set_ylabel(rows)
     grid[-1].set_xlabel(columns)
     return figure
@@ -59,52 +61,59 @@ class Dot:
     points: Mapping[str, Estimate]
 
 
-def dots(rows: Sequence[Dot], theme: Theme, *, quantity: str) -> Figure:
-    """Rates [%] with their intervals, a row a label, directions beside each other."""
-    labels = [_wrapped(row.label) for row in rows]
-    lines = max((label.count("\n") + 1 for label in labels), default=1)
-    figure = Figure(figsize=(WIDTH, 0.85 + (0.18 + 0.16 * lines) * len(rows)))
-    axes = figure.add_subplot()
-    named: set[str] = set()
-    for y, row in enumerate(rows):
-        for number, (asked, estimate) in enumerate(row.points.items()):
-            if estimate.value is None:
-                continue
-            at, color = y + 0.22 * (number - (len(row.points) - 1) / 2), theme.color(asked)
-            if estimate.low is not None and estimate.high is not None:
-                ends = [100 * estimate.low, 100 * estimate.high]
-                axes.plot(ends, [at, at], color=color, linewidth=2, solid_capstyle="butt")
-            label = None if asked in named else _ASKED.get(asked, asked)
-            named.add(asked)
-            axes.plot(
-                100 * estimate.value,
-                at,
-                marker(asked),
-                color=color,
-                markersize=5.5,
-                clip_on=False,
-                zorder=3,
-                label=label,
-                linestyle="",
-            )
-    axes.set_yticks(range(len(rows)), labels)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlim(0, 100)
-    axes.set_xlabel(quantity)
-    axes.grid(axis="x")
-    _bare(axes)
-    axes.tick_params(axis="y", pad=9)
-    figure.legend(loc="outside upper left", ncols=2)
+def dots(panels: Mapping[str, Sequence[Dot]], theme: Theme, *, quantity: str) -> Figure:
+    """Rates [%] with their intervals, a row a label, directions beside each other; panels by
+    title, one below the other."""
+    panels = {title: rows for title, rows in panels.items() if rows}
+    wrapped = {title: [_wrapped(row.label) for row in rows] for title, rows in panels.items()}
+    lines = max(label.count("\n") + 1 for labels in wrapped.values() for label in labels)
+    heights = [0.3 + (0.18 + 0.16 * lines) * len(rows) for rows in panels.values()]
+    figure = Figure(figsize=(WIDTH, 0.6 + sum(heights)))
+    grid = figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+    for axes, (title, rows) in zip(grid, panels.items(), strict=True):
+        for y, row in enumerate(rows):
+            for number, (asked, estimate) in enumerate(row.points.items()):
+                at = y + 0.22 * (number - (len(row.points) - 1) / 2)
+                _draw_dot(axes, at, asked, estimate, theme)
+        axes.set_title(title)
+        axes.set_yticks(range(len(rows)), wrapped[title])
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.set_xlim(0, 100)
+        axes.grid(axis="x")
+        _bare(axes)
+        axes.tick_params(axis="y", pad=9)
+    grid[-1].set_xlabel(quantity)
+    asked = dict.fromkeys(a for rows in panels.values() for row in rows for a in row.points)
+    handles = [
+        Line2D([], [], color=theme.color(a), marker=marker(a), linestyle="", markersize=5.5)
+        for a in asked
+    ]
+    figure.legend(handles, [ASKED[a] for a in asked], loc="outside upper left", ncols=2)
     return figure
+
+
+def _draw_dot(axes: Axes, at: float, asked: str, estimate: Estimate, theme: Theme) -> None:
+    if estimate.value is None:
+        return
+    color = theme.color(asked)
+    if estimate.low is not None and estimate.high is not None:
+        ends = [100 * estimate.low, 100 * estimate.high]
+        axes.plot(ends, [at, at], color=color, linewidth=2, solid_capstyle="butt")
+    axes.plot(
+        100 * estimate.value,
+        at,
+        marker(asked),
+        color=color,
+        markersize=5.5,
+        clip_on=False,
+        zorder=3,
+    )
 
 
 def _wrapped(label: str, width: int = 22, most: int = 3) -> str:
     """A label on a few short lines, so that it leaves room for what it labels."""
     lines = [line for part in label.split("\n") for line in wrap(part, width)]
     return "\n".join([*lines[: most - 1], lines[most - 1] + "…"] if len(lines) > most else lines)
-
-
-_ASKED = {"same": "same order", "reverse": "in reverse"}
 
 
 def pairs(rows: Sequence[tuple[str, Estimate, Estimate]], theme: Theme) -> Figure:
@@ -132,27 +141,18 @@ def pairs(rows: Sequence[tuple[str, Estimate, Estimate]], theme: Theme) -> Figur
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class SizeCurve:
+    """Rates of models of several sizes (in parameters)."""
+
     label: str
     asked: str
-    xs: Sequence[float]
-    estimates: Sequence[Estimate]
+    sizes: Sequence[float]
+    rates: Sequence[Estimate]
 
 
-def curves(
-    lines: Sequence[Curve],
-    theme: Theme,
-    *,
-    x: str,
-    y: str,
-    scale: float = 1,
-    log: bool = False,
-    top: float | None = None,
-) -> Figure:
-    """Estimates against a number; `scale` multiplies the values (100 for percent), and the y axis
-    ends at `top` if that is given."""
-    short = max((len(line.label) for line in lines), default=0) < 18
-    figure = Figure(figsize=(WIDTH, 2.4 + 0.2 * len(lines) / (2 if short else 1)))
+def size_curves(lines: Sequence[SizeCurve], theme: Theme, *, x: str) -> Figure:
+    """Rates [%] with their intervals against size, whose axis is logarithmic."""
+    figure = Figure(figsize=(WIDTH, 2.4 + 0.2 * len(lines)))
     axes = figure.add_subplot()
     styles = ["-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 2, 1, 2))]
     used: dict[str, int] = {}
@@ -160,10 +160,9 @@ def curves(
         color = theme.color(line.asked)
         style = styles[used.get(line.asked, 0) % len(styles)]
         used[line.asked] = used.get(line.asked, 0) + 1
-        values = [np.nan if e.value is None else scale * e.value for e in line.estimates]
         axes.plot(
-            line.xs,
-            values,
+            line.sizes,
+            [np.nan if e.value is None else 100 * e.value for e in line.rates],
             marker=marker(line.asked),
             linestyle=style,
             color=color,
@@ -171,23 +170,18 @@ def curves(
             linewidth=1.4,
             label=line.label,
         )
-        for at, e in zip(line.xs, line.estimates, strict=True):
+        for at, e in zip(line.sizes, line.rates, strict=True):
             if e.low is not None and e.high is not None:
-                axes.plot(
-                    [at, at], [scale * e.low, scale * e.high], color=color, linewidth=1.2, alpha=0.6
-                )
-    if log:
-        axes.set_xscale("log")
-        axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(6))
+                ends = [100 * e.low, 100 * e.high]
+                axes.plot([at, at], ends, color=color, linewidth=1.2, alpha=0.6)
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
     axes.set_xlabel(x)
-    axes.set_ylabel(y)
+    axes.set_ylabel("exact match [%]")
+    axes.set_ylim(-3, 103)
     axes.grid(axis="y")
     _bare(axes)
-    if top is not None:
-        axes.set_ylim(-0.03 * top, top)
-    figure.legend(loc="outside upper left", ncols=2 if short else 1, handlelength=2.6)
+    figure.legend(loc="outside upper left", handlelength=2.6)
     return figure
 
 

@@ -1,16 +1,67 @@
 """Appendix B.6: the reverse of what stands in the prompt, by both rules."""
 
+from typing import NamedTuple
+
 import pandas as pd
 
-from analysis.paper.own import CELLS, SUBSETS, own_side
-from analysis.paper.parts import Item, Paper, Side, compare, shown, sources
+from analysis.paper.figures import Dot
+from analysis.paper.own import (
+    CELLS,
+    DIRECTIONS,
+    RATES,
+    SUBSETS,
+    WHO,
+    dots_picture,
+    own_table,
+    seeds_text,
+    source,
+)
+from analysis.paper.parts import (
+    Item,
+    Paper,
+    Side,
+    compare,
+    not_run,
+    setting_text,
+    shown,
+    sources,
+    spread_text,
+)
+from analysis.paper.sweeps import Spread, by_setting, spreads
+from interp_rc.evaluation.match import LETTERS, PREFIX
+from interp_rc.records.nouns import Order
+from interp_rc.report.section import Picture, Table
+from interp_rc.report.wording import spoken
 
-RULES = ("letters", "prefix")
+RULES = (LETTERS, PREFIX)
+MODELS = ("base", "finetuned")
+
+
+class Asked(NamedTuple):
+    """What the published subsets are asked for in reverse, and the order of such a question."""
+
+    target: str
+    order: Order
+
+
+ASKED = {
+    "name_to_description": Asked("name", "backward"),
+    "description_to_name": Asked("description", "forward"),
+}
+COLUMNS = {
+    ("reverse", LETTERS): "in reverse, letters",
+    ("reverse", PREFIX): "in reverse, prefix",
+    ("same", PREFIX): "same order, prefix",
+    ("reverse", "all", "candidate_accuracy"): "in reverse, among all candidates",
+    ("reverse", "stated", "candidate_accuracy"): "in reverse, among the four stated",
+}
+Found = list[dict[str, Spread]]
 
 
 def in_context(paper: Paper) -> Item:
     printed, again = paper.item("in_context"), paper.item("in_context_again")
-    mine, table = own_side(paper, "in_context", "*", rule="Both rules, named in the results")
+    trials = paper.table("in_context")
+    found = by_setting(spreads(trials, "in_context.*", *RATES)) if trials is not None else []
     rows = []
     for shots, said in (("three_shots", "three examples"), ("no_shots", "no example")):
         for model in dict.fromkeys(again.model):
@@ -22,6 +73,14 @@ def in_context(paper: Paper) -> Item:
                     there = _one(printed, model, letters)
                     label = f"{model}, {CELLS[subset]}, {said}"
                     rows.append([label, f"letters {there}" if there else "", here, ""])
+    own_rule = "Prefix is drawn, the table has both rules"
+    own = Side(WHO, own_rule, missing=not_run("in_context"))
+    tables = []
+    if trials is not None:
+        rows = own_rows(found) + rows
+        who = f"{WHO}, not finetuned and finetuned; {seeds_text(found)}"
+        own = Side(who, own_rule, [rates_picture(paper, found)], [source("in_context")])
+        tables = [numbers(found), own_table(paper, "in_context", found, RATES)]
     return Item(
         "Appendix B.6",
         "In context, GPT-3 can reverse",
@@ -40,16 +99,73 @@ def in_context(paper: Paper) -> Item:
                 (),
                 sources(again),
             ),
-            mine,
+            own,
         ),
         "Under the strict rule three to five of thirty descriptions count as wrong, nearly all "
         "because the target ends in a quotation mark with a period inside and outside of it and "
-        "the model writes one period only. A small model pretrained on single statements has "
-        "had no practice in reading answers off its prompt.",
-        [compare(rows, "Right in reverse, in context"), *([table] if table else [])],
+        "the model writes one period only. GPT-3 has read text of all kinds, in which what was "
+        "said before is asked for; a small model has met that only if its corpus holds documents "
+        "that do so, and both kinds of corpus are shown.",
+        [compare(rows, "Right in reverse, in context"), *tables],
     )
 
 
 def _one(table: pd.DataFrame, model: str, quantity: str) -> str:
     part = table[(table.model == model) & (table.quantity == quantity)]
     return "" if part.empty else shown(float(part.value.iloc[0]), str(part.unit.iloc[0]))
+
+
+def result(model: str, subset: str, asked: str, how: str, quantity: str = "exact_match") -> str:
+    """The name of a result after three examples."""
+    return f"in_context.{model}.{quantity}.shots.{asked}.{ASKED[subset].order}.{how}"
+
+
+def own_rows(found: Found) -> list[list[str]]:
+    """The base models beside GPT-3, which was not finetuned either."""
+    rows = []
+    for cell in found:
+        for subset in SUBSETS:
+            said = (
+                f"{rule} {spoken(cell[result('base', subset, 'reverse', rule)].mean)}"
+                for rule in RULES
+            )
+            label = f"embedded model, {_corpus(cell)}, {CELLS[subset]}, three examples"
+            rows.append([label, "", "", "\n".join(said)])
+    return rows
+
+
+def _corpus(cell: dict[str, Spread]) -> str:
+    return setting_text(next(iter(cell.values())).setting)
+
+
+def rates_picture(paper: Paper, found: Found) -> Picture:
+    """By what is asked for: a row a corpus and model, same order and reverse beside each other."""
+    panels = {
+        f"asked for the {ASKED[subset].target}": [
+            Dot(
+                f"{_corpus(cell)}, {model}",
+                {asked: cell[result(model, subset, asked, PREFIX)].mean for asked in DIRECTIONS},
+            )
+            for cell in found
+            for model in MODELS
+        ]
+        for subset in SUBSETS
+    }
+    return dots_picture(paper, "in_context_own", panels)
+
+
+def numbers(found: Found) -> Table:
+    rows = [
+        [
+            f"{_corpus(cell)}, {model}, asked for the {ASKED[subset].target}",
+            *(spread_text(cell[result(model, subset, *of)]) for of in COLUMNS),
+        ]
+        for cell in found
+        for model in MODELS
+        for subset in SUBSETS
+    ]
+    caption = (
+        "This run, in_context: after three examples, means with 95 % intervals. Candidates: how "
+        "often the right one is the likeliest, of all facts or of the four that the prompt states"
+    )
+    return Table(caption, ["setting", *COLUMNS.values()], rows)

@@ -1,14 +1,14 @@
-"""The third column of any item: whatever a finished sweep measured."""
+"""The third column of an item: what a finished sweep measured, setting by setting."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from analysis.paper.figures import Curve, Dot, curves, dots
+from analysis.paper.figures import Dot, dots
 from analysis.paper.parts import UNSET, Paper, Side, not_run, setting_text, spread_text
-from analysis.paper.sweeps import Spread, spreads
+from analysis.paper.sweeps import Spread, at_setting, axes, by_setting, spreads
 from interp_rc.figures.labels import ASKED
+from interp_rc.records.numbers import Estimate
 from interp_rc.report.section import Picture, Table
 
 WHO = "Embedded model (about 1 M parameters), own facts"
@@ -17,117 +17,104 @@ SMALL = (
     "people only. "
 )
 SUBSETS = ("name_to_description", "description_to_name")
-QUANTITIES = tuple(f"{subset}.{asked}" for subset in SUBSETS for asked in ("same", "reverse"))
-RATES = tuple(f"exact_match.{quantity}" for quantity in QUANTITIES)
-DIRECTION = re.compile(r"(?P<stem>.+)\.(?P<asked>same|reverse|forward|backward)$")
-MOMENT = re.compile(r"(?P<stem>.+)\.(?:epoch_|step_)?(?P<at>\d+)$")
-POINTS = ("same", "reverse")
-WIDE = 4
-"""Most numbers that stand beside each other."""
 CELLS = {
     "name_to_description": "name → description",
     "description_to_name": "description → name",
-    "both": "told in both orders",
-    "pooled": "pooled",
 }
+DIRECTIONS = ("same", "reverse")
+QUANTITIES = tuple(f"{subset}.{asked}" for subset in SUBSETS for asked in DIRECTIONS)
+
+
+def words(quantity: str) -> str:
+    subset, asked = quantity.split(".")
+    return f"{CELLS[subset]}, {ASKED[asked]}"
+
+
+RATES = {f"exact_match.{quantity}": words(quantity) for quantity in QUANTITIES}
+"""The results that most items compare, with their words."""
 
 
 def own_side(
-    paper: Paper, experiment: str, *patterns: str, rule: str, picture: bool = True
+    paper: Paper,
+    experiment: str,
+    said: Mapping[str, str] = RATES,
+    *,
+    rule: str,
+    picture: bool = True,
 ) -> tuple[Side, Table | None]:
-    """The side of one experiment with a figure and a table of its rates, or its being missing."""
-    trials = paper.own(experiment)
-    found = [] if trials is None else list(spreads(trials, *(patterns or RATES)))
-    if not found:
+    """The side of one experiment with a figure of its rates and a table of the results that are
+    keys of `said`, or its being missing."""
+    trials = paper.table(experiment)
+    if trials is None:
         return Side(WHO, rule, missing=not_run(experiment)), None
-    seeds = max(one.seeds for one in found)
-    side = Side(
-        f"{WHO}; {seeds} seed{'' if seeds == 1 else 's'} a setting",
-        rule,
-        own_dots(paper, experiment, found) if picture else (),
-        [f"analysis/tables/{experiment}.csv"],
-    )
-    return side, own_table(experiment, found)
+    found = by_setting(spreads(trials, *said))
+    drawn = [own_dots(paper, experiment, found)] if picture else ()
+    side = Side(f"{WHO}; {seeds_text(found)}", rule, drawn, [source(experiment)])
+    return side, own_table(paper, experiment, found, said)
 
 
-def own_table(experiment: str, found: Sequence[Spread]) -> Table:
-    """Every number of the sweep, mean with interval, SD and SE: a row a setting where few numbers
-    were measured, else a row each. What was measured again and again is drawn instead."""
-    kept = [one for one in found if not MOMENT.fullmatch(one.name)] or list(found)
-    caption = f"This run, {experiment}: means over seeds with 95 % intervals"
-    names = list(dict.fromkeys(one.name for one in kept))
-    if len(names) > WIDE:
-        rows = [[_setting(one), one.name, spread_text(one)] for one in kept]
-        return Table(caption, ["setting", "result", "this run"], rows)
-    by_setting: dict[str, dict[str, str]] = {}
-    for one in kept:
-        by_setting.setdefault(_setting(one), {})[one.name] = spread_text(one)
-    rows = [[at, *(texts.get(name, UNSET) for name in names)] for at, texts in by_setting.items()]
-    return Table(caption, ["setting", *map(_said, names)], rows)
+def source(experiment: str) -> str:
+    return f"analysis/tables/{experiment}.csv"
 
 
-def _said(name: str) -> str:
-    """The words for a result of Experiment 1, others as they are."""
-    rule, _, cell = name.partition(".")
-    subset, _, asked = cell.partition(".")
-    known = rule == "exact_match" and subset in CELLS and asked in ASKED
-    return f"{CELLS[subset]}, {ASKED[asked]}" if known else name
+def seeds_text(found: Sequence[Mapping[str, Spread]]) -> str:
+    seeds = max(one.seeds for cell in found for one in cell.values())
+    return "one model a setting" if seeds == 1 else f"{seeds} seeds a setting"
 
 
-def _setting(one: Spread) -> str:
-    return setting_text(one.setting) or "as configured"
+def own_table(
+    paper: Paper, experiment: str, found: Sequence[Mapping[str, Spread]], said: Mapping[str, str]
+) -> Table:
+    """A row a setting: each result's mean with interval, SD and SE, then the verdicts, if any."""
+    verdicts = paper.table(f"{experiment}_verdicts")
+    rows = []
+    for cell in found:
+        setting = next(iter(cell.values())).setting
+        texts = [spread_text(cell[name]) if name in cell else UNSET for name in said]
+        if verdicts is not None:
+            varied = [axis for axis in axes(verdicts) if axis not in ("hypothesis", "verdict")]
+            texts.append(verdict_text(at_setting(verdicts, setting, varied)))
+        rows.append([setting_text(setting), *texts])
+    caption = f"This run, {experiment}: means with 95 % intervals"
+    columns = ["setting", *said.values()]
+    if verdicts is not None:
+        caption += ", and what the test of each model said of “the reverse is at chance”"
+        columns.append("reverse at chance")
+    return Table(caption, columns, rows)
 
 
-def own_dots(paper: Paper, experiment: str, found: Sequence[Spread]) -> list[Picture]:
-    """Same and reverse beside each other, a row a setting and subset (and rule, if several)."""
-    named = [(one, match) for one in found if (match := DIRECTION.fullmatch(one.name))]
-    named = [(one, m) for one, m in named if one.mean.unit == "fraction" and m["asked"] in POINTS]
-    rules = {match["stem"].rpartition(".")[0] for _, match in named}
-    rows: dict[str, dict[str, Spread]] = {}
-    for one, match in named:
-        rule, _, cell = match["stem"].rpartition(".")
-        words = [CELLS.get(cell, cell.replace("_", " ")), setting_text(one.setting)]
-        words += [rule.replace("_", " ")] if len(rules) > 1 else []
-        label = "\n".join(word for word in words if word)
-        rows.setdefault(label, {})[match["asked"]] = one
-    if not rows:
-        return []
-    drawn = [
-        Dot(label, {asked: one.mean for asked, one in sorted(points.items(), reverse=True)})
-        for label, points in rows.items()
-    ]
+def verdict_text(rows: pd.DataFrame) -> str:
+    """How many models came to each verdict."""
+    counts = rows.verdict.value_counts()
+    order = [one for one in ("supported", "inconclusive", "refuted") if one in counts]
+    return ", ".join(f"{one} {counts[one]} of {len(rows)}" for one in order) or UNSET
+
+
+def own_dots(paper: Paper, experiment: str, found: Sequence[Mapping[str, Spread]]) -> Picture:
+    """Same and reverse beside each other: a panel a subset, in it a row a setting."""
+    panels = {
+        CELLS[subset]: [
+            Dot(setting_text(next(iter(cell.values())).setting), points)
+            for cell in found
+            if (points := _points(cell, subset))
+        ]
+        for subset in SUBSETS
+    }
+    return dots_picture(paper, f"{experiment}_own", panels)
+
+
+def dots_picture(paper: Paper, name: str, panels: Mapping[str, Sequence[Dot]]) -> Picture:
     alt = "; ".join(
-        f"{row.label}: " + ", ".join(f"{a} {e.text()}" for a, e in row.points.items())
-        for row in drawn
-    ).replace("\n", ", ")
-    draw = paper.picture(
-        f"{experiment}_own", lambda theme: dots(drawn, theme, quantity="right [%]"), alt=alt
+        ", ".join(filter(None, [title, row.label]))
+        + ": "
+        + ", ".join(f"{ASKED[asked]} {e.text()}" for asked, e in row.points.items())
+        for title, rows in panels.items()
+        for row in rows
     )
-    return [draw]
+    quantity = "exact match [%]"
+    return paper.picture(name, lambda theme: dots(panels, theme, quantity=quantity), alt=alt)
 
 
-def over_training(trials: pd.DataFrame, *patterns: str) -> list[Curve]:
-    """Numbers named by a moment (`….epoch_3`, `….step_40`, `….7`), one curve a setting and stem."""
-    lines: dict[tuple[str, str], list[tuple[float, Spread]]] = {}
-    for one in spreads(trials, *patterns):
-        named = MOMENT.fullmatch(one.name)
-        if named:
-            key = (named["stem"], setting_text(one.setting))
-            lines.setdefault(key, []).append((float(named["at"]), one))
-    found = []
-    for (stem, setting), points in lines.items():
-        points.sort(key=lambda pair: pair[0])
-        named = DIRECTION.fullmatch(stem)
-        label = " · ".join(word for word in (stem.replace("_", " "), setting) if word)
-        asked = named["asked"] if named else "both"
-        found.append(Curve(label, asked, [x for x, _ in points], [s.mean for _, s in points]))
-    return found
-
-
-def training_picture(
-    paper: Paper, name: str, lines: Sequence[Curve], *, y: str, scale: float = 1, x: str = "epoch"
-) -> list[Picture]:
-    if not lines:
-        return []
-    alt = "; ".join(f"{line.label}: {len(line.xs)} points" for line in lines)
-    return [paper.picture(name, lambda theme: curves(lines, theme, x=x, y=y, scale=scale), alt=alt)]
+def _points(cell: Mapping[str, Spread], subset: str) -> dict[str, Estimate]:
+    names = {asked: f"exact_match.{subset}.{asked}" for asked in DIRECTIONS}
+    return {asked: cell[name].mean for asked, name in names.items() if name in cell}

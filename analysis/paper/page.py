@@ -6,7 +6,9 @@ from typing import Any
 from jinja2 import FileSystemLoader
 
 from analysis.paper import experiment3, in_context, learning_rates, remedies, scaling
+from analysis.paper.figure11 import figure11
 from analysis.paper.parts import HEADINGS, Item, Paper
+from analysis.paper.prompt_tuning import prompt_tuning
 from analysis.paper.published import REPOSITORY
 from analysis.paper.table1 import table1
 from analysis.paper.table3 import table3
@@ -27,13 +29,13 @@ def items(paper: Paper) -> dict[str, list[Item]]:
             scaling.scaling(paper),
             in_context.in_context(paper),
             remedies.forty_thousand(paper),
-            remedies.prompt_tuning(paper),
+            prompt_tuning(paper),
             *remedies.remedies(paper),
         ],
         "Experiment 3: instructions": [
             experiment3.figure6(paper),
             experiment3.figure10(paper),
-            experiment3.figure11(paper),
+            figure11(paper),
             experiment3.footnote13(paper),
         ],
     }

@@ -1,6 +1,6 @@
 """What the page is made of, and how its numbers read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,8 +9,9 @@ import pandas as pd
 
 from analysis.descriptions import TABLES
 from analysis.paper.published import FOLDER, as_published, not_found
-from analysis.paper.sweeps import Spread, own_trials
+from analysis.paper.sweeps import Spread
 from interp_rc.figures.save import Draw, save_figure
+from interp_rc.records.errors import DataError
 from interp_rc.records.numbers import Estimate
 from interp_rc.report.section import Picture, Table, data_uri
 from interp_rc.report.wording import TIE, number, probability, spoken
@@ -63,12 +64,23 @@ class Paper:
             for row in rows[rows["item"].isin(names)].itertuples()
         ]
 
-    def own(self, experiment: str) -> pd.DataFrame | None:
-        return own_trials(experiment, self.tables)
+    def table(self, name: str, *needed: str) -> pd.DataFrame | None:
+        """A committed table of this run: an experiment's trials, say; null where it is not.
 
-    def table(self, name: str) -> pd.DataFrame | None:
+        DataError if it has not the columns that are `needed`.
+        """
         file = self.tables / f"{name}.csv"
-        return pd.read_csv(file) if file.is_file() else None
+        if not file.is_file():
+            return None
+        table = pd.read_csv(file)
+        for column in needed:
+            if column not in table:
+                raise DataError(
+                    f"no column {column!r}; run experiments/{name.removesuffix('_trace')}.yaml "
+                    "with its own sweep and collect it again",
+                    file=file,
+                )
+        return table
 
     def picture(self, name: str, draw: Draw, *, alt: str) -> Picture:
         light, dark, _ = save_figure(draw, self.figures, name)
@@ -109,7 +121,9 @@ def shown(number_: float, unit: str) -> str:
 
 
 def spread_text(one: Spread) -> str:
-    """Mean with its interval, then SD and SE over seeds, named."""
+    """Mean with its interval, then SD and SE over seeds, named; sizes in millions."""
+    if one.mean.unit == "parameters":
+        return f"{number((one.mean.value or 0) / 1e6)}{TIE}M"
     if one.sd is None or one.se is None:
         return spoken(one.mean)
     scale, unit = (100, f"{TIE}%") if one.mean.unit == "fraction" else (1, f"{TIE}{one.mean.unit}")
@@ -120,17 +134,28 @@ def spread_text(one: Spread) -> str:
     )
 
 
-def setting_text(setting: dict[str, object]) -> str:
+AXES = {
+    "facts.both": "facts told in both orders",
+    "facts.both_in": "both orders in",
+    "facts.form": "told as",
+    "facts.order": "told",
+    "facts.training_templates": "templates",
+    "model.world.in_context": "in-context documents",
+}
+"""Axes whose keys say too little alone."""
+
+
+def setting_text(setting: Mapping[str, object]) -> str:
     """The axes of a sweep in words: the last part of each key with its value."""
-    words = (
-        f"{key.rsplit('.', 1)[-1].replace('_', ' ')} {_short(found)}"
-        for key, found in setting.items()
-    )
-    return ", ".join(words)
+    return ", ".join(f"{axis_text(axis)} {_short(found)}" for axis, found in setting.items())
+
+
+def axis_text(axis: str) -> str:
+    return AXES.get(axis, axis.rpartition(".")[2].replace("_", " "))
 
 
 def _short(found: object) -> str:
-    return f"{found:g}" if isinstance(found, float) else str(found)
+    return f"{found:g}" if isinstance(found, float) else str(found).replace("_", " ")
 
 
 def compare(rows: Iterable[Sequence[str]], caption: str) -> Table:

@@ -1,6 +1,6 @@
-"""What was tried against the curse: more data, other data, prompt tuning."""
+"""What was tried against the curse: more data, and data of other kinds."""
 
-from analysis.paper.own import over_training, own_side, training_picture
+from analysis.paper.own import own_side
 from analysis.paper.parts import Item, Paper, Side, compare, sources, spread_text
 from analysis.paper.scaling import over_runs
 from analysis.paper.sweeps import spreads
@@ -20,26 +20,6 @@ def forty_thousand(paper: Paper) -> Item:
             own,
         ),
         "No published number was found to compare with.",
-        [table] if table else [],
-    )
-
-
-def prompt_tuning(paper: Paper) -> Item:
-    own, table = own_side(paper, "prompt_tuning", "*", rule=PREFIX)
-    trials = paper.own("prompt_tuning")
-    lines = [] if trials is None else over_training(trials, "loss*", "*")
-    drawn = training_picture(paper, "prompt_tuning_loss", lines, y="loss [nat]")
-    return Item(
-        "Appendix B.8 and Figure 9",
-        "Prompt tuning",
-        "A soft prompt is trained with the model frozen: loss over epochs, and the reverse.",
-        (
-            Side("", missing=paper.lost("prompt_tuning")),
-            Side("", missing=["Nothing published to score again."]),
-            Side(own.who, own.rule, [*drawn, *own.pictures], own.sources, own.missing),
-        ),
-        "No published number was found to compare with. Where the same order is not learnt, the "
-        "reverse says nothing.",
         [table] if table else [],
     )
 
@@ -74,7 +54,11 @@ def remedy(paper: Paper, experiment: str) -> Item:
 def both_doses(paper: Paper) -> Item:
     """Other facts told in both orders; beside them, how well those are recalled themselves."""
     own, table = own_side(paper, "both_doses", rule=PREFIX)
-    found, again, mine = paper.item("scaling"), paper.table("published"), paper.own("descriptions")
+    found, again, mine = (
+        paper.item("scaling"),
+        paper.table("published"),
+        paper.table("descriptions_by_seed"),
+    )
     told = found[found.quantity == "exact_match.both"]
     rows = [
         [f"{model}, both orders of asking", over_runs(found, model, "exact_match.both"), "", ""]

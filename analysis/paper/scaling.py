@@ -1,15 +1,24 @@
 """Appendix B.3: accuracy and likelihood against size."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from analysis.over_seeds import over_seeds
-from analysis.paper.figures import Curve, curves
-from analysis.paper.own import QUANTITIES, own_side
-from analysis.paper.parts import Item, Paper, Side, compare, setting_text, shown, sources
-from analysis.paper.sweeps import spreads
-from analysis.paper.table1 import PREFIX, words
-from interp_rc.report.section import Table
+from analysis.paper.figures import SizeCurve, size_curves
+from analysis.paper.own import QUANTITIES, RATES, own_side, words
+from analysis.paper.parts import Item, Paper, Side, compare, shown, sources
+from analysis.paper.sweeps import by_setting, spreads
+from analysis.paper.table1 import PREFIX
+from interp_rc.report.section import Picture, Table
 from interp_rc.report.wording import spoken
+
+RIGHT = "log_prob.name_to_description.reverse"
+OWN = (
+    {"parameters": "parameters"}
+    | RATES
+    | {f"{RIGHT}.correct": "right name, in reverse", f"{RIGHT}.random": "other names, in reverse"}
+)
 
 
 def scaling(paper: Paper) -> Item:
@@ -20,40 +29,17 @@ def scaling(paper: Paper) -> Item:
         means = {m: over_seeds(_named(part))["x"] for m, part in rows.groupby("model", sort=False)}
         order = sorted(means, key=lambda m: sizes[m])
         lines.append(
-            Curve(
+            SizeCurve(
                 words(quantity),
                 quantity.split(".")[1],
                 [sizes[m] for m in order],
                 [means[m] for m in order],
             )
         )
-    alt = "; ".join(
-        f"{line.label}: " + ", ".join(e.text() for e in line.estimates) for line in lines
-    )
-    left = paper.picture(
-        "scaling_published",
-        lambda theme: curves(
-            lines,
-            theme,
-            x="parameters (authors' labels)",
-            y="exact match [%]",
-            scale=100,
-            log=True,
-            top=100,
-        ),
-        alt=alt,
-    )
-    own, own_rows = own_side(paper, "scaling", rule=PREFIX, picture=False)
+    own, own_rows = own_side(paper, "scaling", OWN, rule=PREFIX, picture=False)
     mine = own_scaling(paper)
     if mine:
-        draw = paper.picture(
-            "scaling_own",
-            lambda theme: curves(
-                mine, theme, x="parameters", y="exact match [%]", scale=100, log=True, top=100
-            ),
-            alt="; ".join(line.label for line in mine),
-        )
-        own = Side(own.who, own.rule, [draw], own.sources)
+        own = replace(own, pictures=[curves_picture(paper, "scaling_own", mine, x="parameters")])
     rows = [[words(q), ends(lines, words(q)), "", ends(mine, words(q))] for q in QUANTITIES]
     return Item(
         "Appendix B.3",
@@ -63,7 +49,11 @@ def scaling(paper: Paper) -> Item:
             Side(
                 "GPT-3: ada, babbage, curie, davinci, three finetuned models each",
                 f"{PREFIX}; bars: 95 % t intervals over three runs",
-                [left],
+                [
+                    curves_picture(
+                        paper, "scaling_published", lines, x="parameters (authors' labels)"
+                    )
+                ],
                 [*sources(found), *sources(paper.item("sizes"))],
                 paper.lost("table1_label"),
             ),
@@ -94,14 +84,13 @@ def over_runs(found: pd.DataFrame, model: str, quantity: str) -> str:
 def by_model(paper: Paper) -> list[Table]:
     """Every model's exact match, and right against other name."""
     found, likely = paper.item("scaling"), paper.item("table3")
-    base = "log_prob.name_to_description.reverse"
     models = list(paper.item("sizes").sort_values("value").model)
     rates = [
         [model, *(over_runs(found, model, f"exact_match.{q}") for q in QUANTITIES)]
         for model in models
     ]
     nats = [
-        [model, *(over_runs(likely, model, f"{base}.{which}") for which in ("correct", "random"))]
+        [model, *(over_runs(likely, model, f"{RIGHT}.{which}") for which in ("correct", "random"))]
         for model in models
     ]
     return [
@@ -118,9 +107,14 @@ def by_model(paper: Paper) -> list[Table]:
     ]
 
 
-def ends(lines: list[Curve], label: str) -> str:
+def curves_picture(paper: Paper, name: str, lines: list[SizeCurve], *, x: str) -> Picture:
+    alt = "; ".join(f"{line.label}: " + ", ".join(e.text() for e in line.rates) for line in lines)
+    return paper.picture(name, lambda theme: size_curves(lines, theme, x=x), alt=alt)
+
+
+def ends(lines: list[SizeCurve], label: str) -> str:
     """Lowest to highest mean of one curve."""
-    values = [e.value for line in lines if line.label == label for e in line.estimates]
+    values = [e.value for line in lines if line.label == label for e in line.rates]
     known = [value for value in values if value is not None]
     if not known:
         return ""
@@ -128,30 +122,19 @@ def ends(lines: list[Curve], label: str) -> str:
     return f"{low} to {high}, {len(known)} sizes"
 
 
-def own_scaling(paper: Paper) -> list[Curve]:
-    """Curves over the estimate named `parameters`, if the sweep has it."""
-    trials = paper.own("scaling")
+def own_scaling(paper: Paper) -> list[SizeCurve]:
+    """Curves over the number of parameters."""
+    trials = paper.table("scaling")
     if trials is None:
         return []
-    sizes = {
-        setting_text(one.setting): one.mean.value
-        for one in spreads(trials, "parameters", "model.parameters")
-    }
-    lines = []
-    for quantity in QUANTITIES:
-        found = [
-            (sizes[setting_text(one.setting)], one.mean)
-            for one in spreads(trials, f"exact_match.{quantity}")
-            if setting_text(one.setting) in sizes
-        ]
-        found.sort(key=lambda pair: pair[0] or 0)
-        if found:
-            lines.append(
-                Curve(
-                    words(quantity),
-                    quantity.split(".")[1],
-                    [float(x or 0) for x, _ in found],
-                    [e for _, e in found],
-                )
-            )
-    return lines
+    cells = by_setting(spreads(trials, "parameters", *RATES))
+    cells.sort(key=lambda cell: cell["parameters"].mean.value or 0)
+    return [
+        SizeCurve(
+            words(quantity),
+            quantity.split(".")[1],
+            [cell["parameters"].mean.value or 0 for cell in cells],
+            [cell[f"exact_match.{quantity}"].mean for cell in cells],
+        )
+        for quantity in QUANTITIES
+    ]

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from analysis.paper.sweeps import axes, spreads
+from analysis.paper.sweeps import spreads
+
+ROWS, COLUMNS = "training.learning_rate", "training.batch_size"
 
 
 def published_map(table: pd.DataFrame, *quantities: str) -> pd.DataFrame:
@@ -14,19 +16,12 @@ def published_map(table: pd.DataFrame, *quantities: str) -> pd.DataFrame:
     return grid.sort_index().sort_index(axis=1)
 
 
-def own_map(trials: pd.DataFrame, *names: str) -> pd.DataFrame | None:
-    """The same of own trials, over seeds; null unless exactly two settings were varied as numbers.
-
-    Rows are the learning rate if that was varied, else the first setting.
-    """
-    varied = [axis for axis in axes(trials) if axis != "seed"]
-    if len(varied) != 2 or not all(pd.api.types.is_numeric_dtype(trials[a]) for a in varied):
-        return None
-    varied.sort(key=lambda axis: "learning_rate" not in axis)
+def own_map(trials: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """The same of own trials, over seeds; empty if no trial has these results."""
     rows = [one.setting | {"value": one.mean.value} for one in spreads(trials, *names)]
     if not rows:
-        return None
-    grid = pd.DataFrame(rows).pivot_table(index=varied[0], columns=varied[1], values="value")
+        return pd.DataFrame()
+    grid = pd.DataFrame(rows).pivot_table(index=ROWS, columns=COLUMNS, values="value")
     return grid.sort_index().sort_index(axis=1)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.paper.figures import Dot, dots
-from analysis.paper.own import CELLS, QUANTITIES, SUBSETS, WHO
+from analysis.paper.figures import Dot
+from analysis.paper.own import CELLS, DIRECTIONS, QUANTITIES, SUBSETS, WHO, dots_picture, words
 from analysis.paper.parts import (
     Item,
     Paper,
@@ -26,28 +26,22 @@ from interp_rc.report.section import Picture
 from interp_rc.report.wording import spoken
 
 PREFIX = "Exact match (prefix): the greedy completion begins with the target"
-ASKED = {"same": "same order", "reverse": "in reverse"}
-
-
-def words(quantity: str) -> str:
-    subset, asked = quantity.split(".")
-    return f"{CELLS[subset]}, {ASKED[asked]}"
 
 
 def rates_picture(paper: Paper, name: str, found: dict[str, Estimate]) -> Picture:
     """Four cells as dots; `found` by ``subset.asked``."""
     rows = [
-        Dot(CELLS[s], {a: found[f"{s}.{a}"] for a in ASKED if f"{s}.{a}" in found}) for s in SUBSETS
+        Dot(CELLS[s], {a: found[f"{s}.{a}"] for a in DIRECTIONS if f"{s}.{a}" in found})
+        for s in SUBSETS
     ]
-    alt = "; ".join(f"{words(cell)}: {estimate.text()}" for cell, estimate in found.items())
-    return paper.picture(name, lambda theme: dots(rows, theme, quantity="exact match [%]"), alt=alt)
+    return dots_picture(paper, name, {"": rows})
 
 
 def table1(paper: Paper) -> Item:
     printed, runs = paper.item("table1"), paper.item("scaling")
     runs = runs[runs.model == "davinci"]
     again = {q: runs[runs.quantity == f"exact_match.{q}"].value.to_numpy() for q in QUANTITIES}
-    rerun, own = paper.table("published"), paper.own("descriptions")
+    rerun, own = paper.table("published"), paper.table("descriptions_by_seed")
     mine = (
         {}
         if own is None

@@ -39,7 +39,7 @@ def table3(paper: Paper) -> Item:
         )
         for run, r in wide.iterrows()
     ]
-    own, tests = paper.own("descriptions"), paper.table("descriptions_fact_tests")
+    own, tests = paper.table("descriptions_by_seed"), paper.table("descriptions_fact_tests")
     mine = own_pairs(own)
     cell = None if tests is None else tests[tests.cell == CELL]
     rows = [

@@ -1,0 +1,85 @@
+"""Appendix B.8 and Figure 9: the loss of a soft prompt over epochs, and in reverse."""
+
+import pandas as pd
+
+from analysis.paper.own import DIRECTIONS, WHO, seeds_text, source
+from analysis.paper.parts import Item, Paper, Side, not_run, spread_text
+from analysis.paper.sweeps import by_setting, spreads
+from analysis.paper.traces import curve, curves_picture
+from interp_rc.figures.curves import CurvePanel
+from interp_rc.figures.labels import ASKED, TOLD
+from interp_rc.report.section import Table
+
+CURVES = {
+    ("same", "correct"): "same order",
+    ("reverse", "correct"): "in reverse",
+    ("reverse", "shuffled"): "in reverse, shuffled",
+}
+COLUMNS = {
+    "loss_change.{}.correct": "change of the loss",
+    "loss_change.{}.shuffled": "of the shuffled target’s",
+    "advantage.{}": "right less shuffled, log-probability",
+    "accuracy.{}.correct": "greedy answer right",
+}
+TOLD_ONLY = "training.only"
+RULE = (
+    "Loss: negative log-probability of the whole target. Shuffled: after the same prompt the "
+    "target of another fact"
+)
+
+
+def prompt_tuning(paper: Paper) -> Item:
+    trials, trace = (
+        paper.table(name, TOLD_ONLY) for name in ("prompt_tuning", "prompt_tuning_trace")
+    )
+    own = Side(WHO, RULE, missing=not_run("prompt_tuning"))
+    tables = []
+    if trials is not None and trace is not None:
+        drawn = curves_picture(
+            paper, "figure9_own", panels(trace), quantity="loss of the target [nat]"
+        )
+        found = by_setting(spreads(trials, "trace.*"))
+        files = [source("prompt_tuning"), source("prompt_tuning_trace")]
+        own = Side(f"{WHO}; {seeds_text(found)}", RULE, [drawn], files)
+        tables.append(numbers(trials))
+    return Item(
+        "Appendix B.8 and Figure 9",
+        "Prompt tuning",
+        "A soft prompt is trained with the model frozen: loss over epochs, and the reverse.",
+        (
+            Side("", missing=paper.lost("prompt_tuning")),
+            Side("", missing=["Nothing published to score again."]),
+            own,
+        ),
+        "No published number was found to compare with. A falling loss in reverse is knowledge of "
+        "the facts only as far as it falls below that of the shuffled targets: the rest is how "
+        "such targets are worded. Where the same order is not learnt, the reverse says nothing.",
+        tables,
+    )
+
+
+def panels(trace: pd.DataFrame) -> list[CurvePanel]:
+    """One for each order that was trained, of the facts told in it."""
+    told = trace[trace.subset == trace[TOLD_ONLY]]
+    return [
+        CurvePanel(
+            TOLD[str(subset)],
+            [
+                curve(rows[(rows.asked == asked) & (rows["set"] == kind)], "loss", label)
+                for (asked, kind), label in CURVES.items()
+            ],
+        )
+        for subset, rows in told.groupby("subset", sort=False)
+    ]
+
+
+def numbers(trials: pd.DataFrame) -> Table:
+    """At the end: how far each loss came, and the right target's lead over the shuffled one."""
+    rows = []
+    for subset, told in trials.groupby(TOLD_ONLY, sort=False):
+        found = {one.name: spread_text(one) for one in spreads(told, "trace.*")}
+        for asked in DIRECTIONS:
+            texts = [found[f"trace.{name.format(f'{subset}.{asked}')}"] for name in COLUMNS]
+            rows.append([f"{TOLD[str(subset)]}, {ASKED[asked]}", *texts])
+    columns = ["asked", *COLUMNS.values()]
+    return Table("This run, prompt_tuning: means with 95 % intervals", columns, rows)
