@@ -18,9 +18,6 @@ from interp_rc.records.errors import DataError, RunError
 from interp_rc.records.runs import Run
 from interp_rc.records.sweeps import SweepRun
 
-SIZED = "scaling"
-"""The experiment whose models differ in size."""
-
 
 def collect(sweeps: Path, tables: Path) -> list[str]:
     """Write the tables and `<experiment>.environment.json` of every finished sweep of the page."""
@@ -30,8 +27,7 @@ def collect(sweeps: Path, tables: Path) -> list[str]:
         if not sweep.finished:
             continue
         trials = read_trials(sweep)
-        if experiment == SIZED:
-            trials = pd.concat([trials, sizes(sweep, trials)], ignore_index=True)
+        trials = pd.concat([trials, sizes(sweep, trials)], ignore_index=True)
         runs = {id: sweep.trial(id) for id in trials.trial.unique()}
         settings = trials.drop(columns=KEPT[1:]).drop_duplicates("trial").set_index("trial")
         write_csv(tables, experiment, trials)

@@ -4,7 +4,7 @@ import pandas as pd
 
 from analysis.paper.figures import Dot
 from analysis.paper.learning_rates import maps_text, own_maps
-from analysis.paper.own import DIRECTIONS, SMALL, WHO, dots_picture, seeds_text, source
+from analysis.paper.own import DIRECTIONS, SMALL, WHO, caption_of, dots_picture, source, who
 from analysis.paper.parts import (
     Item,
     Paper,
@@ -17,7 +17,7 @@ from analysis.paper.parts import (
     spread_text,
     value,
 )
-from analysis.paper.sweeps import Spread, by_setting, spreads
+from analysis.paper.sweeps import Spread, spreads
 from interp_rc.evaluation.related_answer_floor import FLOORS, NAME
 from interp_rc.figures.labels import ASKED, TOLD
 from interp_rc.report.section import Table
@@ -28,17 +28,14 @@ HELD_OUT = {"same": "question_to_answer.same", "reverse": "answer_to_question.re
 """Held-out questions are all asked question first, so the order they were told in decides."""
 
 
-def own_rates(paper: Paper) -> dict[str, Spread]:
-    """Exact match by direction; empty where the sweep was not run."""
-    trials = paper.table("instructions")
-    if trials is None:
-        return {}
+def own_rates(trials: pd.DataFrame) -> dict[str, Spread]:
+    """Exact match by direction."""
     names = {f"exact_match.{cell}": asked for asked, cell in HELD_OUT.items()}
     return {names[one.name]: one for one in spreads(trials, *names)}
 
 
 def figure6(paper: Paper) -> Item:
-    found, mine = paper.item("figure6"), own_rates(paper)
+    found, trials = paper.item("figure6"), paper.table("instructions")
     drawn, rows = [], []
     for model, part in found.groupby("model", sort=False):
         rates = {a: value(part, f"exact_match.instructions.{a}") for a in DIRECTIONS}
@@ -48,14 +45,15 @@ def figure6(paper: Paper) -> Item:
             for asked in DIRECTIONS
         ]
     own = Side(WHO, RULE, missing=not_run("instructions"))
-    if mine:
+    if trials is not None:
+        mine = own_rates(trials)
         rows += [
             [f"embedded model, {ASKED[asked]}", "", "", spread_text(one)]
             for asked, one in mine.items()
         ]
         row = Dot("embedded model", {asked: one.mean for asked, one in mine.items()})
         own = Side(
-            f"{WHO}; {seeds_text([mine])}",
+            who(trials),
             RULE,
             [dots_picture(paper, "figure6_own", {"": [row]})],
             [source("instructions")],
@@ -103,13 +101,12 @@ def footnote13(paper: Paper) -> Item:
     own = Side(WHO, rule, missing=not_run("instructions"))
     tables = []
     if trials is not None:
-        found = by_setting(spreads(trials, "exact_match.*", f"{NAME}.*"))
-        own = Side(f"{WHO}; {seeds_text(found)}", rule, (), [source("instructions")])
+        own = Side(who(trials), rule, (), [source("instructions")])
         rows = [
             [TOLD[cell.split(".")[0]], *(spread_text(one) for one in floors(trials, cell))]
             for cell in HELD_OUT.values()
         ]
-        tables.append(Table("This run, instructions: accuracy and floors", COLUMNS, rows))
+        tables.append(Table(caption_of("instructions", trials), COLUMNS, rows))
     return Item(
         "Footnote 13",
         "The floor of Experiment 3",

@@ -5,7 +5,7 @@ import pandas as pd
 from analysis.paper.experiment3 import HELD_OUT, NOTHING, RULE
 from analysis.paper.own import SMALL, WHO, source
 from analysis.paper.parts import Item, Paper, Side, compare, not_run, point, shown, sources
-from analysis.paper.traces import curve, curves_picture, in_percent
+from analysis.paper.traces import curve, curves_picture
 from interp_rc.figures.curves import Curve, CurvePanel
 from interp_rc.figures.labels import ASKED, TOLD
 from interp_rc.report.wording import spoken
@@ -21,7 +21,7 @@ def figure11(paper: Paper) -> Item:
         ASKED["reverse"],
         "reverse",
         [step / STEPS_PER_EPOCH for step in found.step],
-        [in_percent(point(v, "fraction")) for v in found.value],
+        [point(v, "fraction") for v in found.value],
     )
     left = curves_picture(
         paper, "figure11_published", [CurvePanel("", [published])], quantity=ACCURACY
@@ -78,7 +78,7 @@ def held_out_curves(trace: pd.DataFrame, cell: str) -> list[Curve]:
 def lowest_to_highest(lines: list[Curve] | None) -> str:
     if lines is None:
         return ""
-    rates = [e.value / 100 for e in lines[0].estimates if e.value is not None]
+    rates = [e.value for e in lines[0].estimates if e.value is not None]
     return f"{shown(min(rates), 'fraction')} to {shown(max(rates), 'fraction')}"
 
 

@@ -1,5 +1,6 @@
 """Appendix B.6: the reverse of what stands in the prompt, by both rules."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import pandas as pd
@@ -11,10 +12,11 @@ from analysis.paper.own import (
     RATES,
     SUBSETS,
     WHO,
+    caption_of,
     dots_picture,
     own_table,
-    seeds_text,
     source,
+    who,
 )
 from analysis.paper.parts import (
     Item,
@@ -31,7 +33,7 @@ from analysis.paper.sweeps import Spread, by_setting, spreads
 from interp_rc.evaluation.match import LETTERS, PREFIX
 from interp_rc.records.nouns import Order
 from interp_rc.report.section import Picture, Table
-from interp_rc.report.wording import spoken
+from interp_rc.report.wording import TIE, spoken
 
 RULES = (LETTERS, PREFIX)
 MODELS = ("base", "finetuned")
@@ -69,18 +71,17 @@ def in_context(paper: Paper) -> Item:
                 letters, prefix = (f"{rule}.{subset}.reverse.{shots}" for rule in RULES)
                 here = _one(again, model, letters)
                 if here:
-                    here = f"letters {here}, prefix {_one(again, model, prefix)}"
+                    here = f"letters{TIE}{here}, prefix{TIE}{_one(again, model, prefix)}"
                     there = _one(printed, model, letters)
                     label = f"{model}, {CELLS[subset]}, {said}"
-                    rows.append([label, f"letters {there}" if there else "", here, ""])
-    own_rule = "Prefix is drawn, the table has both rules"
+                    rows.append([label, f"letters{TIE}{there}" if there else "", here, ""])
+    own_rule = "Prefix (drawn) and letters (table), as before"
     own = Side(WHO, own_rule, missing=not_run("in_context"))
     tables = []
     if trials is not None:
-        rows = own_rows(found) + rows
-        who = f"{WHO}, not finetuned and finetuned; {seeds_text(found)}"
-        own = Side(who, own_rule, [rates_picture(paper, found)], [source("in_context")])
-        tables = [numbers(found), own_table(paper, "in_context", found, RATES)]
+        rows += own_rows(found)
+        own = Side(who(trials), own_rule, [rates_picture(paper, found)], [source("in_context")])
+        tables = [numbers(trials, found), out_of_context(paper, trials)]
     return Item(
         "Appendix B.6",
         "In context, GPT-3 can reverse",
@@ -130,7 +131,7 @@ def own_rows(found: Found) -> list[list[str]]:
                 for rule in RULES
             )
             label = f"embedded model, {_corpus(cell)}, {CELLS[subset]}, three examples"
-            rows.append([label, "", "", "\n".join(said)])
+            rows.append([label, "", "", "\n".join(said).replace(" ", TIE)])
     return rows
 
 
@@ -154,7 +155,13 @@ def rates_picture(paper: Paper, found: Found) -> Picture:
     return dots_picture(paper, "in_context_own", panels)
 
 
-def numbers(found: Found) -> Table:
+def out_of_context(paper: Paper, trials: pd.DataFrame) -> Table:
+    """Whether a corpus that reverses facts in context helps with those that were trained."""
+    table = own_table(paper, "in_context", trials, RATES)
+    return replace(table, caption=f"{table.caption}: facts finetuned on, not in the prompt")
+
+
+def numbers(trials: pd.DataFrame, found: Found) -> Table:
     rows = [
         [
             f"{_corpus(cell)}, {model}, asked for the {ASKED[subset].target}",
@@ -165,7 +172,7 @@ def numbers(found: Found) -> Table:
         for subset in SUBSETS
     ]
     caption = (
-        "This run, in_context: after three examples, means with 95 % intervals. Candidates: how "
+        f"{caption_of('in_context', trials)}: after three examples. Candidates: how "
         "often the right one is the likeliest, of all facts or of the four that the prompt states"
     )
     return Table(caption, ["setting", *COLUMNS.values()], rows)

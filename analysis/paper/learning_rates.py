@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 
 from analysis.paper.figures import settings_map
-from analysis.paper.own import DIRECTIONS, SMALL, SUBSETS, WHO, source
+from analysis.paper.own import DIRECTIONS, SMALL, SUBSETS, WHO, source, who
 from analysis.paper.parts import Item, Paper, Side, compare, not_run, shown, sources
 from analysis.paper.settings import COLUMNS, ROWS, extremes, own_map, published_map
 from analysis.paper.table1 import PREFIX
@@ -37,7 +37,7 @@ def own_maps(
     if trials is None:
         return Side(WHO, rule, missing=not_run(experiment)), {}
     maps = {asked: own_map(trials, *which) for asked, which in results.items()}
-    side = Side(f"{WHO}; one model a setting", rule, (), [source(experiment)])
+    side = Side(who(trials), rule, (), [source(experiment)])
     return map_side(paper, name, maps, side), maps
 
 

@@ -9,9 +9,11 @@ from analysis.paper.parts import UNSET, Paper, Side, not_run, setting_text, spre
 from analysis.paper.sweeps import Spread, at_setting, axes, by_setting, spreads
 from interp_rc.figures.labels import ASKED
 from interp_rc.records.numbers import Estimate
+from interp_rc.records.sweeps import SEED
 from interp_rc.report.section import Picture, Table
+from interp_rc.report.wording import TIE, number
 
-WHO = "Embedded model (about 1 M parameters), own facts"
+WHO = "Embedded model, own facts"
 SMALL = (
     "Levels differ because the embedded model is far smaller and was pretrained on other invented "
     "people only. "
@@ -49,38 +51,49 @@ def own_side(
         return Side(WHO, rule, missing=not_run(experiment)), None
     found = by_setting(spreads(trials, *said))
     drawn = [own_dots(paper, experiment, found)] if picture else ()
-    side = Side(f"{WHO}; {seeds_text(found)}", rule, drawn, [source(experiment)])
-    return side, own_table(paper, experiment, found, said)
+    side = Side(who(trials), rule, drawn, [source(experiment)])
+    return side, own_table(paper, experiment, trials, said)
 
 
 def source(experiment: str) -> str:
     return f"analysis/tables/{experiment}.csv"
 
 
-def seeds_text(found: Sequence[Mapping[str, Spread]]) -> str:
-    seeds = max(one.seeds for cell in found for one in cell.values())
-    return "one model a setting" if seeds == 1 else f"{seeds} seeds a setting"
+def who(trials: pd.DataFrame) -> str:
+    """Whose numbers: the models' sizes, and how many there are of each setting."""
+    sizes = trials[trials["name"] == "parameters"].value / 1e6
+    low, high = f"{number(sizes.min())}{TIE}M", f"{number(sizes.max())}{TIE}M"
+    size = low if low == high else f"{low} to {high}"
+    return f"Embedded model of {size} parameters, own facts; {seeds_text(trials)} a setting"
+
+
+def seeds_text(trials: pd.DataFrame) -> str:
+    count = trials[SEED].nunique() if SEED in trials else 1
+    return "one seed" if count == 1 else f"{count} seeds"
 
 
 def own_table(
-    paper: Paper, experiment: str, found: Sequence[Mapping[str, Spread]], said: Mapping[str, str]
+    paper: Paper, experiment: str, trials: pd.DataFrame, said: Mapping[str, str]
 ) -> Table:
     """A row a setting: each result's mean with interval, SD and SE, then the verdicts, if any."""
     verdicts = paper.table(f"{experiment}_verdicts")
     rows = []
-    for cell in found:
+    for cell in by_setting(spreads(trials, *said)):
         setting = next(iter(cell.values())).setting
         texts = [spread_text(cell[name]) if name in cell else UNSET for name in said]
         if verdicts is not None:
-            varied = [axis for axis in axes(verdicts) if axis not in ("hypothesis", "verdict")]
-            texts.append(verdict_text(at_setting(verdicts, setting, varied)))
+            texts.append(verdict_text(at_setting(verdicts, setting, axes(trials))))
         rows.append([setting_text(setting), *texts])
-    caption = f"This run, {experiment}: means with 95 % intervals"
+    caption = caption_of(experiment, trials)
     columns = ["setting", *said.values()]
     if verdicts is not None:
         caption += ", and what the test of each model said of “the reverse is at chance”"
         columns.append("reverse at chance")
     return Table(caption, columns, rows)
+
+
+def caption_of(experiment: str, trials: pd.DataFrame) -> str:
+    return f"This run, {experiment}: {seeds_text(trials)} a setting, means with 95 % intervals"
 
 
 def verdict_text(rows: pd.DataFrame) -> str:

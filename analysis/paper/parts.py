@@ -121,7 +121,7 @@ def shown(number_: float, unit: str) -> str:
 
 
 def spread_text(one: Spread) -> str:
-    """Mean with its interval, then SD and SE over seeds, named; sizes in millions."""
+    """Mean with its interval, then SD and SE over its seeds; sizes in millions."""
     if one.mean.unit == "parameters":
         return f"{number((one.mean.value or 0) / 1e6)}{TIE}M"
     if one.sd is None or one.se is None:
@@ -130,32 +130,33 @@ def spread_text(one: Spread) -> str:
     digits = 1 if one.mean.unit == "fraction" else 2
     return (
         f"{spoken(one.mean)}\nSD {number(scale * one.sd, digits)}{unit}, "
-        f"SE {number(scale * one.se, digits)}{unit}, {one.seeds} seeds"
+        f"SE {number(scale * one.se, digits)}{unit}"
     )
 
 
-AXES = {
-    "facts.both": "facts told in both orders",
-    "facts.both_in": "both orders in",
-    "facts.form": "told as",
-    "facts.order": "told",
-    "facts.training_templates": "templates",
-    "model.world.in_context": "in-context documents",
+SETTINGS = {
+    "facts.both": "{} told both ways",
+    "facts.both_in": "both orders in {}",
+    "facts.form": "told as {}",
+    "facts.order": "told {}",
+    "facts.training_templates": "{} templates",
+    "model.world.in_context": "{} in-context documents",
 }
 """Axes whose keys say too little alone."""
+WORDS = {"separate": "two documents"}
 
 
 def setting_text(setting: Mapping[str, object]) -> str:
-    """The axes of a sweep in words: the last part of each key with its value."""
-    return ", ".join(f"{axis_text(axis)} {_short(found)}" for axis, found in setting.items())
-
-
-def axis_text(axis: str) -> str:
-    return AXES.get(axis, axis.rpartition(".")[2].replace("_", " "))
+    """The axes of a sweep in words: the last part of each key with its value, unless known."""
+    return ", ".join(
+        SETTINGS.get(axis, axis.rpartition(".")[2].replace("_", " ") + " {}").format(_short(found))
+        for axis, found in setting.items()
+    )
 
 
 def _short(found: object) -> str:
-    return f"{found:g}" if isinstance(found, float) else str(found).replace("_", " ")
+    text = f"{found:g}" if isinstance(found, float) else str(found)
+    return WORDS.get(text, text.replace("_", " "))
 
 
 def compare(rows: Iterable[Sequence[str]], caption: str) -> Table:

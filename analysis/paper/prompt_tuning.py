@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from analysis.paper.own import DIRECTIONS, WHO, seeds_text, source
+from analysis.paper.own import DIRECTIONS, WHO, caption_of, source, who
 from analysis.paper.parts import Item, Paper, Side, not_run, spread_text
-from analysis.paper.sweeps import by_setting, spreads
+from analysis.paper.sweeps import spreads
 from analysis.paper.traces import curve, curves_picture
 from interp_rc.figures.curves import CurvePanel
 from interp_rc.figures.labels import ASKED, TOLD
@@ -38,9 +38,8 @@ def prompt_tuning(paper: Paper) -> Item:
         drawn = curves_picture(
             paper, "figure9_own", panels(trace), quantity="loss of the target [nat]"
         )
-        found = by_setting(spreads(trials, "trace.*"))
         files = [source("prompt_tuning"), source("prompt_tuning_trace")]
-        own = Side(f"{WHO}; {seeds_text(found)}", RULE, [drawn], files)
+        own = Side(who(trials), RULE, [drawn], files)
         tables.append(numbers(trials))
     return Item(
         "Appendix B.8 and Figure 9",
@@ -82,4 +81,4 @@ def numbers(trials: pd.DataFrame) -> Table:
             texts = [found[f"trace.{name.format(f'{subset}.{asked}')}"] for name in COLUMNS]
             rows.append([f"{TOLD[str(subset)]}, {ASKED[asked]}", *texts])
     columns = ["asked", *COLUMNS.values()]
-    return Table("This run, prompt_tuning: means with 95 % intervals", columns, rows)
+    return Table(caption_of("prompt_tuning", trials), columns, rows)

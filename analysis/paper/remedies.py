@@ -25,9 +25,18 @@ def forty_thousand(paper: Paper) -> Item:
 
 
 REMEDIES = {
-    "paraphrases": "Paraphrases of every fact",
-    "question_answer": "Questions and answers instead of statements",
-    "one_document": "One document a fact",
+    "paraphrases": (
+        "Paraphrases of every fact",
+        "As many documents of each fact, told in fewer or more templates.",
+    ),
+    "question_answer": (
+        "Questions and answers instead of statements",
+        "The same facts told as statements, or as a question and its answer.",
+    ),
+    "one_document": (
+        "Both orders in one document",
+        "Facts told in both orders in one document, or in one each: do the others profit?",
+    ),
 }
 
 
@@ -39,8 +48,7 @@ def remedy(paper: Paper, experiment: str) -> Item:
     own, table = own_side(paper, experiment, rule=PREFIX)
     return Item(
         "Experiment 1, remedies",
-        REMEDIES[experiment],
-        "Does telling it so bring the reverse?",
+        *REMEDIES[experiment],
         (
             Side("", missing=paper.lost("remedies")),
             Side("", missing=["Nothing published to score again."]),
@@ -60,9 +68,10 @@ def both_doses(paper: Paper) -> Item:
         paper.table("descriptions_by_seed"),
     )
     told = found[found.quantity == "exact_match.both"]
+    models = paper.item("sizes").sort_values("value").model
     rows = [
         [f"{model}, both orders of asking", over_runs(found, model, "exact_match.both"), "", ""]
-        for model in dict.fromkeys(told.model)
+        for model in models
     ]
     for cell, asked in (("both.forward", "name first"), ("both.backward", "description first")):
         middle = [

@@ -7,7 +7,15 @@ import pandas as pd
 from scipy import stats
 
 from analysis.paper.figures import Dot
-from analysis.paper.own import CELLS, DIRECTIONS, QUANTITIES, SUBSETS, WHO, dots_picture, words
+from analysis.paper.own import (
+    CELLS,
+    DIRECTIONS,
+    QUANTITIES,
+    SUBSETS,
+    dots_picture,
+    seeds_text,
+    words,
+)
 from analysis.paper.parts import (
     Item,
     Paper,
@@ -71,6 +79,7 @@ def table1(paper: Paper) -> Item:
         "table1_published",
         {q: point(value(printed, f"exact_match.{q}.mean"), "fraction") for q in QUANTITIES},
     )
+    seeds = "" if own is None else seeds_text(own)
     return Item(
         "Table 1",
         "Asked in reverse, a finetuned model says nothing right",
@@ -84,7 +93,8 @@ def table1(paper: Paper) -> Item:
                 [*sources(runs), "analysis/tables/published.csv"],
             ),
             Side(
-                f"{WHO}, templates known about other people",
+                f"Embedded model (about 1 M parameters), own facts, {seeds}; templates known about "
+                "other people",
                 PREFIX,
                 [rates_picture(paper, "table1_own", {q: s.mean for q, s in mine.items()})]
                 if mine

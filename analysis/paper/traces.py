@@ -9,9 +9,10 @@ from analysis.paper.parts import Paper
 from interp_rc.figures.curves import Curve, CurvePanel, curves_figure
 from interp_rc.records.numbers import Estimate
 from interp_rc.report.section import Picture
+from interp_rc.stats.intervals import RATE
 from interp_rc.stats.over_seeds import mean_over_seeds
 
-UNITS = {"loss": "nat", "accuracy": "fraction"}
+UNITS = {"loss": "nat", "accuracy": RATE}
 
 
 def over_epochs(rows: pd.DataFrame, quantity: str) -> Mapping[float, Estimate]:
@@ -21,16 +22,22 @@ def over_epochs(rows: pd.DataFrame, quantity: str) -> Mapping[float, Estimate]:
 
 
 def curve(rows: pd.DataFrame, quantity: str, label: str) -> Curve:
-    """One subset, direction and set of targets; accuracies in percent."""
+    """One subset, direction and set of targets."""
     (asked,), (kind,) = rows.asked.unique(), rows["set"].unique()
     found = over_epochs(rows, quantity)
-    estimates = [in_percent(e) if quantity == "accuracy" else e for e in found.values()]
-    return Curve(label, str(asked), list(found), estimates, shuffled=kind == "shuffled")
+    return Curve(label, str(asked), list(found), list(found.values()), kind == "shuffled")
 
 
-def in_percent(rate: Estimate) -> Estimate:
+def in_percent(one: Curve) -> Curve:
+    """Rates as they are drawn; other numbers as they are."""
+    return replace(one, estimates=[_percent(estimate) for estimate in one.estimates])
+
+
+def _percent(rate: Estimate) -> Estimate:
+    if rate.unit != RATE:
+        return rate
     value, low, high = (None if v is None else 100 * v for v in (rate.value, rate.low, rate.high))
-    return replace(rate, value=value, low=low, high=high, unit="%")
+    return Estimate(value, low, high, rate.n, "%")
 
 
 def curves_picture(
@@ -38,10 +45,11 @@ def curves_picture(
 ) -> Picture:
     """`alt` has the first and the last point of each curve."""
     alt = "; ".join(
-        f"{panel.title} {one.label}: from {one.estimates[0].text(2)} to {one.estimates[-1].text(2)}"
+        f"{panel.title} {one.label}: from {one.estimates[0].text()} to {one.estimates[-1].text()}"
         for panel in panels
         for one in panel.curves
     )
+    drawn = [replace(panel, curves=list(map(in_percent, panel.curves))) for panel in panels]
     return paper.picture(
-        name, lambda theme: curves_figure(panels, theme, quantity=quantity), alt=alt
+        name, lambda theme: curves_figure(drawn, theme, quantity=quantity), alt=alt
     )

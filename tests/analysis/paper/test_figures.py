@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.paper.figures import Curve, Dot, curves, dots, pairs, settings_map
+from analysis.paper.figures import Dot, SizeCurve, dots, pairs, settings_map, size_curves
 from interp_rc.figures.save import svg
 from interp_rc.figures.style import DARK, LIGHT, WIDTH, styled
 from interp_rc.records.numbers import Estimate
@@ -20,12 +20,11 @@ def drawings(theme):
     nats = Estimate(-11.5, -12, -11, 30, "nat"), Estimate(-9.0, None, None, 30, "nat")
     return [
         settings_map({"same": GRID, "reverse": GRID}, theme, rows="learning rate", columns="batch"),
-        dots([Dot("told name first", points), Dot("two\nlines", points)], theme, quantity="q [%]"),
+        dots({"": [Dot("told name first", points)]}, theme, quantity="q [%]"),
+        dots({"one": [Dot(LONG, points)], "two": [Dot("x", points)]}, theme, quantity="q [%]"),
         pairs([("seed 0", *nats), ("seed 1", *nats)], theme),
-        curves([Curve(LONG, "same", [1e6, 1e9], [SAME, REVERSE])] * 4, theme, x="parameters",
-               y="exact match [%]", scale=100, log=True, top=100),
-        curves([Curve("one", "reverse", [1, 2], [SAME, Estimate(None, None, None, 1, "x")])], theme,
-               x="epoch", y="loss [nat]"),
+        size_curves([SizeCurve(LONG, "same", [1e6, 1e9], [SAME, REVERSE])] * 4, theme,
+                    x="parameters"),
     ]  # fmt: skip
 
 
@@ -55,10 +54,20 @@ def test_cells_say_their_rates_in_their_places():
 
 def test_points_stand_at_their_values():
     with styled(LIGHT):
-        (axes,) = dots([Dot("x", {"same": SAME, "reverse": REVERSE})], LIGHT, quantity="q").axes
-        at = {line.get_label(): line.get_xdata()[0] for line in axes.lines}
-        (line_axes,) = curves([Curve("c", "same", [1, 2], [SAME, REVERSE])], LIGHT, x="x", y="y",
-                              scale=100).axes  # fmt: skip
-    assert at["same order"] == pytest.approx(90)
-    assert at["in reverse"] == pytest.approx(1)
-    assert list(line_axes.lines[0].get_ydata()) == pytest.approx([90, 1])
+        (axes,) = dots({"": [Dot("x", {"same": SAME, "reverse": REVERSE})]}, LIGHT,
+                       quantity="q").axes  # fmt: skip
+        at = {line.get_color(): line.get_xdata()[0] for line in axes.lines
+              if len(line.get_xdata()) == 1}  # fmt: skip
+        (lines,) = size_curves([SizeCurve("c", "same", [1, 2], [SAME, REVERSE])], LIGHT, x="x").axes
+    assert at == {LIGHT.same: pytest.approx(90), LIGHT.reverse: pytest.approx(1)}
+    assert list(lines.lines[0].get_ydata()) == pytest.approx([90, 1])
+
+
+def test_a_panel_holds_its_own_rows():
+    panels = {"one": [Dot("a", {"same": SAME})], "none": [], "two": [Dot("b", {"reverse": SAME})]}
+    with styled(LIGHT):
+        figure = dots(panels, LIGHT, quantity="q")
+    assert [axes.get_title() or axes.get_title("left") for axes in figure.axes] == ["one", "two"]
+    labels = [[t.get_text() for t in axes.get_yticklabels()] for axes in figure.axes]
+    assert labels == [["a"], ["b"]]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["same order", "in reverse"]

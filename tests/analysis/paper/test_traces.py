@@ -1,0 +1,75 @@
+"""Curves over training: mean over seeds with its t interval, panel by panel."""
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+from analysis.paper.experiment3 import HELD_OUT
+from analysis.paper.figure11 import held_out_curves
+from analysis.paper.parts import Paper
+from analysis.paper.prompt_tuning import panels
+from analysis.paper.traces import in_percent
+from interp_rc.records.errors import DataError
+
+
+@pytest.fixture
+def tuned(tables):
+    return pd.read_csv(tables / "prompt_tuning_trace.csv")
+
+
+def test_figure_9_has_a_panel_for_each_order_that_was_trained(tuned):
+    found = panels(tuned)
+    assert [panel.title for panel in found] == ["told name first", "told description first"]
+    for panel in found:
+        labels = [(one.label, one.asked, one.shuffled) for one in panel.curves]
+        assert labels == [
+            ("same order", "same", False),
+            ("in reverse", "reverse", False),
+            ("in reverse, shuffled", "reverse", True),
+        ]
+        assert all(list(one.epochs) == [0, 1, 2] for one in panel.curves)
+
+
+def test_curves_are_means_over_ten_seeds_with_t_intervals(tuned):
+    subset = "description_to_name"
+    curve = panels(tuned)[1].curves[1]
+    for epoch, estimate in zip(curve.epochs, curve.estimates, strict=True):
+        values = [
+            row.loss
+            for row in tuned.itertuples()
+            if (row.subset, row.asked, row.set, row.epoch) == (subset, "reverse", "correct", epoch)
+            and row._2 == subset  # training.only
+        ]
+        assert len(values) == estimate.n == 10
+        mean = sum(values) / 10
+        sd = (sum((v - mean) ** 2 for v in values) / 9) ** 0.5
+        assert estimate.value == pytest.approx(mean)
+        assert estimate.high == pytest.approx(mean + stats.t.ppf(0.975, 9) * sd / 10**0.5)
+    first, last = curve.estimates[0], curve.estimates[-1]
+    assert first.value - last.value == pytest.approx(8, abs=1)  # as it was made
+    shuffled = panels(tuned)[1].curves[2].estimates
+    assert shuffled[0].value - shuffled[-1].value == pytest.approx(0, abs=1)
+
+
+def test_figure_11_draws_held_out_questions_of_each_order(tables):
+    trace = pd.read_csv(tables / "instructions_trace.csv")
+    for asked, cell in HELD_OUT.items():
+        right, other = held_out_curves(trace, cell)
+        assert (right.asked, right.shuffled, other.shuffled) == (asked, False, True)
+        rows = trace[(trace.subset == cell.split(".")[0]) & (trace["set"] == "correct")
+                     & (trace.step == 8)]  # fmt: skip
+        assert len(rows) == 3
+        assert right.estimates[-1].value == pytest.approx(rows.accuracy.mean())
+        drawn = in_percent(right).estimates[-1]
+        assert (drawn.value, drawn.unit) == (pytest.approx(100 * rows.accuracy.mean()), "%")
+    loss = panels(pd.read_csv(tables / "prompt_tuning_trace.csv"))[0].curves[0]
+    assert in_percent(loss) == loss
+
+
+def test_a_sweep_over_other_axes_is_told(tables, tmp_path):
+    trials = pd.read_csv(tables / "learning_rates.csv").drop(columns="training.batch_size")
+    trials.to_csv(tmp_path / "learning_rates.csv", index=False)
+    paper = Paper(tmp_path, tmp_path)
+    with pytest.raises(DataError, match=r"no column 'training.batch_size'; .*learning_rates.yaml"):
+        paper.table("learning_rates", "training.learning_rate", "training.batch_size")
+    assert paper.table("scaling") is None
