@@ -5,6 +5,7 @@ while they learnt, `<experiment>_verdicts.csv` what their hypotheses came to, wh
 """
 
 from collections.abc import Iterator, Mapping
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def sizes(sweep: SweepRun, trials: pd.DataFrame) -> pd.DataFrame:
     """A row a trial: how many parameters its base model has, tied ones once."""
     rows = trials.drop_duplicates("trial")
     counts = [parameters(sweep.trial(id)) for id in rows.trial]
-    return rows.assign(name="parameters", value=counts, low=None, high=None, n=1, unit="parameters")
+    return rows.assign(name="parameters", value=counts, low=nan, high=nan, n=1, unit="parameters")
 
 
 def parameters(run: Run) -> int:

@@ -73,8 +73,8 @@ def figure7(paper: Paper) -> Item:
             ),
             own,
         ),
-        "The published learning rate multiplies one that the service keeps to itself, so columns "
-        "match, rows do not. " + SMALL,
+        "The published learning rate multiplies one that the service keeps to itself, so rows "
+        "do not match. Where the same order is not learnt, the reverse says nothing. " + SMALL,
         [compare(rows, "Exact match over all settings")],
     )
 

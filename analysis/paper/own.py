@@ -15,8 +15,8 @@ from interp_rc.report.wording import TIE, number
 
 WHO = "Embedded model, own facts"
 SMALL = (
-    "Levels differ because the embedded model is far smaller and was pretrained on other invented "
-    "people only. "
+    "The embedded model is thousands of times smaller and was pretrained on other invented facts "
+    "only, so levels are not to be compared; how the directions differ is. "
 )
 SUBSETS = ("name_to_description", "description_to_name")
 CELLS = {

@@ -62,7 +62,8 @@ def scaling(paper: Paper) -> Item:
         ),
         "Sizes are the authors' labels of models whose size the service does not tell; the largest "
         "embedded model is far below the smallest of them. Published runs share one learning rate "
-        "and batch size, chosen on ada.",
+        "and batch size, chosen on ada; so do the finetunings here, of models that were pretrained "
+        "at a learning rate each.",
         [
             compare(rows, "Exact match, lowest to highest over sizes"),
             *by_model(paper),

@@ -308,16 +308,20 @@ def test_numbers_read_as_they_should():
     )
 
 
-def test_the_command_collects_and_writes_the_same_page(
-    whole, sweeps, tmp_path, monkeypatch, capsys
+def test_the_command_collects_and_writes_the_same(
+    whole, sweeps, tables, tmp_path, monkeypatch, capsys
 ):
-    (tmp_path / "tables").mkdir()
-    for name in ("descriptions_by_seed.csv", "published.csv"):
-        shutil.copy(TABLES / name, tmp_path / "tables")
-    common = ["paper", "--tables", str(tmp_path / "tables"), "--out", str(tmp_path / "p.html")]
-    monkeypatch.setattr(sys, "argv", [*common, "collect", "--sweeps", str(sweeps)])
+    for name in ("instructions", "scaling"):
+        (tmp_path / "sweeps").mkdir(exist_ok=True)
+        (tmp_path / "sweeps" / name).symlink_to(sweeps / name)
+    (tmp_path / "own").mkdir()
+    collecting = ["collect", "--sweeps", str(tmp_path / "sweeps")]
+    monkeypatch.setattr(sys, "argv", ["paper", "--tables", str(tmp_path / "own"), *collecting])
     assert main() == 0
-    assert (tmp_path / "tables" / "scaling.environment.json").is_file()
+    assert "scaling, instructions in" in capsys.readouterr().out
+    for file in ("scaling.csv", "scaling_verdicts.csv", "instructions_trace.csv"):
+        assert (tmp_path / "own" / file).read_bytes() == (tables / file).read_bytes()
+    common = ["paper", "--tables", str(tables), "--out", str(tmp_path / "p.html")]
     monkeypatch.setattr(sys, "argv", common)
     assert main() == 0
     assert (tmp_path / "p.html").read_text() == whole.html
