@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analysis.paper.experiment3 import HELD_OUT, NOTHING, RULE
-from analysis.paper.own import SMALL, WHO, source
+from analysis.paper.own import SMALL, WHO, source, who
 from analysis.paper.parts import Item, Paper, Side, compare, not_run, point, shown, sources
 from analysis.paper.traces import curve, curves_picture
 from interp_rc.figures.curves import Curve, CurvePanel
@@ -16,7 +16,8 @@ ACCURACY = "accuracy [%]"
 
 
 def figure11(paper: Paper) -> Item:
-    found, trace = paper.item("figure11"), paper.table("instructions_trace")
+    found, trials = paper.item("figure11"), paper.table("instructions")
+    trace = paper.table("instructions_trace")
     published = Curve(
         ASKED["reverse"],
         "reverse",
@@ -27,25 +28,20 @@ def figure11(paper: Paper) -> Item:
         paper, "figure11_published", [CurvePanel("", [published])], quantity=ACCURACY
     )
     own, mine = Side(WHO, RULE, missing=not_run("instructions")), {}
-    if trace is not None:
+    if trials is not None and trace is not None:
         mine = {asked: held_out_curves(trace, cell) for asked, cell in HELD_OUT.items()}
         panels = [CurvePanel(TOLD[HELD_OUT[a].split(".")[0]], lines) for a, lines in mine.items()]
         own = Side(
-            WHO,
+            who(trials),
             "Greedy decoding says the answer, token by token; dashed: the answer of another fact",
             [curves_picture(paper, "figure11_own", panels, quantity=ACCURACY)],
             [source("instructions_trace")],
         )
-    low, high, last = found.value.min(), found.value.max(), found.value.iloc[-1]
     rows = [
-        [
-            "lowest to highest, in reverse",
-            f"{shown(float(low), 'fraction')} to {shown(float(high), 'fraction')}",
-            "",
-            lowest_to_highest(mine.get("reverse")),
-        ],
-        ["lowest to highest, same order", "", "", lowest_to_highest(mine.get("same"))],
-        ["at the end, in reverse", shown(float(last), "fraction"), "", at_end(mine.get("reverse"))],
+        [f"{said}, {ASKED[asked]}", say([published]) if asked == "reverse" else "", "", say(lines)]
+        for asked in ("reverse", "same")
+        for lines in [mine.get(asked, [])]
+        for said, say in (("lowest to highest", lowest_to_highest), ("at the end", at_end))
     ]
     return Item(
         "Figure 11",
@@ -75,12 +71,15 @@ def held_out_curves(trace: pd.DataFrame, cell: str) -> list[Curve]:
     return [curve(rows[rows["set"] == kind], "accuracy", label) for kind, label in said.items()]
 
 
-def lowest_to_highest(lines: list[Curve] | None) -> str:
-    if lines is None:
+def lowest_to_highest(lines: list[Curve]) -> str:
+    """Of the right answers, which come first."""
+    if not lines:
         return ""
     rates = [e.value for e in lines[0].estimates if e.value is not None]
     return f"{shown(min(rates), 'fraction')} to {shown(max(rates), 'fraction')}"
 
 
-def at_end(lines: list[Curve] | None) -> str:
-    return "" if lines is None else spoken(lines[0].estimates[-1])
+def at_end(lines: list[Curve]) -> str:
+    """With what another fact's answers would score, if that was asked."""
+    right, *others = [spoken(line.estimates[-1]) for line in lines] or [""]
+    return f"{right}\nanother’s answer: {others[0]}" if others else right

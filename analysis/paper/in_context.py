@@ -29,7 +29,7 @@ from analysis.paper.parts import (
     sources,
     spread_text,
 )
-from analysis.paper.sweeps import Spread, by_setting, spreads
+from analysis.paper.sweeps import Cell, by_setting, spreads
 from interp_rc.evaluation.match import LETTERS, PREFIX
 from interp_rc.records.nouns import Order
 from interp_rc.report.section import Picture, Table
@@ -54,10 +54,10 @@ COLUMNS = {
     ("reverse", LETTERS): "in reverse, letters",
     ("reverse", PREFIX): "in reverse, prefix",
     ("same", PREFIX): "same order, prefix",
+    ("reverse", PREFIX, "exact_match", "list"): "in reverse, from a list, prefix",
     ("reverse", "all", "candidate_accuracy"): "in reverse, among all candidates",
     ("reverse", "stated", "candidate_accuracy"): "in reverse, among the four stated",
 }
-Found = list[dict[str, Spread]]
 
 
 def in_context(paper: Paper) -> Item:
@@ -106,7 +106,8 @@ def in_context(paper: Paper) -> Item:
         "because the target ends in a quotation mark with a period inside and outside of it and "
         "the model writes one period only. GPT-3 has read text of all kinds, in which what was "
         "said before is asked for; a small model has met that only if its corpus holds documents "
-        "that do so, and both kinds of corpus are shown.",
+        "that do so, and both kinds of corpus are shown. After examples the right answer is what "
+        "was stated last; in a list it has to be found.",
         [compare(rows, "Right in reverse, in context"), *tables],
     )
 
@@ -116,36 +117,39 @@ def _one(table: pd.DataFrame, model: str, quantity: str) -> str:
     return "" if part.empty else shown(float(part.value.iloc[0]), str(part.unit.iloc[0]))
 
 
-def result(model: str, subset: str, asked: str, how: str, quantity: str = "exact_match") -> str:
-    """The name of a result after three examples."""
-    return f"in_context.{model}.{quantity}.shots.{asked}.{ASKED[subset].order}.{how}"
+def result(
+    model: str,
+    subset: str,
+    asked: str,
+    how: str,
+    quantity: str = "exact_match",
+    context: str = "shots",
+) -> str:
+    """The name of a result, after three examples unless told otherwise."""
+    return f"in_context.{model}.{quantity}.{context}.{asked}.{ASKED[subset].order}.{how}"
 
 
-def own_rows(found: Found) -> list[list[str]]:
+def own_rows(found: list[Cell]) -> list[list[str]]:
     """The base models beside GPT-3, which was not finetuned either."""
     rows = []
     for cell in found:
         for subset in SUBSETS:
             said = (
-                f"{rule} {spoken(cell[result('base', subset, 'reverse', rule)].mean)}"
+                f"{rule} {spoken(cell.found[result('base', subset, 'reverse', rule)].mean)}"
                 for rule in RULES
             )
-            label = f"embedded model, {_corpus(cell)}, {CELLS[subset]}, three examples"
+            label = f"embedded model, {setting_text(cell.setting)}, {CELLS[subset]}, three examples"
             rows.append([label, "", "", "\n".join(said).replace(" ", TIE)])
     return rows
 
 
-def _corpus(cell: dict[str, Spread]) -> str:
-    return setting_text(next(iter(cell.values())).setting)
-
-
-def rates_picture(paper: Paper, found: Found) -> Picture:
+def rates_picture(paper: Paper, found: list[Cell]) -> Picture:
     """By what is asked for: a row a corpus and model, same order and reverse beside each other."""
     panels = {
         f"asked for the {ASKED[subset].target}": [
             Dot(
-                f"{_corpus(cell)}, {model}",
-                {asked: cell[result(model, subset, asked, PREFIX)].mean for asked in DIRECTIONS},
+                f"{setting_text(cell.setting)}, {model}",
+                {a: cell.found[result(model, subset, a, PREFIX)].mean for a in DIRECTIONS},
             )
             for cell in found
             for model in MODELS
@@ -161,18 +165,19 @@ def out_of_context(paper: Paper, trials: pd.DataFrame) -> Table:
     return replace(table, caption=f"{table.caption}: facts finetuned on, not in the prompt")
 
 
-def numbers(trials: pd.DataFrame, found: Found) -> Table:
+def numbers(trials: pd.DataFrame, found: list[Cell]) -> Table:
     rows = [
         [
-            f"{_corpus(cell)}, {model}, asked for the {ASKED[subset].target}",
-            *(spread_text(cell[result(model, subset, *of)]) for of in COLUMNS),
+            f"{setting_text(cell.setting)}, {model}, asked for the {ASKED[subset].target}",
+            *(spread_text(cell.found[result(model, subset, *of)]) for of in COLUMNS),
         ]
         for cell in found
         for model in MODELS
         for subset in SUBSETS
     ]
     caption = (
-        f"{caption_of('in_context', trials)}: after three examples. Candidates: how "
-        "often the right one is the likeliest, of all facts or of the four that the prompt states"
+        f"{caption_of('in_context', trials)}: after three examples, or with the fact among four "
+        "that are listed. Candidates: how often the right one is the likeliest, of all facts or "
+        "of the four that the prompt states"
     )
     return Table(caption, ["setting", *COLUMNS.values()], rows)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.paper.figures import Dot, dots
 from analysis.paper.parts import UNSET, Paper, Side, not_run, setting_text, spread_text
-from analysis.paper.sweeps import Spread, at_setting, axes, by_setting, spreads
+from analysis.paper.sweeps import Cell, Spread, at_setting, axes, by_setting, spreads
 from interp_rc.figures.labels import ASKED
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.sweeps import SEED
@@ -79,11 +79,10 @@ def own_table(
     verdicts = paper.table(f"{experiment}_verdicts")
     rows = []
     for cell in by_setting(spreads(trials, *said)):
-        setting = next(iter(cell.values())).setting
-        texts = [spread_text(cell[name]) if name in cell else UNSET for name in said]
+        texts = [spread_text(cell.found[n]) if n in cell.found else UNSET for n in said]
         if verdicts is not None:
-            texts.append(verdict_text(at_setting(verdicts, setting, axes(trials))))
-        rows.append([setting_text(setting), *texts])
+            texts.append(verdict_text(at_setting(verdicts, cell.setting, axes(trials))))
+        rows.append([setting_text(cell.setting), *texts])
     caption = caption_of(experiment, trials)
     columns = ["setting", *said.values()]
     if verdicts is not None:
@@ -103,13 +102,13 @@ def verdict_text(rows: pd.DataFrame) -> str:
     return ", ".join(f"{one} {counts[one]} of {len(rows)}" for one in order) or UNSET
 
 
-def own_dots(paper: Paper, experiment: str, found: Sequence[Mapping[str, Spread]]) -> Picture:
+def own_dots(paper: Paper, experiment: str, found: Sequence[Cell]) -> Picture:
     """Same and reverse beside each other: a panel a subset, in it a row a setting."""
     panels = {
         CELLS[subset]: [
-            Dot(setting_text(next(iter(cell.values())).setting), points)
+            Dot(setting_text(cell.setting), points)
             for cell in found
-            if (points := _points(cell, subset))
+            if (points := _points(cell.found, subset))
         ]
         for subset in SUBSETS
     }
@@ -128,6 +127,6 @@ def dots_picture(paper: Paper, name: str, panels: Mapping[str, Sequence[Dot]]) -
     return paper.picture(name, lambda theme: dots(panels, theme, quantity=quantity), alt=alt)
 
 
-def _points(cell: Mapping[str, Spread], subset: str) -> dict[str, Estimate]:
+def _points(found: Mapping[str, Spread], subset: str) -> dict[str, Estimate]:
     names = {asked: f"exact_match.{subset}.{asked}" for asked in DIRECTIONS}
-    return {asked: cell[name].mean for asked, name in names.items() if name in cell}
+    return {asked: found[name].mean for asked, name in names.items() if name in found}

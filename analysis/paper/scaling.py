@@ -129,13 +129,13 @@ def own_scaling(paper: Paper) -> list[SizeCurve]:
     if trials is None:
         return []
     cells = by_setting(spreads(trials, "parameters", *RATES))
-    cells.sort(key=lambda cell: cell["parameters"].mean.value or 0)
+    cells.sort(key=lambda cell: cell.found["parameters"].mean.value or 0)
     return [
         SizeCurve(
             words(quantity),
             quantity.split(".")[1],
-            [cell["parameters"].mean.value or 0 for cell in cells],
-            [cell[f"exact_match.{quantity}"].mean for cell in cells],
+            [cell.found["parameters"].mean.value or 0 for cell in cells],
+            [cell.found[f"exact_match.{quantity}"].mean for cell in cells],
         )
         for quantity in QUANTITIES
     ]

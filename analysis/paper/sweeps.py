@@ -75,11 +75,20 @@ def spreads(trials: pd.DataFrame, *names: str) -> Iterator[Spread]:
         )
 
 
-def by_setting(found: Iterable[Spread]) -> list[dict[str, Spread]]:
-    """By name, a mapping a setting; settings in the order they come."""
-    cells: dict[tuple[tuple[str, Any], ...], dict[str, Spread]] = {}
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """All numbers at one setting, by name."""
+
+    setting: dict[str, Any]
+    found: dict[str, Spread]
+
+
+def by_setting(found: Iterable[Spread]) -> list[Cell]:
+    """Settings in the order they come."""
+    cells: dict[tuple[tuple[str, Any], ...], Cell] = {}
     for one in found:
-        cells.setdefault(tuple(one.setting.items()), {})[one.name] = one
+        cell = cells.setdefault(tuple(one.setting.items()), Cell(one.setting, {}))
+        cell.found[one.name] = one
     return list(cells.values())
 
 

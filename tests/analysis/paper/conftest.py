@@ -1,152 +1,62 @@
-"""Finished sweeps of all experiments, by the driver's own code but without models.
+"""Sweeps of all experiments made up, their tables, and the page made from those."""
 
-Axes come from the experiment files, results' names and units from the measures themselves, on
-answers that are made up.
-"""
-
-from dataclasses import replace
+import shutil
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from analysis.descriptions import TABLES
 from analysis.paper.collect import collect
+from analysis.paper.page import write_page
 from analysis.paper.parts import Paper
 from analysis.paper.sweeps import EXPERIMENTS
-from interp_rc.evaluation import behaviour, in_context, trace
-from interp_rc.evaluation.in_context_prompts import prompts
-from interp_rc.evaluation.related_answer_floor import FLOORS, NAME, asked_once
-from interp_rc.facts.factset import FactSet
-from interp_rc.facts.fictitious import fictitious_people
-from interp_rc.facts.in_context import WORDINGS
-from interp_rc.facts.instructions import instructions
-from interp_rc.pipeline.config import RunConfig
-from interp_rc.pipeline.experiments import find_experiment
-from interp_rc.pipeline.sweep.plan import Plan, Trial, load_plan
-from interp_rc.pipeline.sweep.table import specification, trials_table
-from interp_rc.records.environment import environment
-from interp_rc.records.files import write_json, write_parquet, write_yaml
-from interp_rc.records.numbers import Estimate, Verdict
-from interp_rc.records.runs import Measured, Run
-from interp_rc.records.sweeps import SweepRun
+from interp_rc.figures.style import LIGHT, styled
+from tests.analysis.paper.made_up import make_sweep
 
-MODELS = ("base", "finetuned")
-STEPS = (0, 4, 8)
-EPOCHS = 2
-HERE = environment()
+MADE = set()
 
 
-def behaviour_numbers(facts: FactSet, rng: np.random.Generator) -> dict[str, Estimate]:
-    """Right in the same order, wrong in reverse."""
-    answers = pd.DataFrame(
-        [("finetuned", q.id, q.fact, q.subset, q.order, q.direction, q.seen,
-          q.direction != "reverse") for q in facts.queries],
-        columns=["model", "query", "fact", "subset", "order", "direction", "seen", "match"],
-    )  # fmt: skip
-    rows = [(m, q.id, c, c == q.target, *rng.normal(size=2))
-            for m in MODELS for q in facts.queries for c in q.candidates]  # fmt: skip
-    columns = ["model", "query", "candidate", "correct", "log_prob", "log_prob_neutral"]
-    return behaviour.estimates(answers, pd.DataFrame(rows, columns=columns), facts.queries, 0)
+class Page(HTMLParser):
+    """Tags with their attributes, the text, and the rows of every table."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.html, self.tags, self.text, self.rows, self._cell = text, [], "", [], None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self._cell = ""
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.rows[-1].append(self._cell)
+            self._cell = None
+
+    def handle_data(self, data):
+        self.text += data
+        if self._cell is not None:
+            self._cell += data
+
+    def row(self, label):
+        """The first row that begins so."""
+        return next(row for row in self.rows if row and row[0] == label)
 
 
-def in_context_numbers(facts: FactSet, rng: np.random.Generator) -> dict[str, Estimate]:
-    asked = prompts(facts.facts, WORDINGS["plain"], shots=3, seed=0)
-    answers = pd.DataFrame(
-        [(model, one.fact.id, one.context, one.direction, one.order, rule, rng.random() < 0.5,
-          False) for one in asked for model in MODELS for rule in in_context.RULES],
-        columns=["model", "fact", *in_context.CELL, "rule", "match", "says_last"],
-    )  # fmt: skip
-    candidates = pd.DataFrame(
-        [(model, one.id, one.fact.id, one.context, one.direction, one.order, c == one.target,
-          rng.normal(), True) for one in asked if one.context != "other" for model in MODELS
-         for c in one.stated],
-        columns=["model", "query", "fact", *in_context.CELL, "correct", "log_prob", "stated"],
-    )  # fmt: skip
-    return in_context.estimates(answers, candidates, 0)
+def page_of(paper, tmp_path):
+    write_page(paper, tmp_path / "paper.html")
+    return Page((tmp_path / "paper.html").read_text())
 
 
-def traced(facts: FactSet, rng: np.random.Generator) -> pd.DataFrame:
-    """As `training.trace` writes it: the loss falls by a nat a step, unless it is shuffled."""
-    return pd.DataFrame(
-        [(step, step * EPOCHS / STEPS[-1], q.subset, q.order, q.direction, q.template, q.fact, kind,
-          -20.0 + rng.random() + (step if kind == "correct" else 0.0), rng.random() < 0.5)
-         for step in STEPS for q in facts.queries for kind in ("correct", "shuffled")],
-        columns=["step", "epoch", "subset", "order", "direction", "template", "fact", "set",
-                 "log_prob", "greedy"],
-    )  # fmt: skip
-
-
-def floor_numbers(facts: FactSet) -> dict[str, Estimate]:
-    names = [f"{NAME}.{cell.name}.{floor}" for cell in asked_once(facts.queries)
-             for floor in FLOORS]  # fmt: skip
-    return {name: Estimate(0.03, 0.0, 0.1, 30, "fraction") for name in names}
-
-
-def make_facts(config: RunConfig) -> FactSet:
-    """A few of the kind that the experiment has."""
-    if config.facts.kind == "instructions":
-        return instructions(0, order=config.facts.order, realized=4, held_out=4)
-    return fictitious_people(0, per_subset=3, training_templates=2, held_out_templates=1)
-
-
-def make_trial(run: Run, trial: Trial, rng: np.random.Generator, known: dict[str, Any]) -> None:
-    """A finished run; `known` keeps what every run of a kind has in common."""
-    config = trial.config
-    kinds = [measure.kind for measure in config.measures]
-    key = f"{kinds} {getattr(config.facts, 'order', '')}"
-    if key not in known:
-        facts = make_facts(config)
-        found: dict[str, Estimate] = {}
-        if "behaviour" in kinds:
-            found |= behaviour_numbers(facts, rng)
-        if "in_context" in kinds:
-            found |= in_context_numbers(facts, rng)
-        if "trace" in kinds:
-            found |= trace.estimates(traced(facts, rng), 0)
-        if NAME in kinds:
-            found |= floor_numbers(facts)
-        known[key] = facts, found
-    facts, found = known[key]
-    if config.training.trace is not None:
-        write_parquet(run.trace_file, traced(facts, rng))
-    write_yaml(run.config_file, config.model_dump(mode="json"))
-    write_json(run.environment_file, HERE | {"seed": config.seed})
-    if "reverse_at_chance" in kinds:
-        verdict = "supported" if rng.random() < 0.7 else "inconclusive"
-        claim = Verdict("reverse_at_chance", verdict, "made up", "none")
-        run.write_measured("reverse_at_chance", Measured(verdicts=[claim]))
-    run.base.mkdir(parents=True)
-    width = config.model.size.width
-    weights = {"embed": torch.zeros(width, 7), "bias": torch.zeros(width)}
-    save_file(weights, run.base / "model.safetensors")
-    moved = {name: _moved(one, rng) for name, one in found.items()}
-    write_json(run.results_file, {name: one.as_dict() for name, one in moved.items()})
-
-
-def _moved(one: Estimate, rng: np.random.Generator) -> Estimate:
-    assert one.value is not None
-    shift = 0.2 * rng.random()
-    return replace(
-        one, value=abs(one.value - shift) if one.unit == "fraction" else one.value + shift
-    )
-
-
-def make_sweep(folder: Path, experiment: str, known: dict[str, Any]) -> None:
-    """As `interp_rc.pipeline.sweep.run` leaves it."""
-    plan = load_plan(find_experiment(experiment))
-    assert isinstance(plan, Plan)
-    sweep = SweepRun(folder / experiment)
-    for number, trial in enumerate(plan.trials):
-        rng = np.random.default_rng([len(known), number])
-        make_trial(sweep.trial(trial.id), trial, rng, known)
-    write_yaml(sweep.sweep_file, specification(plan))
-    write_parquet(sweep.trials_file, trials_table(sweep, plan.trials))
-    write_json(sweep.results_file, {})  # that it is there says that the sweep is finished
+def row_of(page, caption, label):
+    """The row of one table of a page that begins so."""
+    table = page.html[page.html.index(f'<p class="caption">{caption}') :]
+    return Page(table[: table.index("</table>")]).row(label)
 
 
 @pytest.fixture(scope="session")
@@ -172,3 +82,37 @@ def tables(sweeps: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def paper(tables: Path, tmp_path: Path) -> Paper:
     return Paper(tmp_path / "figures", tables)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unsaved():
+    """Figures are made once, and not saved, which takes most of a page's time. Gives their names,
+    to be cleared where they shall be made again."""
+
+    def only_made(draw, folder, name):
+        if name not in MADE:
+            with styled(LIGHT):
+                assert draw(LIGHT).axes
+            MADE.add(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.svg").write_text("<svg/>")
+        return [folder / f"{name}.svg"] * 3
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("analysis.paper.parts.save_figure", only_made)
+        yield MADE
+
+
+@pytest.fixture(scope="module")
+def whole(tables, tmp_path_factory):
+    """Every sweep finished."""
+    folder = tmp_path_factory.mktemp("page")
+    return page_of(Paper(folder / "figures", tables), folder)
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """Nothing was run here but the ten seeds."""
+    folder = tmp_path_factory.mktemp("bare")
+    shutil.copy(TABLES / "descriptions_by_seed.csv", folder)
+    return page_of(Paper(folder / "figures", folder), folder)

@@ -52,10 +52,10 @@ def test_names_are_whole_or_patterns(tables):
 def test_a_setting_may_lack_a_key_that_others_have(tables):
     trials = read(tables, "forty_thousand")
     small, large = by_setting(spreads(trials, RATE, OTHER))
-    assert set(small) == set(large) == {RATE, OTHER}
-    assert small[RATE].setting["facts.exposures"] == 90
-    assert "facts.exposures" not in large[RATE].setting
-    rows = at_setting(trials, large[RATE].setting, axes(trials))
+    assert set(small.found) == set(large.found) == {RATE, OTHER}
+    assert small.setting["facts.exposures"] == 90
+    assert "facts.exposures" not in large.setting
+    rows = at_setting(trials, large.setting, axes(trials))
     assert set(rows["facts.per_subset"]) == {100}
     only = trials.assign(**{"facts.per_subset": 1, "facts.training_templates": 1})
     setting = {"facts.per_subset": 1, "facts.training_templates": 1}

@@ -1,0 +1,138 @@
+"""The page's numbers: each is that of the table which its item is made from."""
+
+import re
+
+import pandas as pd
+
+from analysis.descriptions import TABLES
+from analysis.paper.own import RATES
+from analysis.paper.parts import setting_text, spread_text
+from analysis.paper.published import as_published
+from analysis.paper.sweeps import by_setting, spreads
+from tests.analysis.paper.conftest import row_of
+
+
+def test_table_1_shows_the_numbers_of_its_tables(whole):
+    printed = as_published()
+    printed = printed[printed["item"] == "table1"].set_index("quantity").value
+    seeds = pd.read_csv(TABLES / "descriptions_by_seed.csv")
+    rerun = pd.read_csv(TABLES / "published.csv")
+    words = {"name_to_description": "name → description"}
+    words["description_to_name"] = "description → name"
+    for cell, label in words.items():
+        for asked, how in (("same", "same order"), ("reverse", "in reverse")):
+            name = f"exact_match.{cell}.{asked}"
+            row = whole.row(f"{label}, {how}")
+            mean, se = (100 * printed[f"{name}.{which}"] for which in ("mean", "standard_error"))
+            assert row[1] == f"{mean:.1f}\u00a0% ± {se:.1f}\u00a0%"
+            values = 100 * seeds[seeds["name"] == name].value
+            assert row[3].startswith(f"{values.mean():.1f}\u00a0%\u00a0[")
+            assert f"SD {values.std():.1f}\u00a0%, SE {values.std() / 10**0.5:.1f}\u00a0%" in row[3]
+            for seen in ("nowhere", "elsewhere"):
+                (there,) = rerun[(rerun.templates_seen == seen) & (rerun["name"] == name)].value
+                assert f": {100 * there:.1f}\u00a0%\u00a0[" in row[2]
+
+
+def test_facts_told_in_both_orders_stand_beside_the_run_on_published_data(whole):
+    rerun = pd.read_csv(TABLES / "published.csv")
+    row = whole.row("embedded model, asked name first")
+    for seen in ("nowhere", "elsewhere"):
+        rows = rerun[(rerun.templates_seen == seen) & (rerun["name"] == "exact_match.both.forward")]
+        (there,) = rows.value
+        assert f": {100 * there:.1f}\u00a0%\u00a0[" in row[2]
+    found = as_published()
+    found = found[(found.quantity == "exact_match.both") & (found.model == "davinci")].value
+    assert f"{100 * found.mean():.1f}\u00a0%" in whole.row("davinci, both orders of asking")[1]
+
+
+def test_rates_of_sweeps_are_those_of_their_tables(whole, tables):
+    for experiment in ("both_doses", "paraphrases", "one_document", "question_answer",
+                       "forty_thousand", "scaling", "in_context"):  # fmt: skip
+        trials, caption = pd.read_csv(tables / f"{experiment}.csv"), f"This run, {experiment}: "
+        cells = by_setting(spreads(trials, *RATES))
+        if experiment == "in_context":  # the first of its tables is of facts in the prompt
+            caption += "3 seeds a setting, means with 95\u00a0% intervals: facts finetuned on"
+        for cell in cells:
+            row = row_of(whole, caption, setting_text(cell.setting))
+            texts = [spread_text(cell.found[name]) for name in RATES]
+            at = row.index(texts[0])
+            assert row[at : at + 4] == texts
+        seeds = trials.seed.nunique() if "seed" in trials else 1
+        assert len(cells) * seeds == trials.trial.nunique()
+
+
+def test_verdicts_are_counted_by_setting(whole, tables):
+    for experiment in ("both_doses", "paraphrases", "scaling", "forty_thousand"):
+        rows, verdicts = [], pd.read_csv(tables / f"{experiment}_verdicts.csv")
+        trials = pd.read_csv(tables / f"{experiment}.csv")
+        for cell in by_setting(spreads(trials, *RATES)):
+            label = setting_text(cell.setting)
+            rows.append(row_of(whole, f"This run, {experiment}: ", label)[-1])
+        counts = [int(n) for text in rows for n in re.findall(r"(\d+) of", text)]
+        assert sum(counts) == len(verdicts)
+        supported = sum(int(n) for text in rows for n in re.findall(r"supported (\d+)", text))
+        assert supported == (verdicts.verdict == "supported").sum()
+
+
+def test_maps_are_told_from_lowest_to_highest(whole, tables):
+    ada, instructions = (r for r in whole.rows if r[:1] == ["lowest to highest, in reverse"]
+                         and "settings" in r[3])  # fmt: skip
+    assert ada[1] == "0.0\u00a0% to 0.3\u00a0%, 20 settings"
+    assert ada[3].endswith("12 settings")
+    assert instructions[1:3] == ["—", "—"]
+    trials = pd.read_csv(tables / "instructions_sweep.csv")
+    rates = 100 * trials[trials["name"] == "exact_match.answer_to_question.reverse"].value
+    wanted = f"{rates.min():.1f}\u00a0% to {rates.max():.1f}\u00a0%, 9 settings"
+    assert instructions[3] == wanted
+
+
+def test_in_context_shows_both_rules_beside_each_other(whole, tables):
+    row = whole.row("ada, description → name, three examples")
+    assert row[1:3] == [
+        "letters\u00a096.7\u00a0%",
+        "letters\u00a096.7\u00a0%, prefix\u00a083.3\u00a0%",
+    ]
+    assert whole.row("ada, description → name, no example")[1] == "—"
+    trials = pd.read_csv(tables / "in_context.csv")
+    for documents in (0, 12000):
+        part = trials[trials["model.world.in_context"] == documents].groupby("name").value.mean()
+        for model in ("base", "finetuned"):
+            for target, order in (("name", "backward"), ("description", "forward")):
+                label = f"{documents} in-context documents, {model}, asked for the {target}"
+                row = row_of(whole, "This run, in_context: 3 seeds a setting", label)
+                names = [f"exact_match.shots.reverse.{order}.letters",
+                         f"exact_match.shots.reverse.{order}.prefix",
+                         f"exact_match.shots.same.{order}.prefix",
+                         f"exact_match.list.reverse.{order}.prefix",
+                         f"candidate_accuracy.shots.reverse.{order}.all",
+                         f"candidate_accuracy.shots.reverse.{order}.stated"]  # fmt: skip
+                wanted = [f"{100 * part[f'in_context.{model}.{name}']:.1f}" for name in names]
+                assert [text.split("\u00a0")[0] for text in row[1:]] == wanted
+
+
+def test_instructions_stand_beside_their_floors(whole, tables):
+    trials = pd.read_csv(tables / "instructions.csv")
+    means = 100 * trials.groupby("name").value.mean()
+    for cell, told, asked in (
+        ("question_to_answer.same", "told question first", "same order"),
+        ("answer_to_question.reverse", "told answer first", "in reverse"),
+    ):
+        rate = f"{means[f'exact_match.{cell}']:.1f}\u00a0%"
+        assert whole.row(f"embedded model, {asked}")[3].startswith(rate)
+        row = row_of(whole, "This run, instructions", told)
+        floors = [f"{means[f'related_answer_floor.{cell}.{kind}']:.1f}\u00a0%"
+                  for kind in ("words", "states", "random")]  # fmt: skip
+        assert [text.split("\u00a0[")[0] for text in row[1:]] == [rate, *floors]
+
+
+def test_prompt_tuning_shows_what_the_end_of_training_gave(whole, tables):
+    trials = pd.read_csv(tables / "prompt_tuning.csv")
+    for subset, told in (("name_to_description", "told name first"),
+                         ("description_to_name", "told description first")):  # fmt: skip
+        part = trials[trials["training.only"] == subset].groupby("name").value.mean()
+        for asked, said in (("same", "same order"), ("reverse", "in reverse")):
+            row = whole.row(f"{told}, {said}")
+            change = part[f"trace.loss_change.{subset}.{asked}.correct"]
+            assert row[1].startswith(f"{change:.2f}\u00a0nat".replace("-", "−"))
+            right = part[f"trace.accuracy.{subset}.{asked}.correct"]
+            assert row[4].startswith(f"{100 * right:.1f}\u00a0%")
