@@ -186,6 +186,6 @@ def size_curves(lines: Sequence[SizeCurve], theme: Theme, *, x: str) -> Figure:
 
 
 def _bare(axes: Axes) -> None:
-    axes.tick_params(length=0)
+    axes.tick_params(which="both", length=0)
     for side in axes.spines.values():
         side.set_visible(False)

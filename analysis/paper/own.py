@@ -86,7 +86,7 @@ def own_table(
     caption = caption_of(experiment, trials)
     columns = ["setting", *said.values()]
     if verdicts is not None:
-        caption += ", and what the test of each model said of “the reverse is at chance”"
+        caption += ", and how the exploratory test of each model ended, “the reverse is at chance”"
         columns.append("reverse at chance")
     return Table(caption, columns, rows)
 

@@ -139,7 +139,7 @@ SETTINGS = {
     "facts.both_in": "both orders in {}",
     "facts.form": "told as {}",
     "facts.order": "told {}",
-    "facts.training_templates": "{} templates",
+    "facts.training_templates": "templates: {}",
     "model.world.in_context": "{} in-context documents",
 }
 """Axes whose keys say too little alone."""

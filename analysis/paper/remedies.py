@@ -54,7 +54,8 @@ def remedy(paper: Paper, experiment: str) -> Item:
             Side("", missing=["Nothing published to score again."]),
             own,
         ),
-        "No published number was found to compare with.",
+        "No published number was found to compare with. Where the same order is not learnt, the "
+        "reverse says nothing.",
         [table] if table else [],
     )
 
