@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
-from analysis.over_seeds import asked_cell, candidate_scores, write_csv
+from analysis.over_seeds import asked_cell, candidate_scores, write_csv, write_environment
 from interp_rc.evaluation.behaviour import correct
 from interp_rc.evaluation.candidates import Scores
 from interp_rc.records.errors import RunError
@@ -57,8 +57,11 @@ def fact_tests(run: Run) -> pd.DataFrame:
 def collect_fact_tests(folder: Path, tables: Path) -> None:
     """Write `tables/descriptions_fact_tests.csv` from the runs of all seeds in `folder`."""
     runs = [Run(path) for path in sorted(folder.glob("*"))]
-    found = [fact_tests(run) for run in runs if run.config_file.is_file() and run.finished]
-    if not found:
+    runs = [run for run in runs if run.config_file.is_file() and run.finished]
+    if not runs:
         raise RunError(f"{folder} holds no finished run; run analysis.descriptions first")
-    table = pd.concat(found).sort_values(["cell", "seed"], ascending=[False, True])
+    table = pd.concat([fact_tests(run) for run in runs]).sort_values(
+        ["cell", "seed"], ascending=[False, True]
+    )
     write_csv(tables, "descriptions_fact_tests", table)
+    write_environment(tables, "descriptions_fact_tests", runs)
