@@ -13,7 +13,7 @@ def forty_thousand(paper: Paper) -> Item:
     return Item(
         "Appendix B.7",
         "Forty thousand documents",
-        "Does a much larger finetuning set bring the reverse?",
+        "Does a much larger finetuning set bring the reverse? Facts are told about equally often.",
         (
             Side("", missing=paper.lost("forty_thousand")),
             Side("", missing=["The larger data set is not among the published data used here."]),
