@@ -129,8 +129,8 @@ def spread_text(one: Spread) -> str:
     scale, unit = (100, f"{TIE}%") if one.mean.unit == "fraction" else (1, f"{TIE}{one.mean.unit}")
     digits = 1 if one.mean.unit == "fraction" else 2
     return (
-        f"{spoken(one.mean)}\nSD {number(scale * one.sd, digits)}{unit}, "
-        f"SE {number(scale * one.se, digits)}{unit}"
+        f"{spoken(one.mean)}\nSD{TIE}{number(scale * one.sd, digits)}{unit},{TIE}"
+        f"SE{TIE}{number(scale * one.se, digits)}{unit}"
     )
 
 
@@ -143,7 +143,11 @@ SETTINGS = {
     "model.world.in_context": "{} in-context documents",
 }
 """Axes whose keys say too little alone."""
-WORDS = {"separate": "two documents"}
+WORDS = {
+    "separate": "two documents",
+    "statement": "a statement",
+    "question_answer": "question and answer",
+}
 
 
 def setting_text(setting: Mapping[str, object]) -> str:

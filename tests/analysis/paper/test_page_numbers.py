@@ -27,7 +27,8 @@ def test_table_1_shows_the_numbers_of_its_tables(whole):
             assert row[1] == f"{mean:.1f}\u00a0% ± {se:.1f}\u00a0%"
             values = 100 * seeds[seeds["name"] == name].value
             assert row[3].startswith(f"{values.mean():.1f}\u00a0%\u00a0[")
-            assert f"SD {values.std():.1f}\u00a0%, SE {values.std() / 10**0.5:.1f}\u00a0%" in row[3]
+            spread = f"SD {values.std():.1f} %, SE {values.std() / 10**0.5:.1f} %"
+            assert spread.replace(" ", "\u00a0") in row[3]
             for seen in ("nowhere", "elsewhere"):
                 (there,) = rerun[(rerun.templates_seen == seen) & (rerun["name"] == name)].value
                 assert f": {100 * there:.1f}\u00a0%\u00a0[" in row[2]
