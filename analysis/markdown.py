@@ -5,6 +5,7 @@ import math
 import pandas as pd
 
 from analysis.descriptions import TABLES
+from analysis.paper.sweeps import axes, spreads
 from interp_rc.records.nouns import TOLD_ONLY, TOLD_OTHERWISE
 from interp_rc.records.numbers import Estimate
 
@@ -186,6 +187,38 @@ def planted_table() -> str:
     return table(header, rows)
 
 
+SWEEPS = {
+    "learning_rates": "learning rate × batch size",
+    "scaling": "0.23 to 8.6 M parameters",
+    "forty_thousand": "3,600 or 40,000 documents",
+    "prompt_tuning": "a soft prompt alone is trained, either order",
+    "both_doses": "0 to 60 other facts told in both orders",
+    "paraphrases": "1 to 30 wordings of a fact",
+    "question_answer": "statements, or questions with answers",
+    "one_document": "both orders in one document, or in two",
+    "in_context": "pretrained on reversals in context, or not",
+    "instructions": "instructions question first, or answer first",
+    "instructions_sweep": "the same × learning rate × batch size",
+}
+
+
+def sweeps_table() -> str:
+    """Each sweep of ours: its runs, and the lowest and highest exact match of its settings."""
+    rows = []
+    for name, varied in SWEEPS.items():
+        trials = pd.read_csv(TABLES / f"{name}.csv")
+        cells = []
+        for asked in ("same", "reverse"):
+            names = (f"exact_match.pooled.{asked}", f"trace.accuracy.*.{asked}.correct")
+            means = [100 * (one.mean.value or 0) for one in spreads(trials, *names)]
+            cells.append(" to ".join(dict.fromkeys(f"{end(means):.1f}" for end in (min, max))))
+        settings = len(trials[axes(trials)].drop_duplicates())
+        runs = trials.trial.nunique()
+        rows.append([f"`{name}`", varied, f"{settings} × {runs // settings}", *cells])
+    header = ["experiment", "what varies", "settings × seeds", "same order [%]", "in reverse [%]"]
+    return table(header, rows)
+
+
 if __name__ == "__main__":
     print(
         seeds_table(),
@@ -194,5 +227,6 @@ if __name__ == "__main__":
         mechanism_table(),
         mechanism_tests_table(),
         planted_table(),
+        sweeps_table(),
         sep="\n\n",
     )
