@@ -99,7 +99,9 @@ def verdict_text(rows: pd.DataFrame) -> str:
     """How many models came to each verdict."""
     counts = rows.verdict.value_counts()
     order = [one for one in ("supported", "inconclusive", "refuted") if one in counts]
-    return ", ".join(f"{one} {counts[one]} of {len(rows)}" for one in order) or UNSET
+    return (
+        ", ".join(f"{one} {counts[one]} of {len(rows)}".replace(" ", TIE) for one in order) or UNSET
+    )
 
 
 def own_dots(paper: Paper, experiment: str, found: Sequence[Cell]) -> Picture:

@@ -69,9 +69,9 @@ def test_verdicts_are_counted_by_setting(whole, tables):
         for cell in by_setting(spreads(trials, *RATES)):
             label = setting_text(cell.setting)
             rows.append(row_of(whole, f"This run, {experiment}: ", label)[-1])
-        counts = [int(n) for text in rows for n in re.findall(r"(\d+) of", text)]
+        counts = [int(n) for text in rows for n in re.findall("(\\d+)\u00a0of", text)]
         assert sum(counts) == len(verdicts)
-        supported = sum(int(n) for text in rows for n in re.findall(r"supported (\d+)", text))
+        supported = sum(int(n) for text in rows for n in re.findall("supported\u00a0(\\d+)", text))
         assert supported == (verdicts.verdict == "supported").sum()
 
 
