@@ -113,7 +113,7 @@ def test_in_context_shows_both_rules_beside_each_other(whole, tables):
 
 def test_likelihoods_stand_beside_sizes(whole, tables):
     trials = pd.read_csv(tables / "scaling.csv")
-    caption = "This run, scaling: one seed a setting, means with 95\u00a0% intervals: told name"
+    caption = "This run, scaling: one seed a setting, 95\u00a0% intervals over facts: told name"
     _, *rows = table_of(whole, caption).rows
     for row, (_, part) in zip(rows, trials.groupby("trial", sort=False), strict=True):
         value = part.set_index("name").value
