@@ -21,7 +21,7 @@ demo: .venv/ready
 	@echo "Open runs/demo/report.html"
 
 test: .venv/ready .venv/peers
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from interp_rc.cli import app
+from interp_rc.pipeline.sweep.plan import Plan, load_plan
 from interp_rc.records.packaged import packaged
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -42,13 +43,15 @@ def test_every_command_and_the_python_example_run(tmp_path, monkeypatch, capsys)
 
 
 def test_hub_commands_are_valid_configurations():
-    from interp_rc.pipeline.config import load_config
-
-    (line,) = (b.strip() for b in blocks("sh network"))
-    _, run, name, *options = shlex.split(line)
-    assert run == "run"
-    sets = [value for flag, value in pairwise(options) if flag == "--set"]
-    assert load_config(packaged("experiments") / f"{name}.yaml", sets).model.kind == "pretrained"
+    (block,) = blocks("sh network")
+    lines = [shlex.split(line) for line in block.splitlines()]
+    assert len(lines) == 4
+    for _, run, name, *options in lines:
+        assert run == "run"
+        sets = [value for flag, value in pairwise(options) if flag == "--set"]
+        plan = load_plan(packaged("experiments") / f"{name}.yaml", sets)
+        configs = [trial.config for trial in plan.trials] if isinstance(plan, Plan) else [plan]
+        assert {config.model.kind for config in configs} == {"pretrained"}
 
 
 def test_links_lead_to_files():
