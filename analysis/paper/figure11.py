@@ -33,7 +33,8 @@ def figure11(paper: Paper) -> Item:
         panels = [CurvePanel(TOLD[HELD_OUT[a].split(".")[0]], lines) for a, lines in mine.items()]
         own = Side(
             who(trials),
-            "Greedy decoding says the answer, token by token; dashed: the answer of another fact",
+            "Greedy decoding says the answer, token by token; dashed: the answer of another "
+            "fact; each panel has an axis of its own",
             [curves_picture(paper, "figure11_own", panels, quantity=ACCURACY)],
             [source("instructions_trace")],
         )

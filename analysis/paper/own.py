@@ -18,6 +18,7 @@ SMALL = (
     "The embedded model is thousands of times smaller and was pretrained on other invented facts "
     "only, so levels are not to be compared; how the directions differ is. "
 )
+ONE = "one seed"
 SUBSETS = ("name_to_description", "description_to_name")
 CELLS = {
     "name_to_description": "name → description",
@@ -69,7 +70,7 @@ def who(trials: pd.DataFrame) -> str:
 
 def seeds_text(trials: pd.DataFrame) -> str:
     count = trials[SEED].nunique() if SEED in trials else 1
-    return "one seed" if count == 1 else f"{count} seeds"
+    return ONE if count == 1 else f"{count} seeds"
 
 
 def own_table(
@@ -92,14 +93,19 @@ def own_table(
 
 
 def caption_of(experiment: str, trials: pd.DataFrame) -> str:
-    return f"This run, {experiment}: {seeds_text(trials)} a setting, means with 95 % intervals"
+    """What a number and its interval are: of one seed over facts, of several over seeds."""
+    seeds = seeds_text(trials)
+    numbers = "95 % intervals over facts" if seeds == ONE else "means with 95 % intervals"
+    return f"This run, {experiment}: {seeds} a setting, {numbers}"
 
 
 def verdict_text(rows: pd.DataFrame) -> str:
     """How many models came to each verdict."""
     counts = rows.verdict.value_counts()
     order = [one for one in ("supported", "inconclusive", "refuted") if one in counts]
-    return ", ".join(f"{one} {counts[one]} of {len(rows)}" for one in order) or UNSET
+    return (
+        ", ".join(f"{one} {counts[one]} of {len(rows)}".replace(" ", TIE) for one in order) or UNSET
+    )
 
 
 def own_dots(paper: Paper, experiment: str, found: Sequence[Cell]) -> Picture:

@@ -139,6 +139,8 @@ SETTINGS = {
     "facts.both_in": "both orders in {}",
     "facts.form": "told as {}",
     "facts.order": "told {}",
+    "facts.exposures": "{} documents a fact",
+    "facts.per_subset": "{} facts a subset",
     "facts.training_templates": "templates: {}",
     "model.world.in_context": "{} in-context documents",
 }

@@ -9,11 +9,13 @@ from analysis.paper.traces import curve, curves_picture
 from interp_rc.figures.curves import CurvePanel
 from interp_rc.figures.labels import ASKED, TOLD
 from interp_rc.report.section import Table
+from interp_rc.report.wording import listed, spoken
 
 CURVES = {
     ("same", "correct"): "same order",
     ("reverse", "correct"): "in reverse",
-    ("reverse", "shuffled"): "in reverse, shuffled",
+    ("same", "shuffled"): "shuffled",
+    ("reverse", "shuffled"): "shuffled",
 }
 COLUMNS = {
     "loss_change.{}.correct": "change of the loss",
@@ -33,7 +35,7 @@ def prompt_tuning(paper: Paper) -> Item:
         paper.table(name, TOLD_ONLY) for name in ("prompt_tuning", "prompt_tuning_trace")
     )
     own = Side(WHO, RULE, missing=not_run("prompt_tuning"))
-    tables = []
+    tables, control = [], ""
     if trials is not None and trace is not None:
         drawn = curves_picture(
             paper, "figure9_own", panels(trace), quantity="loss of the target [nat]"
@@ -41,6 +43,7 @@ def prompt_tuning(paper: Paper) -> Item:
         files = [source("prompt_tuning"), source("prompt_tuning_trace")]
         own = Side(who(trials), RULE, [drawn], files)
         tables.append(numbers(trials))
+        control = same_order(trials)
     return Item(
         "Appendix B.8 and Figure 9",
         "Prompt tuning",
@@ -50,9 +53,9 @@ def prompt_tuning(paper: Paper) -> Item:
             Side("", missing=["Nothing published to score again."]),
             own,
         ),
-        "No published number was found to compare with. A falling loss in reverse is knowledge of "
-        "the facts only as far as it falls below that of the shuffled targets: the rest is how "
-        "such targets are worded. Where the same order is not learnt, the reverse says nothing.",
+        "No published number was found to compare with. A falling loss is knowledge of the facts "
+        "only as far as it falls below that of the shuffled targets: the rest is how such targets "
+        f"are worded. {control}",
         tables,
     )
 
@@ -70,6 +73,21 @@ def panels(trace: pd.DataFrame) -> list[CurvePanel]:
         )
         for subset, rows in told.groupby("subset", sort=False)
     ]
+
+
+def same_order(trials: pd.DataFrame) -> str:
+    """Whether the facts were learnt at all, without which the reverse says nothing."""
+    parts, unlearnt = [], []
+    for subset, told in trials.groupby(TOLD_ONLY, sort=False):
+        (one,) = spreads(told, f"trace.advantage.{subset}.same")
+        parts.append(f"{TOLD[str(subset)]} by {spoken(one.mean)}")
+        if one.mean.low is None or one.mean.low <= 0:
+            unlearnt.append(TOLD[str(subset)])
+    text = f"In the same order the right target is likelier than the shuffled one {listed(parts)}."
+    if unlearnt:
+        text += f" So facts {listed(unlearnt)} were not shown to be learnt, and the reverse of "
+        text += "what was not learnt says nothing."
+    return text
 
 
 def numbers(trials: pd.DataFrame) -> Table:

@@ -6,19 +6,14 @@ import pandas as pd
 
 from analysis.over_seeds import over_seeds
 from analysis.paper.figures import SizeCurve, size_curves
-from analysis.paper.own import QUANTITIES, RATES, own_side, words
-from analysis.paper.parts import Item, Paper, Side, compare, shown, sources
+from analysis.paper.own import QUANTITIES, RATES, caption_of, own_side, words
+from analysis.paper.parts import Item, Paper, Side, compare, shown, sources, spread_text
 from analysis.paper.sweeps import by_setting, spreads
 from analysis.paper.table1 import PREFIX
 from interp_rc.report.section import Picture, Table
 from interp_rc.report.wording import spoken
 
 RIGHT = "log_prob.name_to_description.reverse"
-OWN = (
-    {"parameters": "parameters"}
-    | RATES
-    | {f"{RIGHT}.correct": "right name, in reverse", f"{RIGHT}.random": "other names, in reverse"}
-)
 
 
 def scaling(paper: Paper) -> Item:
@@ -36,7 +31,9 @@ def scaling(paper: Paper) -> Item:
                 [means[m] for m in order],
             )
         )
-    own, own_rows = own_side(paper, "scaling", OWN, rule=PREFIX, picture=False)
+    own, own_rows = own_side(
+        paper, "scaling", {"parameters": "parameters"} | RATES, rule=PREFIX, picture=False
+    )
     mine = own_scaling(paper)
     if mine:
         own = replace(own, pictures=[curves_picture(paper, "scaling_own", mine, x="parameters")])
@@ -63,11 +60,13 @@ def scaling(paper: Paper) -> Item:
         "Sizes are the authors' labels of models whose size the service does not tell; the largest "
         "embedded model is far below the smallest of them. Published runs share one learning rate "
         "and batch size, chosen on ada; so do the finetunings here, of models that were pretrained "
-        "at a learning rate each.",
+        "at a learning rate each on the same short corpus. Where the same order is hardly learnt, "
+        "the reverse says little.",
         [
             compare(rows, "Exact match, lowest to highest over sizes"),
             *by_model(paper),
             *([own_rows] if own_rows else []),
+            *own_likelihood(paper),
         ],
     )
 
@@ -139,3 +138,17 @@ def own_scaling(paper: Paper) -> list[SizeCurve]:
         )
         for quantity in QUANTITIES
     ]
+
+
+def own_likelihood(paper: Paper) -> list[Table]:
+    """Right against other names by size, as of the published models."""
+    trials = paper.table("scaling")
+    if trials is None:
+        return []
+    names = ["parameters", f"{RIGHT}.correct", f"{RIGHT}.random"]
+    rows = [
+        [spread_text(cell.found[name]) for name in names]
+        for cell in by_setting(spreads(trials, *names))
+    ]
+    caption = f"{caption_of('scaling', trials)}: told name first, name asked for"
+    return [Table(caption, ["parameters", "right name", "other names"], rows)]

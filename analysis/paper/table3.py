@@ -6,7 +6,7 @@ from scipy import stats
 
 from analysis.over_seeds import over_seeds
 from analysis.paper.figures import pairs
-from analysis.paper.own import WHO
+from analysis.paper.own import WHO, source
 from analysis.paper.parts import Item, Paper, Side, compare, not_run, point, shown, sources
 from interp_rc.records.numbers import Estimate
 from interp_rc.report.section import Table
@@ -75,6 +75,8 @@ def table3(paper: Paper) -> Item:
         if cell is not None
         else ["Tests not run yet: python -m analysis.paper collect --runs runs/descriptions_seeds"]
     )
+    files = [source("descriptions_by_seed")]
+    files += [source("descriptions_fact_tests")] if cell is not None else []
     alt = "Right and other name of each run: " + "; ".join(
         f"{run} {right.value:.1f} and {other.value:.1f} nat" for run, right, other in drawn
     )
@@ -108,7 +110,7 @@ def table3(paper: Paper) -> Item:
                 ]
                 if mine
                 else (),
-                ["analysis/tables/descriptions_by_seed.csv"] if mine else (),
+                files if mine else (),
                 missing if mine else not_run("descriptions"),
             ),
         ),

@@ -53,10 +53,15 @@ def page_of(paper, tmp_path):
     return Page((tmp_path / "paper.html").read_text())
 
 
+def table_of(page, caption):
+    """One table of a page, by the beginning of its caption."""
+    table = page.html[page.html.index(f'<p class="caption">{caption}') :]
+    return Page(table[: table.index("</table>")])
+
+
 def row_of(page, caption, label):
     """The row of one table of a page that begins so."""
-    table = page.html[page.html.index(f'<p class="caption">{caption}') :]
-    return Page(table[: table.index("</table>")]).row(label)
+    return table_of(page, caption).row(label)
 
 
 @pytest.fixture(scope="session")

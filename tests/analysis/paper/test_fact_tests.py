@@ -9,7 +9,7 @@ from interp_rc.evaluation.behaviour import CANDIDATES
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
 from interp_rc.records.errors import RunError
-from interp_rc.records.files import write_json, write_parquet, write_yaml
+from interp_rc.records.files import read_json, write_json, write_parquet, write_yaml
 from interp_rc.records.runs import Run
 
 FACTS = fictitious_people(0, per_subset=12, training_templates=3, held_out_templates=2)
@@ -28,6 +28,7 @@ def made(folder, seed, lift=0.0):
     columns = ["model", "query", "candidate", "correct", "log_prob", "log_prob_neutral"]
     write_parquet(run.folder / f"{CANDIDATES}.parquet", pd.DataFrame(rows, columns=columns))
     write_yaml(run.config_file, {"seed": seed})
+    write_json(run.environment_file, {"seed": seed, "python": "3.11"})
     write_json(run.results_file, {})
     return run
 
@@ -79,6 +80,8 @@ def test_a_planted_difference_is_found_and_noise_seldom(tmp_path):
         collect_fact_tests(tmp_path / kind, tmp_path)
         found[kind] = pd.read_csv(tmp_path / "descriptions_fact_tests.csv")
         assert sorted(found[kind].seed) == sorted([0, 1, 2, 3] * 2)
+        environment = read_json(tmp_path / "descriptions_fact_tests.environment.json")
+        assert environment["runs"] == [{"python": "3.11"}]
     assert (found["planted"][["t_p", "ks_p"]] < 0.01).all().all()
     assert (found["planted"].correct > found["planted"].random + 2).all()
     assert (found["noise"][["t_p", "ks_p"]] < 0.05).to_numpy().mean() < 0.3

@@ -9,7 +9,7 @@ from analysis.paper.own import RATES
 from analysis.paper.parts import setting_text, spread_text
 from analysis.paper.published import as_published
 from analysis.paper.sweeps import by_setting, spreads
-from tests.analysis.paper.conftest import row_of
+from tests.analysis.paper.conftest import row_of, table_of
 
 
 def test_table_1_shows_the_numbers_of_its_tables(whole):
@@ -69,9 +69,9 @@ def test_verdicts_are_counted_by_setting(whole, tables):
         for cell in by_setting(spreads(trials, *RATES)):
             label = setting_text(cell.setting)
             rows.append(row_of(whole, f"This run, {experiment}: ", label)[-1])
-        counts = [int(n) for text in rows for n in re.findall(r"(\d+) of", text)]
+        counts = [int(n) for text in rows for n in re.findall("(\\d+)\u00a0of", text)]
         assert sum(counts) == len(verdicts)
-        supported = sum(int(n) for text in rows for n in re.findall(r"supported (\d+)", text))
+        supported = sum(int(n) for text in rows for n in re.findall("supported\u00a0(\\d+)", text))
         assert supported == (verdicts.verdict == "supported").sum()
 
 
@@ -109,6 +109,18 @@ def test_in_context_shows_both_rules_beside_each_other(whole, tables):
                          f"candidate_accuracy.shots.reverse.{order}.stated"]  # fmt: skip
                 wanted = [f"{100 * part[f'in_context.{model}.{name}']:.1f}" for name in names]
                 assert [text.split("\u00a0")[0] for text in row[1:]] == wanted
+
+
+def test_likelihoods_stand_beside_sizes(whole, tables):
+    trials = pd.read_csv(tables / "scaling.csv")
+    caption = "This run, scaling: one seed a setting, 95\u00a0% intervals over facts: told name"
+    _, *rows = table_of(whole, caption).rows
+    for row, (_, part) in zip(rows, trials.groupby("trial", sort=False), strict=True):
+        value = part.set_index("name").value
+        wanted = [f"{value.parameters / 1e6:.2f}\u00a0M"]
+        wanted += [f"{value[f'log_prob.name_to_description.reverse.{which}']:.2f}\u00a0nat"
+                   for which in ("correct", "random")]  # fmt: skip
+        assert [text.split("\u00a0[")[0] for text in row] == [w.replace("-", "−") for w in wanted]
 
 
 def test_instructions_stand_beside_their_floors(whole, tables):

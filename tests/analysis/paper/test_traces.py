@@ -7,7 +7,7 @@ from scipy import stats
 from analysis.paper.experiment3 import HELD_OUT
 from analysis.paper.figure11 import held_out_curves
 from analysis.paper.parts import Paper
-from analysis.paper.prompt_tuning import panels
+from analysis.paper.prompt_tuning import panels, same_order
 from analysis.paper.traces import in_percent
 from interp_rc.records.errors import DataError
 
@@ -25,7 +25,8 @@ def test_figure_9_has_a_panel_for_each_order_that_was_trained(tuned):
         assert labels == [
             ("same order", "same", False),
             ("in reverse", "reverse", False),
-            ("in reverse, shuffled", "reverse", True),
+            ("shuffled", "same", True),
+            ("shuffled", "reverse", True),
         ]
         assert all(list(one.epochs) == [0, 1, 2] for one in panel.curves)
 
@@ -47,8 +48,23 @@ def test_curves_are_means_over_ten_seeds_with_t_intervals(tuned):
         assert estimate.high == pytest.approx(mean + stats.t.ppf(0.975, 9) * sd / 10**0.5)
     first, last = curve.estimates[0], curve.estimates[-1]
     assert first.value - last.value == pytest.approx(8, abs=1)  # as it was made
-    shuffled = panels(tuned)[1].curves[2].estimates
+    shuffled = panels(tuned)[1].curves[3].estimates
     assert shuffled[0].value - shuffled[-1].value == pytest.approx(0, abs=1)
+
+
+def test_what_is_not_learnt_in_the_same_order_is_said_to_say_nothing():
+    def trials(*lead):
+        rows = [(told, seed, f"trace.advantage.{told}.same", value, None, None, 30, "nat")
+                for told, values in zip(("name_to_description", "description_to_name"), lead,
+                                        strict=True)
+                for seed, value in enumerate(values)]  # fmt: skip
+        columns = ["training.only", "seed", "name", "value", "low", "high", "n", "unit"]
+        return pd.DataFrame(rows, columns=columns)
+
+    text = same_order(trials([3.0, 3.1, 3.2], [-1.0, 0.0, 2.0]))
+    assert "told name first by 3.10\u00a0nat" in text
+    assert "facts told description first were not shown to be learnt" in text
+    assert "says nothing" not in same_order(trials([3.0, 3.1, 3.2], [1.0, 1.1, 1.2]))
 
 
 def test_figure_11_draws_held_out_questions_of_each_order(tables):
