@@ -209,7 +209,7 @@ def sweeps_table() -> str:
         trials = pd.read_csv(TABLES / f"{name}.csv")
         cells = []
         for asked in ("same", "reverse"):
-            names = (f"exact_match.pooled.{asked}", f"trace.accuracy.*.{asked}.correct")
+            names = (f"exact_match.pooled.{asked}", f"trace.accuracy.pooled.{asked}.correct")
             means = [100 * (one.mean.value or 0) for one in spreads(trials, *names)]
             cells.append(" to ".join(dict.fromkeys(f"{end(means):.1f}" for end in (min, max))))
         settings = len(trials[axes(trials)].drop_duplicates())

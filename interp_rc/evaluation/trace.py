@@ -56,6 +56,12 @@ def cells(table: pd.DataFrame) -> Iterator[Cell]:
         yield Cell(str(subset), str(name), rows)
 
 
+def pooled(table: pd.DataFrame) -> Iterator[Cell]:
+    """All subsets together in either direction, as far as they were told in one order."""
+    for asked, rows in table.groupby("direction", sort=False):
+        yield Cell("pooled", str(asked), rows)
+
+
 def by_fact(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     """Means over templates: a row a fact and a column a step."""
     return (
@@ -75,7 +81,7 @@ def estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
         sample = np.asarray(values, dtype=float)
         found[name] = bootstrap_mean(sample, unit, seed=derive_seed(seed, "bootstrap", name))
 
-    for subset, asked, rows in cells(table):
+    for subset, asked, rows in [*cells(table), *pooled(table)]:
         for kind, part in rows.groupby("set"):
             loss, right = by_fact(part.assign(loss=-part.log_prob), "loss"), by_fact(part, "greedy")
             name = f"{subset}.{asked}.{kind}"

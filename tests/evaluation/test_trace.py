@@ -77,6 +77,18 @@ def test_the_advantage_is_paired_by_fact_at_the_last_step(table):
     assert estimates(table, 0)["trace.advantage.one.same"].value == pytest.approx(expected.mean())
 
 
+def test_pooled_is_over_the_facts_of_all_subsets_told_in_one_order(table):
+    again = table[table.subset == "one"].assign(subset="three")
+    again = again.assign(fact="again." + again.fact, log_prob=again.log_prob - 3)
+    found = estimates(pd.concat([table, again]), 0)
+    one, three = (found[f"trace.loss.{name}.same.correct"] for name in ("one", "three"))
+    pooled = found["trace.loss.pooled.same.correct"]
+    assert three.value == pytest.approx(one.value + 3)
+    assert pooled.value == pytest.approx((one.value + three.value) / 2)
+    assert pooled.n == one.n + three.n
+    assert not [name for name in found if "pooled.forward" in name]
+
+
 def test_what_was_learnt_is_told_from_what_was_not(table):
     """Exact over 2^10 signs: with all ten facts positive one pattern in 1,024 is as extreme."""
     found = {test.name.removeprefix("trace.advantage."): test for test in over_shuffled(table, 0)}
