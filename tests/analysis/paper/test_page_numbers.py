@@ -104,9 +104,9 @@ def test_in_context_shows_both_rules_beside_each_other(whole, tables):
                 names = [f"exact_match.shots.reverse.{order}.letters",
                          f"exact_match.shots.reverse.{order}.prefix",
                          f"exact_match.shots.same.{order}.prefix",
-                         f"exact_match.list.reverse.{order}.prefix",
                          f"candidate_accuracy.shots.reverse.{order}.all",
-                         f"candidate_accuracy.shots.reverse.{order}.stated"]  # fmt: skip
+                         f"candidate_accuracy.shots.reverse.{order}.stated",
+                         f"candidate_accuracy.list.reverse.{order}.stated"]  # fmt: skip
                 wanted = [f"{100 * part[f'in_context.{model}.{name}']:.1f}" for name in names]
                 assert [text.split("\u00a0")[0] for text in row[1:]] == wanted
 
