@@ -174,7 +174,13 @@ def test_errors_are_one_line_with_what_to_do(fails, tmp_path, smoke_run):
 def test_an_interrupted_run_says_how_to_continue(tmp_path):
     arguments = ["run", "descriptions", "--smoke", "--set", "machine.threads=1", "--out", "run"]
     process = subprocess.Popen(
-        [*PROGRAM, *arguments], cwd=tmp_path, text=True, stdout=-1, stderr=-1
+        [*PROGRAM, *arguments],
+        cwd=tmp_path,
+        text=True,
+        stdout=-1,
+        stderr=-1,
+        # Whoever runs the tests in the background has it ignored, and processes inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     for line in process.stderr:
         if line.startswith("facts done"):

@@ -4,6 +4,7 @@ import pandas as pd
 
 from interp_rc.records.runs import Run
 from interp_rc.records.sweeps import SEED, SweepRun
+from interp_rc.report.settings import told_apart
 from interp_rc.report.sweep import settings_table, shown_names
 from interp_rc.stats.over_seeds import estimates_by_cell
 
@@ -41,6 +42,8 @@ def sweep_summary(sweep: SweepRun) -> str:
     """The shown numbers of each setting with 95 % intervals."""
     spec, table = sweep.spec(), sweep.table()
     axes = [axis for axis in spec["axes"] if axis != SEED]
-    shown = settings_table(estimates_by_cell(table, axes), axes, shown_names(spec, table))
+    shown = settings_table(
+        told_apart(estimates_by_cell(table, axes)), axes, shown_names(spec, table)
+    )
     rows = pd.DataFrame(list(shown.rows), columns=list(shown.columns))
     return rows.to_string(index=False).replace("\N{NO-BREAK SPACE}", " ")

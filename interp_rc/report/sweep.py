@@ -16,11 +16,11 @@ from interp_rc.records.numbers import Estimate
 from interp_rc.records.sweeps import SEED, SweepRun
 from interp_rc.report.environment import page_environment
 from interp_rc.report.section import Picture, Table, picture
+from interp_rc.report.settings import Cells, named, text, ticks, told_apart, too_long
 from interp_rc.report.wording import estimate_row, setup_line, spoken
 from interp_rc.stats.over_seeds import estimates_by_cell
 
 HEADLINE = ("exact_match.pooled.same", "exact_match.pooled.reverse")
-Cells = dict[tuple[object, ...], dict[str, Estimate]]
 
 
 def write_sweep_report(sweep: SweepRun) -> None:
@@ -33,14 +33,14 @@ def content(sweep: SweepRun) -> dict[str, Any]:
     """Everything that the template shows."""
     spec, table = sweep.spec(), sweep.table()
     inner = [axis for axis in spec["axes"] if axis != SEED]
-    cells = estimates_by_cell(table, inner)
+    cells = told_apart(estimates_by_cell(table, inner))
     shown = shown_names(spec, table)
     trials = list(spec["trials"])
     done = table.trial.unique()
     return {
         "name": spec["name"],
         "sentence": sentence(cells, shown),
-        "setup": setup_line(sweep.trial(str(done[0])).config()),
+        "setup": _first_of(inner) + setup_line(sweep.trial(str(done[0])).config()),
         "intervals": intervals_note(table),
         "missing": missing_note(len(done), len(trials)),
         "figures": figures(sweep, cells, inner, shown),
@@ -49,6 +49,11 @@ def content(sweep: SweepRun) -> dict[str, Any]:
         "runs": runs_table(spec, set(done)),
         "commands": commands(sweep, str(done[0])),
     }
+
+
+def _first_of(axes: Sequence[str]) -> str:
+    """What the line on model and training is of, where these are varied."""
+    return "First setting: " if any(a.startswith(("model", "training")) for a in axes) else ""
 
 
 def shown_names(spec: Mapping[str, Any], table: pd.DataFrame) -> list[str]:
@@ -70,10 +75,6 @@ def setting(cell: Sequence[object], axes: Sequence[str]) -> str:
 
 def short(axis: str) -> str:
     return axis.rpartition(".")[2].replace("_", " ")
-
-
-def text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def sentence(cells: Cells, shown: Sequence[str]) -> str:
@@ -139,17 +140,18 @@ def lines(
         )
         for name in names
     ]
-    settings = [text(cell[0]) for cell in cells]
+    values = [cell[0] for cell in cells]
+    numbered = " Settings are numbered as in the table below." if too_long(values) else ""
     quantity = "[%]" if unit == "fraction" else f"[{unit}]"
     return picture(
         sweep,
         file,
         lambda theme: curves_figure(
-            curves, settings, theme, axis=short(axes[0]), quantity=quantity
+            curves, ticks(values), theme, axis=short(axes[0]), quantity=quantity
         ),
         title=f"By {short(axes[0])}",
         alt=f"{', '.join(map(label, names))} at each {short(axes[0])}; the table below has them.",
-        caption="Points with 95 % intervals.",
+        caption=f"Points with 95 % intervals.{numbered}",
     )
 
 
@@ -183,8 +185,8 @@ def maps(
                 Grid(f"{title} [{shown}]", filled, span, digits=0 if scale == 100 else 1)
                 for title, filled in grids
             ],
-            [text(v) for v in values[y]],
-            [text(v) for v in values[x]],
+            ticks(values[y]),
+            ticks(values[x]),
             theme,
             axes_named=(short(axes[y]), short(axes[x])),
         ),
@@ -195,9 +197,10 @@ def maps(
 
 
 def settings_table(cells: Cells, axes: Sequence[str], shown: Sequence[str]) -> Table:
+    names = [named(list(dict.fromkeys(column))) for column in zip(*cells, strict=True)]
     rows = [
         [
-            *map(text, cell),
+            *(of_axis[value] for of_axis, value in zip(names, cell, strict=True)),
             *(spoken(of_cell[name]) if name in of_cell else "" for name in shown),
         ]
         for cell, of_cell in cells.items()

@@ -7,6 +7,7 @@ from interp_rc.records.errors import RunError
 from interp_rc.records.files import write_parquet, write_yaml
 from interp_rc.records.sweeps import SweepRun
 from interp_rc.report.again import write_again
+from interp_rc.report.settings import told_apart
 from interp_rc.report.sweep import content, write_sweep_report
 
 CONFIG = {
@@ -101,3 +102,24 @@ def test_report_takes_a_sweep_and_refuses_an_empty_folder(sweep, tmp_path):
         write_again(tmp_path)
     with pytest.raises(RunError, match="holds no sweep"):
         SweepRun.open(tmp_path)
+
+
+def test_settings_are_told_apart_and_numbered_where_a_figure_has_no_room(sweep):
+    """Texts of mappings: what all share is left out; the numbers are those of the figure."""
+    sizes = [f"kind embedded, size layers {n}, width {16 * n}, heads {n}" for n in (2, 4)]
+    page = content(sweep({"model": sizes}))
+    assert [row[0] for row in page["settings"].rows] == [
+        "1: size layers 2, width 32, heads 2",
+        "2: size layers 4, width 64, heads 4",
+    ]
+    assert "numbered" in page["figures"][0].caption
+    assert page["setup"].startswith("First setting: ")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["a, b", "a, b, c"], ["same", "same"], [1e-3, 1e-2], ["x", 3], ["one, two", "two, one"]],
+)
+def test_what_cannot_be_told_apart_in_fewer_words_keeps_them(values):
+    cells = {(value,): {"x": number} for number, value in enumerate(dict.fromkeys(values))}
+    assert told_apart(cells) == cells
