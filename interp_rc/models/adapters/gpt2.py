@@ -9,7 +9,8 @@ def parts(model: PreTrainedModel) -> Parts:
     body = model.transformer
     return Parts(
         embeddings=[body.wte, body.wpe],
-        blocks=[Block(one, one.attn, one.mlp, one.ln_2) for one in body.h],
+        blocks=[Block(one, one.ln_1, one.attn, one.ln_2, one.mlp) for one in body.h],
         final_norm=body.ln_f,
         head=model.lm_head,
+        positions=lambda stream, positions, layer: {},  # they are in the embeddings
     )

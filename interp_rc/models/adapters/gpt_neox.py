@@ -10,9 +10,19 @@ def parts(model: PreTrainedModel) -> Parts:
     return Parts(
         embeddings=[body.embed_in],
         blocks=[
-            Block(one, one.attention, one.mlp, None if parallel else one.post_attention_layernorm)
+            Block(
+                one,
+                one.input_layernorm,
+                one.attention,
+                one.post_attention_layernorm,
+                one.mlp,
+                parallel=parallel,
+            )
             for one in body.layers
         ],
         final_norm=body.final_layer_norm,
         head=model.embed_out if hasattr(model, "embed_out") else model.lm_head,
+        positions=lambda stream, positions, layer: {
+            "position_embeddings": body.rotary_emb(stream, position_ids=positions)
+        },
     )

@@ -10,8 +10,12 @@ def parts(model: PreTrainedModel) -> Parts:
     return Parts(
         embeddings=[body.embed_tokens],
         blocks=[
-            Block(one, one.self_attn, one.mlp, one.post_attention_layernorm) for one in body.layers
+            Block(one, one.input_layernorm, one.self_attn, one.post_attention_layernorm, one.mlp)
+            for one in body.layers
         ],
         final_norm=body.norm,
         head=model.lm_head,
+        positions=lambda stream, positions, layer: {
+            "position_embeddings": body.rotary_emb(stream, position_ids=positions)
+        },
     )

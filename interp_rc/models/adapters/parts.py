@@ -1,11 +1,16 @@
 """What a family's adapter says about its modules; nothing else differs between families."""
 
-from typing import Literal, NamedTuple, get_args
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, get_args
 
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 Component = Literal["resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post"]
 COMPONENTS: tuple[Component, ...] = get_args(Component)  # in the order of computation
+
+# What attention is told about positions, from the stream and the positions of its tokens.
+Positions = Callable[[Float[Tensor, "1 token width"], Int[Tensor, "1 token"], int], dict[str, Any]]
 
 
 class Place(NamedTuple):
@@ -16,13 +21,22 @@ class Place(NamedTuple):
 
 
 class Block(NamedTuple):
-    """One layer. `before_mlp` is the norm that reads the stream between attention and MLP; None
-    where both read the stream before the layer, which then has no `resid_mid`."""
+    """One layer: what attention and MLP are read through, themselves, and what they are added
+    through (None: as they are). In a `parallel` one both read the stream before the layer."""
 
     whole: nn.Module
+    attention_norm: nn.Module
     attention: nn.Module
+    mlp_norm: nn.Module
     mlp: nn.Module
-    before_mlp: nn.Module | None
+    after_attention: nn.Module | None = None
+    after_mlp: nn.Module | None = None
+    parallel: bool = False
+
+    @property
+    def before_mlp(self) -> nn.Module | None:
+        """The norm that reads the stream between attention and MLP, if there is such a place."""
+        return None if self.parallel else self.mlp_norm
 
 
 class Parts(NamedTuple):
@@ -32,3 +46,4 @@ class Parts(NamedTuple):
     blocks: list[Block]
     final_norm: nn.Module
     head: nn.Module
+    positions: Positions
