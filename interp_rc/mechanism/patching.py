@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 import torch
-from jaxtyping import Float
-from torch import Tensor
 from tqdm import tqdm
 
-from interp_rc.mechanism.inputs import Input, padded, read_inputs, target_log_probs
+from interp_rc.mechanism.continuing import Patch, continued
+from interp_rc.mechanism.inputs import Input, read_inputs
 from interp_rc.mechanism.sites import Site, Tokens, tokens_of
-from interp_rc.models.adapters.adapter import Activations, Adapter, Edit
+from interp_rc.mechanism.waves import cache, log_probs
+from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Place
+from interp_rc.models.adapters.ragged import ragged_attention
 from interp_rc.models.load import Loaded
-from interp_rc.models.machine import spread
 from interp_rc.records.errors import ConfigError, DataError
 from interp_rc.records.nouns import Contrast
 
@@ -92,14 +92,15 @@ def patch(
     corrupted = read_inputs(model, [c.corrupted for c in contrasts], targets)
     pairs = [_Pair(*three) for three in zip(contrasts, clean, corrupted, strict=True)]
     _check_targets(pairs)
+    layers = Layerwise(adapter.model, adapter.parts)
+    values: dict[_Key, _Value] = {}
     # Prompts of similar length together: little padding.
     order = sorted(range(len(pairs)), key=lambda i: len(pairs[i].clean.ids))
-    groups = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
     bar = tqdm(total=len(pairs) * len(sites), desc="patching", unit="patch", disable=None)
-    work = partial(_patch_group, adapter, pairs, sites, into, bar)
-    with adapter.hooked(), bar:
-        found = list(spread(model.model, work, groups))
-    values = {key: value for part in found for key, value in part.items()}
+    with ragged_attention(adapter.model), bar, torch.no_grad():
+        for begin in range(0, len(order), batch_size):
+            group = order[begin : begin + batch_size]
+            values |= _patch_group(layers, pairs, sites, into, group, bar)
     return _effects(pairs, sites, metric, values)
 
 
@@ -122,46 +123,43 @@ def _check_targets(pairs: Sequence[_Pair]) -> None:
             )
 
 
-@torch.no_grad()  # per thread, so it stands here and not at `patch`
 def _patch_group(
-    adapter: Adapter,
+    layers: Layerwise,
     pairs: Sequence[_Pair],
     sites: Sequence[Site],
     into: Into,
-    bar: tqdm,
     group: Sequence[int],
+    bar: tqdm,
 ) -> dict[_Key, _Value]:
-    """Some pairs at all sites: each site a forward pass, the pairs a batch."""
+    """Some pairs at all sites: both prompts of each are cached, then continued from the patches."""
     chosen = [pairs[i] for i in group]
-    places = sorted({site.place for site in sites})
-    log_probs, activations = {}, {}
-    for name, inputs in (("clean", [p.clean for p in chosen]),
-                         ("corrupted", [p.corrupted for p in chosen])):  # fmt: skip
-        log_probs[name], activations[name] = _run(adapter, inputs, places, {})
+    clean = cache(layers, [pair.clean for pair in chosen])
+    corrupted = cache(layers, [pair.corrupted for pair in chosen])
+    known = [log_probs(layers, one).tolist() for one in (clean, corrupted)]
     found: dict[_Key, _Value] = {
-        (i, None): _Value(None, (clean, corrupted))
-        for i, clean, corrupted in zip(
-            group, log_probs["clean"].tolist(), log_probs["corrupted"].tolist(), strict=True
-        )
+        (i, None): _Value(None, both) for i, *both in zip(group, *known, strict=True)
     }
-    giver = activations["clean" if into == "corrupted" else "corrupted"]
-    inputs = [p.corrupted if into == "corrupted" else p.clean for p in chosen]
+    giving, taking = (clean, corrupted) if into == "corrupted" else (corrupted, clean)
+    patches = []
     for number, site in enumerate(sites):
-        matched = [
-            tokens_of(p.contrast, site, p.clean.offsets, p.corrupted.offsets) for p in chosen
-        ]
-        edit = _edit(giver[site.place], matched, into)
-        patched, _ = _run(adapter, inputs, (), {site.place: edit})
-        for i, tokens, value in zip(group, matched, patched.tolist(), strict=True):
-            position = tokens[0][into == "corrupted"] if len(tokens) == 1 else None
-            zero = structural_zero(site.place, tokens, pairs[i].clean, pairs[i].corrupted, adapter)
-            found[i, number] = _Value(position, value, zero)
-        bar.update(len(chosen))
+        for base, (i, pair) in enumerate(zip(group, chosen, strict=True)):
+            tokens = tokens_of(pair.contrast, site, pair.clean.offsets, pair.corrupted.offsets)
+            zero = structural_zero(site.place, tokens, pair.clean, pair.corrupted, layers.layers)
+            reads, writes = zip(*tokens, strict=True)
+            if into == "clean":
+                reads, writes = writes, reads
+            position = writes[0] if len(writes) == 1 else None
+            found[i, number] = _Value(position, known[into == "corrupted"][base], zero)
+            if not zero:
+                patches.append(Patch((i, number), site.place, base, reads, writes))
+    bar.update(len(group) * len(sites) - len(patches))
+    for patch_, value in continued(layers, giving, taking, patches, bar):
+        found[patch_.key] = found[patch_.key]._replace(value=value)
     return found
 
 
 def structural_zero(
-    place: Place, tokens: Tokens, clean: Input, corrupted: Input, adapter: Adapter
+    place: Place, tokens: Tokens, clean: Input, corrupted: Input, layers: int
 ) -> bool:
     """Whether a patch can have no effect in a causal model: nothing differs up to its tokens, or
     it is behind the last attention and none of its tokens predicts the target."""
@@ -170,29 +168,13 @@ def structural_zero(
         one != other or clean.ids[one * first : one + 1] != corrupted.ids[one * first : one + 1]
         for one, other in tokens
     )
-    last = adapter.layers - 1
+    last = layers - 1
     is_read = (
         place == Place("resid_pre", last)
         or place.layer < last
         or any(one >= clean.start - 1 or other >= corrupted.start - 1 for one, other in tokens)
     )
     return not (differs and is_read)
-
-
-def _edit(giver: Float[Tensor, "batch pos width"], matched: Sequence[Tokens], into: Into) -> Edit:
-    """Rows, and the positions in the giving and in the patched prompt."""
-    triples = [(row, *pair) for row, tokens in enumerate(matched) for pair in tokens]
-    rows, in_clean, in_corrupted = torch.tensor(triples, device=giver.device).T
-    read, write = (in_clean, in_corrupted) if into == "corrupted" else (in_corrupted, in_clean)
-    return Edit(rows, write, giver[rows, read])
-
-
-def _run(
-    adapter: Adapter, inputs: Sequence[Input], capture: Sequence[Place], edits: dict[Place, Edit]
-) -> tuple[Float[Tensor, " batch"], Activations]:
-    ids, mask = padded(inputs, adapter.model.device)
-    logits, found = adapter.run(ids, mask, capture=capture, edits=edits)
-    return target_log_probs(logits, inputs), found
 
 
 def _effects(

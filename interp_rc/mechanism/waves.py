@@ -16,7 +16,7 @@ from torch import Tensor
 
 from interp_rc.mechanism.inputs import Input
 from interp_rc.models.adapters.layerwise import Layerwise, Stream
-from interp_rc.models.adapters.ragged import Attending, Heads, Layout, lay_out, ragged_attention
+from interp_rc.models.adapters.ragged import Attending, Heads, Layout, lay_out
 
 Stored = Float[Tensor, "prompt position width"]
 
@@ -35,6 +35,11 @@ class Cached:
     attention: list[Stored]
     mlp: list[Stored]
     heads: list[tuple[Heads, Heads]]
+
+    @property
+    def positions(self) -> int:
+        """Of the longest prompt."""
+        return self.stream[0].shape[1]
 
 
 class Entry(NamedTuple):
@@ -67,16 +72,15 @@ def cache(layers: Layerwise, inputs: Sequence[Input]) -> Cached:
         where.append(whole)
 
     masks: dict[int | None, Tensor] = {}
-    with ragged_attention(layers.model):
-        for layer in range(layers.layers):
-            keep(found.stream, line)
-            ragged = Attending(layout, positions, None, masks)
-            added = layers.attention(layer, line, ragged)
-            keep(found.attention, added)
-            line, mlp = layers.add(layer, line, added)
-            keep(found.mlp, mlp)
-            assert ragged.cached is not None
-            found.heads.append(ragged.cached)
+    for layer in range(layers.layers):
+        keep(found.stream, line)
+        ragged = Attending(layout, positions, None, masks)
+        added = layers.attention(layer, line, ragged)
+        keep(found.attention, added)
+        line, mlp = layers.add(layer, line, added)
+        keep(found.mlp, mlp)
+        assert ragged.cached is not None
+        found.heads.append(ragged.cached)
     keep(found.stream, line)
     return found
 
@@ -88,38 +92,54 @@ def rise(
 
     `entries[l]` begin at layer l, `entries[layers]` behind the last one.
     """
-    line: Stream | None = None
+    *within, behind = entries
+    found = []
+    if any(entry is not None for entry in within):
+        found.append(_up(layers, cached, within))
+    if behind is not None:
+        layout = lay_out(behind.base, behind.first, cached.lengths)
+        read = _is_read(cached, layout)
+        line = _begin(cached, layers.layers, behind, layout)[read]
+        found.append(_log_probs(layers, cached, layout, read, line))
+    return torch.cat(found)
+
+
+def _up(
+    layers: Layerwise, cached: Cached, entries: Sequence[Entry | None]
+) -> Float[Tensor, " row"]:
+    """The rows that begin within the layers: each joins at its own, and all go up together."""
+    line = cached.stream[0].new_zeros(0, cached.stream[0].shape[-1])
     base = first = cached.lengths.new_zeros(0)
-    layout: Layout | None = None
+    layout = lay_out(base, first, cached.lengths)
     masks: dict[int | None, Tensor] = {}
-    with ragged_attention(layers.model):
-        for layer, entry in enumerate(entries):
-            if entry is not None:
-                new = _begin(cached, layer, entry)
-                line = new if line is None else torch.cat([line, new])
-                base, first = torch.cat([base, entry.base]), torch.cat([first, entry.first])
-                layout, masks = lay_out(base, first, cached.lengths), {}
-            if layer == layers.layers or line is None or layout is None:
-                continue
-            ragged = Attending(layout, int(cached.lengths.max()), cached.heads[layer], masks)
-            added = layers.attention(layer, line, ragged)
-            if layer == layers.layers - 1 and entries[-1] is None:
-                read = _is_read(cached, layout)
-                line, added = line[read], added[read]
-            line, _ = layers.add(layer, line, added)
-    assert line is not None and layout is not None
-    read = _is_read(cached, layout)
-    if entries[-1] is not None:
-        line = line[read]
+    for layer, entry in enumerate(entries):
+        if entry is not None:
+            joining = lay_out(entry.base, entry.first, cached.lengths)
+            line = torch.cat([line, _begin(cached, layer, entry, joining)])
+            base, first = torch.cat([base, entry.base]), torch.cat([first, entry.first])
+            layout, masks = lay_out(base, first, cached.lengths), {}
+        if not len(line):
+            continue
+        ragged = Attending(layout, cached.positions, cached.heads[layer], masks)
+        added = layers.attention(layer, line, ragged)
+        if layer == layers.layers - 1:
+            read = _is_read(cached, layout)
+            line, added = line[read], added[read]
+        line, _ = layers.add(layer, line, added)
     return _log_probs(layers, cached, layout, read, line)
 
 
-def _begin(cached: Cached, layer: int, entry: Entry) -> Stream:
-    layout = lay_out(entry.base, entry.first, cached.lengths)
+def log_probs(layers: Layerwise, cached: Cached) -> Float[Tensor, " prompt"]:
+    """The target's log-probability in every cached prompt; nats, in float64."""
+    layout = lay_out(torch.arange(len(cached.lengths)), cached.starts - 1, cached.lengths)
+    line = cached.stream[-1][layout.base[layout.row], layout.position]
+    return _log_probs(layers, cached, layout, torch.ones_like(layout.row, dtype=torch.bool), line)
+
+
+def _begin(cached: Cached, layer: int, entry: Entry, layout: Layout) -> Stream:
+    """The cached stream of the entry's rows, with their new values."""
     line = cached.stream[layer][entry.base[layout.row], layout.position]
-    begins = torch.zeros_like(entry.first)
-    counts = cached.lengths[entry.base] - entry.first
-    begins[1:] = counts.cumsum(0)[:-1]
+    begins = torch.searchsorted(layout.row, torch.arange(layout.rows, device=line.device))
     line[begins[entry.row] + entry.position - entry.first[entry.row]] = entry.values.to(line)
     return line
 

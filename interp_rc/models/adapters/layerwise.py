@@ -58,8 +58,11 @@ class Layerwise:
 
     def add(self, layer: int, stream: Stream, attention: Stream) -> tuple[Stream, Stream]:
         """The layer's output and what its MLP added, from its input and what attention added."""
+        if self.parts.blocks[layer].parallel:
+            added = self.mlp(layer, stream)
+            return added + attention + stream, added  # in the model's own order of rounding
         middle = stream + attention
-        added = self.mlp(layer, stream if self.parts.blocks[layer].parallel else middle)
+        added = self.mlp(layer, middle)
         return middle + added, added
 
     def logits(self, stream: Stream) -> Float[Tensor, "token vocabulary"]:
