@@ -19,6 +19,7 @@ from interp_rc.facts.in_context import SHOTS, WORDINGS, WordingName
 from interp_rc.models.completion import complete
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
+from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import encode
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
@@ -92,7 +93,7 @@ class InContext(Options):
 
 def check_lengths(loaded: Loaded, asked: Sequence[Prompt], options: InContext) -> None:
     """Raises DataError, naming the longest prompt, if one does not fit with what follows it."""
-    context = getattr(loaded.model.config, "max_position_embeddings", None)
+    context = context_of(loaded.model)
     if context is None:
         return
     if options.chain_of_thought:

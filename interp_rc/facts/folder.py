@@ -77,8 +77,9 @@ def read_facts(folder: Path) -> FactSet:
 
 def _read_header(path: Path) -> tuple[int | None, list[str], DrawnFrom]:
     """Seed, reserved entities and `drawn_from`; the last two are there only where needed."""
+    content = read_text(path)
     try:
-        header = yaml.safe_load(read_text(path))
+        header = yaml.safe_load(content)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         message = f"not YAML ({error.problem}); correct it {REBUILD}"
@@ -93,12 +94,21 @@ def _read_header(path: Path) -> tuple[int | None, list[str], DrawnFrom]:
         raise DataError(f"{message}version that wrote it {REBUILD}", file=path, line=1)
     seed = header["seed"]
     if seed is not None and type(seed) is not int:
-        raise DataError(f"seed is {seed!r}; it must be a number or null", file=path, line=2)
+        raise DataError(
+            f"seed is {seed!r}; it must be a number or null", file=path, line=_line(content, "seed")
+        )
     reserved = header.get("reserved", [])
     if not isinstance(reserved, list) or not all(isinstance(text, str) for text in reserved):
-        raise DataError(f"reserved is {reserved!r:.60}; it must be a list of texts", file=path)
+        message = f"reserved is {reserved!r:.60}; it must be a list of texts"
+        raise DataError(message, file=path, line=_line(content, "reserved"))
     drawn_from = header.get("drawn_from", "people")
     if drawn_from not in get_args(DrawnFrom):
         message = f"drawn_from is {drawn_from!r}; known are {', '.join(get_args(DrawnFrom))}"
-        raise DataError(message, file=path)
+        raise DataError(message, file=path, line=_line(content, "drawn_from"))
     return seed, reserved, drawn_from
+
+
+def _line(content: str, key: str) -> int:
+    """Where a key of the header stands; the first line if all are on one."""
+    lines = enumerate(content.splitlines(), 1)
+    return next((number for number, line in lines if line.startswith(f"{key}:")), 1)

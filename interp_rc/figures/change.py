@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from interp_rc.figures.rates import ROW
-from interp_rc.figures.style import WIDTH, Theme, marker
+from interp_rc.figures.style import WIDTH, Theme, marker, rate_axis, rate_interval
 from interp_rc.records.numbers import Estimate
 
 
@@ -52,13 +52,7 @@ def draw_changes(axes: Axes, changes: Sequence[Change], theme: Theme, *, quantit
     axes.set_ylim(y - 0.6, -0.6)
     axes.set_yticks(places, [change.label for change in changes])
     axes.set_ylabel("order asked in")
-    axes.set_xlim(0, 100)
-    axes.set_xlabel(f"{quantity} [%]\n(95 % interval over facts)")
-    axes.grid(axis="x")
-    axes.tick_params(length=0)
-    axes.tick_params(axis="y", pad=9)
-    axes.spines["left"].set_visible(False)
-    axes.spines["bottom"].set_visible(False)
+    rate_axis(axes, quantity)
 
 
 def _draw_link(axes: Axes, change: Change, y: float, theme: Theme) -> None:
@@ -73,9 +67,7 @@ def _draw_point(
     if estimate.value is None:
         return
     color = theme.color(asked)
-    if estimate.low is not None and estimate.high is not None:
-        ends = [100 * estimate.low, 100 * estimate.high]
-        axes.plot(ends, [y, y], color=color, linewidth=2.2, solid_capstyle="butt", clip_on=False)
+    rate_interval(axes, estimate, y, color)
     axes.plot(
         100 * estimate.value,
         y,

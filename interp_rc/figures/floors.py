@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from interp_rc.figures.style import WIDTH, Theme, marker
+from interp_rc.figures.style import WIDTH, Theme, marker, rate_axis, rate_beside, rate_interval
 from interp_rc.records.numbers import Estimate
 
 ROW = 0.3
@@ -33,13 +33,7 @@ def floors_figure(levels: Sequence[Level], theme: Theme, *, quantity: str) -> Fi
     axes.set_ylabel("answer of")
     axes.set_ylim(len(levels) - 0.4, -0.6)
     most = max(100 * (one.estimate.high or one.estimate.value or 0) for one in levels)
-    axes.set_xlim(0, next(limit for limit in LIMITS if most <= limit))
-    axes.set_xlabel(f"{quantity} [%]\n(95 % interval over facts)")
-    axes.grid(axis="x")
-    axes.tick_params(length=0)
-    axes.tick_params(axis="y", pad=9)
-    axes.spines["left"].set_visible(False)
-    axes.spines["bottom"].set_visible(False)
+    rate_axis(axes, quantity, top=next(limit for limit in LIMITS if most <= limit))
     return figure
 
 
@@ -51,22 +45,10 @@ def _draw_level(figure: Figure, level: Level, y: int, theme: Theme) -> None:
         axes.annotate("not measured", (0, y), color=theme.muted, va="center")
         return
     value = 100 * estimate.value
-    if estimate.low is not None and estimate.high is not None:
-        ends = [100 * estimate.low, 100 * estimate.high]
-        axes.plot(ends, [y, y], color=color, linewidth=2.2, solid_capstyle="butt", clip_on=False)
+    rate_interval(axes, estimate, y, color)
     mark = "|" if level.asked is None else marker(level.asked)
     size = 12 if level.asked is None else 5.5
     axes.plot(value, y, mark, color=color, markersize=size, markeredgewidth=2.2 if level.asked is
               None else 1, clip_on=False, zorder=3)  # fmt: skip
-    axes.annotate(
-        f"{value:.1f} %",
-        (1, y),
-        xycoords=("axes fraction", "data"),
-        xytext=(46, 0),
-        textcoords="offset points",
-        ha="right",
-        va="center",
-        color=theme.ink,
-        weight="bold" if level.asked else "normal",
-        annotation_clip=False,
-    )
+    weight = "bold" if level.asked else "normal"
+    rate_beside(axes, f"{value:.1f} %", y, theme.ink, weight)

@@ -7,7 +7,7 @@ from itertools import groupby
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from interp_rc.figures.style import WIDTH, Theme, marker
+from interp_rc.figures.style import WIDTH, Theme, marker, rate_axis, rate_beside, rate_interval
 from interp_rc.records.numbers import Estimate
 
 ROW = 0.27
@@ -48,13 +48,7 @@ def draw_rates(axes: Axes, rates: Sequence[Rate], theme: Theme, *, quantity: str
     axes.set_ylim(y - 0.5, -0.6)
     axes.set_yticks(places, [rate.label for rate in rates])
     axes.set_ylabel("order asked in")
-    axes.set_xlim(0, 100)
-    axes.set_xlabel(f"{quantity} [%]\n(95 % interval over facts)")
-    axes.grid(axis="x")
-    axes.tick_params(length=0)
-    axes.tick_params(axis="y", pad=9)
-    axes.spines["left"].set_visible(False)
-    axes.spines["bottom"].set_visible(False)
+    rate_axis(axes, quantity)
 
 
 def _draw_row(axes: Axes, rate: Rate, y: float, theme: Theme) -> None:
@@ -64,22 +58,10 @@ def _draw_row(axes: Axes, rate: Rate, y: float, theme: Theme) -> None:
         return
     value = 100 * estimate.value
     axes.barh(y, value, height=0.62, color=color, alpha=0.22, linewidth=0)
-    if estimate.low is not None and estimate.high is not None:
-        ends = [100 * estimate.low, 100 * estimate.high]
-        axes.plot(ends, [y, y], color=color, linewidth=2.2, solid_capstyle="butt", clip_on=False)
+    rate_interval(axes, estimate, y, color)
     axes.plot(value, y, marker(rate.asked), color=color, markersize=5.5, clip_on=False, zorder=3)
-    axes.annotate(
-        f"{value:.0f} %" if value in (0, 100) else f"{value:.1f} %",
-        (1, y),
-        xycoords=("axes fraction", "data"),
-        xytext=(46, 0),
-        textcoords="offset points",
-        ha="right",
-        va="center",
-        color=color,
-        weight="bold",
-        annotation_clip=False,
-    )
+    said = f"{value:.0f} %" if value in (0, 100) else f"{value:.1f} %"
+    rate_beside(axes, said, y, color)
 
 
 def _draw_chance(axes: Axes, rows: Sequence[Rate], y: float, theme: Theme) -> None:

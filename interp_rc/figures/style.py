@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+from matplotlib.axes import Axes
+
+from interp_rc.records.numbers import Estimate
 
 WIDTH = 4.4
 """Inches; on a phone a figure of this width is shown at about four fifths of its size."""
@@ -59,6 +62,40 @@ MARKERS = {"same": "o", "reverse": "D"}
 
 def marker(asked: str) -> str:
     return MARKERS.get(asked, "s")
+
+
+def rate_axis(axes: Axes, quantity: str, *, top: float = 100) -> None:
+    """Rates of rows, from 0 to `top` percent, under nothing but a grid."""
+    axes.set_xlim(0, top)
+    axes.set_xlabel(f"{quantity} [%]\n(95 % interval over facts)")
+    axes.grid(axis="x")
+    axes.tick_params(length=0)
+    axes.tick_params(axis="y", pad=9)
+    axes.spines["left"].set_visible(False)
+    axes.spines["bottom"].set_visible(False)
+
+
+def rate_interval(axes: Axes, estimate: Estimate, y: float, color: str) -> None:
+    """The 95 % interval of a rate as a line at height `y`, if it has one."""
+    if estimate.low is not None and estimate.high is not None:
+        ends = [100 * estimate.low, 100 * estimate.high]
+        axes.plot(ends, [y, y], color=color, linewidth=2.2, solid_capstyle="butt", clip_on=False)
+
+
+def rate_beside(axes: Axes, text: str, y: float, color: str, weight: str = "bold") -> None:
+    """A rate in words to the right of its row."""
+    axes.annotate(
+        text,
+        (1, y),
+        xycoords=("axes fraction", "data"),
+        xytext=(46, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        color=color,
+        weight=weight,
+        annotation_clip=False,
+    )
 
 
 @contextmanager

@@ -30,6 +30,29 @@ class Measured:
     figures: list[str] = field(default_factory=list)
 
 
+def read_mapping(file: Path, what: str) -> dict[str, Any]:
+    """The YAML mapping that a part of a folder is; RunError, naming `what`, if it is none."""
+    try:
+        value = yaml.safe_load(read_text(file))
+    except yaml.YAMLError:
+        value = None
+    if not isinstance(value, dict):
+        raise RunError(f"{file} is not a mapping; the {what}'s folder is damaged")
+    return value
+
+
+def read_results(file: Path) -> dict[str, Estimate]:
+    """The content of a results.json; RunError if it is not there or not whole."""
+    if not file.is_file():
+        raise RunError(
+            f"{file.parent} is not finished; continue it with `interp-rc run … --resume`"
+        )
+    try:
+        return estimates_from(read_json(file))
+    except (TypeError, AttributeError):
+        raise RunError(f"{file} is damaged; delete it and run again with --resume") from None
+
+
 class Run:
     """Reader and layout of `runs/<name>/`."""
 
@@ -66,29 +89,14 @@ class Run:
         return self.results_file.is_file()
 
     def config(self) -> dict[str, Any]:
-        try:
-            value = yaml.safe_load(read_text(self.config_file))
-        except yaml.YAMLError:
-            value = None
-        if not isinstance(value, dict):
-            raise RunError(f"{self.config_file} is not a mapping; the run's folder is damaged")
-        return value
+        return read_mapping(self.config_file, "run")
 
     def environment(self) -> dict[str, Any]:
         value: dict[str, Any] = read_json(self.environment_file)
         return value
 
     def results(self) -> dict[str, Estimate]:
-        if not self.finished:
-            raise RunError(
-                f"{self.folder} is not finished; continue it with `interp-rc run … --resume`"
-            )
-        try:
-            return estimates_from(read_json(self.results_file))
-        except (TypeError, AttributeError):
-            raise RunError(
-                f"{self.results_file} is damaged; delete it and run again with --resume"
-            ) from None
+        return read_results(self.results_file)
 
     def table(self, name: str) -> "pd.DataFrame":
         """A table of the run, e.g. ``evaluation/answers``."""

@@ -1,14 +1,12 @@
 """The folder of a sweep: the one place that knows where each part lies."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from interp_rc.records.errors import RunError
-from interp_rc.records.files import read_json, read_text
-from interp_rc.records.numbers import Estimate, estimates_from
-from interp_rc.records.runs import Run
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.runs import Run, read_mapping, read_results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,23 +50,13 @@ class SweepRun:
 
     def spec(self) -> dict[str, Any]:
         """What `sweep.yaml` says: name, axes, show, trials."""
-        try:
-            value = yaml.safe_load(read_text(self.sweep_file))
-        except yaml.YAMLError:
-            value = None
-        if not isinstance(value, dict):
-            raise RunError(f"{self.sweep_file} is not a mapping; the sweep's folder is damaged")
-        return value
+        return read_mapping(self.sweep_file, "sweep")
 
     def axes(self) -> list[str]:
         return list(self.spec()["axes"])
 
     def results(self) -> dict[str, Estimate]:
-        if not self.finished:
-            raise RunError(
-                f"{self.folder} is not finished; continue it with `interp-rc run … --resume`"
-            )
-        return estimates_from(read_json(self.results_file))
+        return read_results(self.results_file)
 
     def table(self) -> "pd.DataFrame":
         """All numbers of all finished trials."""
@@ -79,3 +67,12 @@ class SweepRun:
                 f"{self.trials_file} is missing; continue the sweep with `interp-rc run … --resume`"
             )
         return pd.read_parquet(self.trials_file)
+
+
+def text_of(value: Any) -> str:
+    """A value of an axis as people read it: mappings without braces, numbers without noise."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {text_of(inner)}" for key, inner in value.items())
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "none" if value is None else str(value)

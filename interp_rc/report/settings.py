@@ -4,6 +4,7 @@ too long for a figure."""
 from collections.abc import Mapping, Sequence
 
 from interp_rc.records.numbers import Estimate
+from interp_rc.records.sweeps import text_of
 
 Cells = Mapping[tuple[object, ...], dict[str, Estimate]]
 LONG = 24
@@ -29,25 +30,26 @@ def _differing(values: Sequence[object]) -> Sequence[object]:
     return [one.replace("_", " ") for one in kept] if clear else values
 
 
-def text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def ticks(values: Sequence[object]) -> list[str]:
     """A tick's label for each value of an axis: its number, from 1, if a text is too long."""
-    if not too_long(values):
-        return [text(value) for value in values]
+    if not _too_long(values):
+        return [text_of(value) for value in values]
     return [str(number) for number, _ in enumerate(values, 1)]
 
 
 def named(values: Sequence[object]) -> dict[object, str]:
     """The text of each value in a table, with its number where the ticks have only that."""
-    long = too_long(values)
+    long = _too_long(values)
     return {
-        value: f"{tick}: {text(value)}" if long else tick
+        value: f"{tick}: {text_of(value)}" if long else tick
         for value, tick in zip(values, ticks(values), strict=True)
     }
 
 
-def too_long(values: Sequence[object]) -> bool:
-    return max(len(text(value)) for value in values) > LONG
+def numbering(*axes: Sequence[object]) -> str:
+    """What a figure's caption says if a tick of one of its axes is a number instead of a text."""
+    return " Settings are numbered as in the table below." if any(map(_too_long, axes)) else ""
+
+
+def _too_long(values: Sequence[object]) -> bool:
+    return max(len(text_of(value)) for value in values) > LONG

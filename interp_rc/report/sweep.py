@@ -13,10 +13,10 @@ from interp_rc.figures.labels import ASKED
 from interp_rc.figures.settings import Curve, Grid, curves_figure, grids_figure
 from interp_rc.records.files import write_text
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.sweeps import SEED, SweepRun
+from interp_rc.records.sweeps import SEED, SweepRun, text_of
 from interp_rc.report.environment import page_environment
 from interp_rc.report.section import Picture, Table, picture
-from interp_rc.report.settings import Cells, named, text, ticks, told_apart, too_long
+from interp_rc.report.settings import Cells, named, numbering, ticks, told_apart
 from interp_rc.report.wording import estimate_row, setup_line, spoken
 from interp_rc.stats.over_seeds import estimates_by_cell
 
@@ -70,7 +70,7 @@ def label(name: str) -> str:
 
 
 def setting(cell: Sequence[object], axes: Sequence[str]) -> str:
-    return ", ".join(f"{short(axis)} {text(v)}" for axis, v in zip(axes, cell, strict=True))
+    return ", ".join(f"{short(axis)} {text_of(v)}" for axis, v in zip(axes, cell, strict=True))
 
 
 def short(axis: str) -> str:
@@ -141,7 +141,6 @@ def lines(
         for name in names
     ]
     values = [cell[0] for cell in cells]
-    numbered = " Settings are numbered as in the table below." if too_long(values) else ""
     quantity = "[%]" if unit == "fraction" else f"[{unit}]"
     return picture(
         sweep,
@@ -151,7 +150,7 @@ def lines(
         ),
         title=f"By {short(axes[0])}",
         alt=f"{', '.join(map(label, names))} at each {short(axes[0])}; the table below has them.",
-        caption=f"Points with 95 % intervals.{numbered}",
+        caption=f"Points with 95 % intervals.{numbering(values)}",
     )
 
 
@@ -172,7 +171,7 @@ def maps(
             }
             found = [[at.get((row, column)) for column in values[x]] for row in values[y]]
             filled = np.array([[nan if v is None else scale * v for v in row] for row in found])
-            title = ", ".join([label(name), *map(text, fixed)])
+            title = ", ".join([label(name), *map(text_of, fixed)])
             grids.append((title, filled))
     every = np.concatenate([filled.ravel() for _, filled in grids])
     span = (0.0, 100.0) if scale == 100 else (float(np.nanmin(every)), float(np.nanmax(every)))
@@ -192,7 +191,8 @@ def maps(
         ),
         title=f"By {short(axes[y])} and {short(axes[x])}",
         alt=f"Heat maps of {', '.join(map(label, names))}; the table below has every number.",
-        caption="Means over seeds; a dash where no run ended. Intervals are in the table below.",
+        caption="Means over seeds; a dash where no run ended. Intervals are in the table below."
+        f"{numbering(values[y], values[x])}",
     )
 
 

@@ -16,6 +16,7 @@ from interp_rc.facts.folder import write_facts
 from interp_rc.facts.in_context import WORDINGS
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import Scores, score
+from interp_rc.models.soft_prompt import soft_prompted
 from interp_rc.models.tokenizer import encode
 from interp_rc.records.errors import DataError
 from interp_rc.records.runs import Run
@@ -185,6 +186,23 @@ def test_prompts_longer_than_the_context_are_refused_with_the_longest_and_the_re
     thinking = InContext(chain_of_thought=True, max_new_tokens=40)
     with pytest.raises(DataError, match="fewer `max_new_tokens`"):
         check_lengths(untaught(tokenizer, "llama", context=needed), asked, thinking)
+
+
+def test_a_soft_prompt_takes_its_place_of_the_context(told, tokenizer):
+    asked = prompts(told.facts, PLAIN, shots=1, seed=0)
+    needed = next(n for n in range(50, 500) if fits(untaught(tokenizer, "llama", context=n), asked))
+    model = untaught(tokenizer, "llama", context=needed).model
+    prompted = Loaded(soft_prompted(model, 5), tokenizer)
+    with pytest.raises(DataError, match=f"the model reads {needed - 5}"):
+        check_lengths(prompted, asked, InContext(shots=1))
+
+
+def fits(model, asked):
+    try:
+        check_lengths(model, asked, InContext(shots=1))
+    except DataError:
+        return False
+    return True
 
 
 def test_facts_that_are_too_few_or_of_another_kind_are_refused(told):

@@ -8,7 +8,7 @@ from interp_rc.records.files import write_parquet, write_yaml
 from interp_rc.records.sweeps import SweepRun
 from interp_rc.report.again import write_again
 from interp_rc.report.settings import told_apart
-from interp_rc.report.sweep import content, write_sweep_report
+from interp_rc.report.sweep import content, runs_table, write_sweep_report
 
 CONFIG = {
     "model": {"kind": "embedded", "size": {"layers": 2, "width": 32}},
@@ -123,3 +123,24 @@ def test_settings_are_told_apart_and_numbered_where_a_figure_has_no_room(sweep):
 def test_what_cannot_be_told_apart_in_fewer_words_keeps_them(values):
     cells = {(value,): {"x": number} for number, value in enumerate(dict.fromkeys(values))}
     assert told_apart(cells) == cells
+
+
+def test_the_table_of_runs_says_mappings_in_words(sweep):
+    page = content(sweep({"model.size": ["layers 2, width 32", "layers 4, width 64"]}))
+    sizes = [{"layers": 2, "width": 32}, {"layers": 4, "width": 64}]
+    spec = {"trials": {str(n): {"model.size": size} for n, size in enumerate(sizes)}}
+    assert [row[1] for row in runs_table(spec, set()).rows] == [
+        "size layers 2, width 32",
+        "size layers 4, width 64",
+    ]
+    assert [row[1] for row in page["runs"].rows] == [
+        "size layers 2, width 32",
+        "size layers 4, width 64",
+    ]
+
+
+def test_a_damaged_results_file_says_so(sweep):
+    made = sweep({"seed": [0, 1]})
+    made.results_file.write_text("[1]")
+    with pytest.raises(RunError, match="is damaged; delete it"):
+        made.results()

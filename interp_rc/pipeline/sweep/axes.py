@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import product
 from typing import Annotated, Any
 
@@ -90,12 +90,3 @@ class Sweep(Options):
         for values in product(*self.grid.values()):
             for point in drawn:
                 yield dict(zip(self.grid, values, strict=True)) | point
-
-
-def text_of(value: Any) -> str:
-    """A value of an axis as people read it: mappings without braces, numbers without noise."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {text_of(inner)}" for key, inner in value.items())
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "none" if value is None else str(value)

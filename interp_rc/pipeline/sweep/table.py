@@ -6,10 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from interp_rc.pipeline.sweep.axes import text_of
 from interp_rc.pipeline.sweep.plan import Plan, Trial
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.sweeps import SEED, SweepRun
+from interp_rc.records.sweeps import SEED, SweepRun, text_of
 from interp_rc.stats.over_seeds import estimates_by_cell
 
 NUMBERS = ["name", "value", "low", "high", "n", "unit"]

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from interp_rc.pipeline.sweep.axes import RandomAxes, Range, Sweep, text_of
+from interp_rc.pipeline.sweep.axes import RandomAxes, Range, Sweep
+from interp_rc.records.sweeps import text_of
 
 
 def test_a_grid_visits_every_combination_once_the_first_axis_slowest():
