@@ -284,7 +284,7 @@ def test_patch_refuses_before_it_writes(fails, smoke_run, tmp_path):
     pairs = tmp_path / "c.jsonl"
     pairs.write_text("{}\n")
     common = ["patch", "--model", smoke_run.model, "--out", "e.parquet", "--pairs"]
-    assert "c.jsonl:1: key 'id' is missing" in fails(*common, pairs, "--site", "mlp_out@source")
+    assert "c.jsonl:1: key 'clean' is missing" in fails(*common, pairs, "--site", "mlp_out@source")
     write_contrasts(held_out_contrasts(read_facts(smoke_run.facts), 1), pairs)
     assert "no component 'mlp'" in fails(*common, pairs, "--site", "mlp@source")
     assert "no span 'verb'" in fails(*common, pairs, "--site", "mlp_out@verb")

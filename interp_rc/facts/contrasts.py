@@ -5,11 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.items import read_items
+from interp_rc.facts.items import read_lines
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_jsonl
-from interp_rc.records.nouns import ORDERS, SUBSETS, Contrast, Query
+from interp_rc.records.nouns import ORDERS, SUBSETS, Contrast, Query, Span, Spans
 from interp_rc.records.seeds import generator
+
+OPTIONAL = ("id", "fact", "order", "foil", "spans", "line")
 
 
 def contrasts_about(queries: Sequence[Query], partner: Mapping[str, str]) -> list[Contrast]:
@@ -38,10 +40,26 @@ def contrasts_about(queries: Sequence[Query], partner: Mapping[str, str]) -> lis
                 corrupted=other.prompt,
                 target=query.target,
                 foil=other.target,
-                spans={"source": [query.source, other.source]},
+                spans=_spans(query, other),
             )
         )
     return contrasts
+
+
+def _spans(query: Query, other: Query) -> Spans:
+    """`source`, and A and B as far as the queries know them: the one in both prompts, the other
+    in the target, which follows either prompt."""
+    later = len(other.prompt) - len(query.prompt)
+    spans = {"source": [query.source, other.source]}
+    for name, role in (("A", "subject"), ("B", "object")):
+        if role not in query.spans:
+            continue
+        [span, *_] = query.spans[role]
+        if span.start >= len(query.prompt):
+            spans[name] = [span, Span(span.start + later, span.end + later)]
+        elif role in other.spans:
+            spans[name] = [span, other.spans[role][0]]
+    return spans
 
 
 def partners(facts: Sequence[str], seed: int) -> dict[str, str]:
@@ -66,25 +84,18 @@ def held_out_contrasts(facts: FactSet, templates: int) -> list[Contrast]:
 
 
 def write_contrasts(contrasts: Sequence[Contrast], path: Path) -> None:
-    write_jsonl(path, map(asdict, contrasts))
+    rows = map(asdict, contrasts)
+    write_jsonl(path, ({k: v for k, v in row.items() if k != "line"} for row in rows))
 
 
-def read_contrasts(path: Path) -> list[Contrast]:
-    """The contrasts of a file of JSON lines.
+def read_contrasts(path: Path | str) -> list[Contrast]:
+    """The contrasts of a file of JSON lines, each `{"clean": …, "corrupted": …, "target": …}`.
 
-    Raises DataError, naming file and line, for faulty lines, ids that come twice, and spans that
-    are not two or lie outside their prompts.
+    A `foil`, `spans`, an `id` (default: `line N`), the `fact` (default: the id) and the `order`
+    (default: null) may be added. Raises DataError, naming file and line, for faulty lines, ids that
+    come twice, and spans that are not two or lie outside their prompts with the target.
     """
-    contrasts: dict[str, Contrast] = {}
-    for contrast, place in read_items(path, Contrast, optional=("foil", "spans")):
-        fault = "its id comes twice" if contrast.id in contrasts else _fault(contrast)
-        if fault:
-            message = f"contrast {contrast.id!r}: {fault}; correct it"
-            raise DataError(message, file=place.file, line=place.line)
-        contrasts[contrast.id] = contrast
-    if not contrasts:
-        raise DataError("holds no contrasts; write one JSON object a line", file=path)
-    return list(contrasts.values())
+    return read_lines(Path(path), Contrast, "contrasts", OPTIONAL, check=_fault)
 
 
 def _fault(contrast: Contrast) -> str | None:
@@ -93,9 +104,10 @@ def _fault(contrast: Contrast) -> str | None:
             return f"span {name!r} has {len(spans)} places; give two, in clean and in corrupted"
         texts = {"clean": contrast.clean, "corrupted": contrast.corrupted}
         for (which, text), (start, end) in zip(texts.items(), spans, strict=True):
-            if not 0 <= start < end <= len(text):
+            there = len(text) + len(contrast.target)
+            if not 0 <= start < end <= there:
                 return (
-                    f"span {name!r} is [{start}, {end}] in {which}, which has {len(text)} "
-                    "characters"
+                    f"span {name!r} is [{start}, {end}] in {which}, which has {there} characters "
+                    "with the target"
                 )
     return None

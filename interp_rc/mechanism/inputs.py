@@ -7,14 +7,19 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp_rc.mechanism.sites import prompt_tokens, same_length
 from interp_rc.models.load import Loaded
 from interp_rc.models.tokenizer import Offsets, encode
 from interp_rc.records.errors import DataError
+from interp_rc.records.nouns import Contrast
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Token ids of prompt and target; `offsets` are the characters of the prompt's tokens."""
+    """Token ids of prompt and target; `offsets` are each token's characters in the two together.
+
+    The target begins at token `start`. The last token is predicted, and read by nothing.
+    """
 
     ids: list[int]
     start: int
@@ -30,13 +35,28 @@ def read_inputs(loaded: Loaded, prompts: Sequence[str], targets: Sequence[str]) 
     texts = [prompt + target for prompt, target in zip(prompts, targets, strict=True)]
     inputs = []
     for prompt, (ids, offsets) in zip(prompts, encode(loaded.tokenizer, texts), strict=True):
-        start = next((i for i, (_, end) in enumerate(offsets) if end > len(prompt)), len(ids))
+        start = prompt_tokens(offsets, prompt)
         if not 0 < start < len(ids):
             raise DataError(f"prompt {prompt!r} and its target must both have a token; extend them")
         if context is not None and len(ids) > context:
             raise DataError(f"{prompt[:60]!r}… has {len(ids)} tokens; the model reads {context}")
-        inputs.append(Input(ids, start, offsets[:start]))
+        inputs.append(Input(ids, start, offsets))
     return inputs
+
+
+def positions(loaded: Loaded, contrasts: Sequence[Contrast]) -> int:
+    """Tokens of the longest prompt: as many positions as there are to name.
+
+    Raises DataError for a contrast whose prompts have not equally many: token by token they then
+    do not belong together.
+    """
+    targets = [c.target for c in contrasts]
+    clean = read_inputs(loaded, [c.clean for c in contrasts], targets)
+    corrupted = read_inputs(loaded, [c.corrupted for c in contrasts], targets)
+    return max(
+        same_length(contrast, one.start, other.start)
+        for contrast, one, other in zip(contrasts, clean, corrupted, strict=True)
+    )
 
 
 def padded(

@@ -157,7 +157,8 @@ def streams_at_source(
     inputs, last = [], []
     read = read_inputs(loaded, [q.prompt for q in queries], [q.target for q in queries])
     for query, one in zip(queries, read, strict=True):
-        end = covered(one.offsets, query.source, f"the entity of query {query.id!r}")[-1]
+        what = f"the entity of query {query.id!r}"
+        end = covered(one.offsets[: one.start], query.source, what)[-1]
         # Nothing after it reaches it, so nothing after it is read.
         inputs.append(Input(one.ids[: end + 1], end + 1, one.offsets[: end + 1]))
         last.append(end)

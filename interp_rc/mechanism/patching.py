@@ -84,7 +84,7 @@ def patch(
     """
     _check(contrasts, sites, metric, into)
     adapter = Adapter(model.model)
-    unknown = [site.name for site in sites if site.place not in adapter.places]
+    unknown = [s.name for s in sites if s.place not in adapter.places or s.window > 1]
     if unknown:
         raise ConfigError(f"this model has no {unknown[0]}; name another component or layer")
     targets = [c.target for c in contrasts]
@@ -148,6 +148,11 @@ def _patch_group(
             reads, writes = zip(*tokens, strict=True)
             if into == "clean":
                 reads, writes = writes, reads
+            if min(writes) >= taking.starts[base]:  # what it has read of the target is missing
+                raise DataError(
+                    f"{pair.contrast.named}: {site.name} is inside the target, where nothing is "
+                    "patched yet; name a span of the prompt"
+                )
             position = writes[0] if len(writes) == 1 else None
             found[i, number] = _Value(position, known[into == "corrupted"][base], zero)
             if not zero:

@@ -41,7 +41,7 @@ def read_streams(loaded: Loaded, queries: Sequence[Query], facts: Sequence[str])
         _, at = adapter.run(ids, mask, capture=places)
         rows = torch.arange(len(batch))
         source = [
-            covered(i.offsets, q.source, f"the entity of query {q.id!r}")[-1]
+            covered(i.offsets[: i.start], q.source, f"the entity of query {q.id!r}")[-1]
             for i, q in zip(inputs, batch, strict=True)
         ]
         where = [source, [i.start - 1 for i in inputs]]

@@ -43,7 +43,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     where = (table.span + "." + table.token).fillna(table.position.astype(str))
     names = table.site + "." + table.layer.astype(str) + "@" + where
     rows = []
-    for (order, site), part in table.groupby([table.order, names], sort=False):
+    for (order, site), part in table.groupby([table.order, names], sort=False, dropna=False):
         mean = bootstrap_mean(part.groupby("fact").effect.mean().to_numpy(float), "nat", seed=0)
         rows.append((order, site, mean.text(2), mean.n))
     return pd.DataFrame(rows, columns=["order", "site", "effect", "facts"])

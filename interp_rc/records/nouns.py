@@ -129,17 +129,31 @@ class Contrast:
     """A clean and a corrupted prompt, and the target that follows the clean one.
 
     Each name in `spans` has two entries: where it stands in the clean prompt, and where in the
-    corrupted one. `source` is the entity of the prompt.
+    corrupted one, in characters of that prompt with the target after it. `source` is the entity of
+    the prompt; `A` is the subject and `B` the object, wherever they stand. `order` is null where
+    no order is meant, `line` where it was not read from a file.
     """
 
     id: str
     fact: str
-    order: Order
+    order: Order | None
     clean: str
     corrupted: str
     target: str
     foil: str | None = None
     spans: Spans = field(default_factory=dict)
+    line: int | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def named(self) -> str:
+        """For messages: its id, and the line of the file it was read from."""
+        where = f" (line {self.line})" if self.line and self.id != line_id(self.line) else ""
+        return f"contrast {self.id!r}{where}"
+
+
+def line_id(line: int) -> str:
+    """The id of what a file's line gives none."""
+    return f"line {line}"
 
 
 def direction_of(subset: Subset, order: Order) -> Direction | None:

@@ -14,6 +14,7 @@ from interp_rc.facts.contrasts import (
     write_contrasts,
 )
 from interp_rc.records.errors import DataError
+from interp_rc.records.nouns import Contrast
 
 
 def test_each_is_two_queries_in_one_template(told):
@@ -57,12 +58,45 @@ def test_round_trip(told, tmp_path):
     assert read_contrasts(tmp_path / "c.jsonl") == contrasts
 
 
-def test_foil_and_spans_may_be_left_out(told, tmp_path):
-    line = asdict(held_out_contrasts(told, templates=1)[0])
-    del line["foil"], line["spans"]
-    (tmp_path / "c.jsonl").write_text(json.dumps(line), encoding="utf-8")
-    [read] = read_contrasts(tmp_path / "c.jsonl")
-    assert (read.foil, read.spans) == (None, {})
+def test_three_texts_are_enough(tmp_path):
+    lines = [
+        {"clean": "a b", "corrupted": "c d", "target": " e"},
+        {"clean": "a b", "corrupted": "c d", "target": " e", "foil": " f", "id": "mine"},
+        {"clean": "a b", "corrupted": "c d", "target": " e", "order": None, "fact": "one"},
+    ]
+    path = tmp_path / "c.jsonl"
+    path.write_text("\n\n".join(map(json.dumps, lines)), encoding="utf-8")
+    first, second, third = read_contrasts(str(path))
+    assert first == Contrast("line 1", "line 1", None, "a b", "c d", " e")
+    assert second == Contrast("mine", "mine", None, "a b", "c d", " e", " f")
+    assert third == Contrast("line 5", "one", None, "a b", "c d", " e")
+    assert [c.named for c in (first, second, third)] == [
+        "contrast 'line 1'",
+        "contrast 'mine' (line 3)",
+        "contrast 'line 5'",
+    ]
+
+
+def test_spans_say_where_both_entities_stand(told):
+    """A and B are the texts of both facts, wherever the order puts them."""
+    facts = {fact.id: fact for fact in told.facts}
+    for contrast in held_out_contrasts(told, templates=2):
+        texts = [text + contrast.target for text in (contrast.clean, contrast.corrupted)]
+        other, fact = facts[contrast.id.rpartition("|")[2]], facts[contrast.fact]
+        forward = contrast.order == "forward"
+        asked, answer = ("A", "B") if forward else ("B", "A")
+        found = {
+            name: [text[a:b] for text, (a, b) in zip(texts, contrast.spans[name], strict=True)]
+            for name in "AB"
+        }
+        assert found["A"] == [fact.subject, other.subject if forward else fact.subject]
+        assert (found["B"][0] == found["B"][1]) == forward
+        assert contrast.spans["source"] == contrast.spans[asked]
+        for span, prompt in zip(
+            contrast.spans[answer], (contrast.clean, contrast.corrupted), strict=True
+        ):
+            assert len(prompt) <= span.start
+            assert span.end == len(prompt + contrast.target)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +106,10 @@ def test_foil_and_spans_may_be_left_out(told, tmp_path):
         ({"target": ""}, "'target' must be a text that is not empty"),
         ({"metric": "rank"}, "key 'metric' is unknown"),
         ({"spans": {"source": [[0, 3]]}}, "span 'source' has 1 places; give two"),
-        ({"spans": {"source": [[0, 3], [5, 999]]}}, r"is \[5, 999\] in corrupted, which has"),
+        (
+            {"spans": {"source": [[0, 3], [5, 999]]}},
+            r"is \[5, 999\] in corrupted, which has .* with",
+        ),
         ({"spans": {"source": [[3, 3], [0, 2]]}}, r"is \[3, 3\] in clean"),
     ],
 )

@@ -184,7 +184,12 @@ def test_a_prompt_patched_into_itself_stays(taught, precise, contrasts):
 
 
 def test_positions(precise, contrasts):
-    table = patch(precise["llama"], contrasts, [Site("resid_pre", 0, position=0)]).table
+    loop = Loop(precise["llama"])
+    even = [
+        c for c in contrasts if loop.ids(c.clean, c.target)[1] == loop.ids(c.corrupted, c.target)[1]
+    ]
+    assert even
+    table = patch(precise["llama"], even, [Site("resid_pre", 0, position=0)]).table
     assert table.structural_zero.all()  # the same first token
     assert (table.effect == 0).all()
     assert table.span.isna().all()
@@ -201,9 +206,10 @@ def test_positions(precise, contrasts):
         (
             {"sites": [Site("mlp_out", 0, "verb")]},
             DataError,
-            "no span 'verb'; it has prompt, source",
+            "no span 'verb'; it has A, B, prompt, source",
         ),
-        ({"sites": [Site("mlp_out", 0, position=99)]}, DataError, "no position 99 in both prompts"),
+        ({"sites": [Site("mlp_out", 0, position=1)]}, DataError, "their positions do not match"),
+        ({"sites": [Site("mlp_out", 0, "A", window=3)]}, ConfigError, "no mlp_out.0x3@A.last"),
     ],
 )
 def test_refused(taught, contrasts, change, error, message):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from interp_rc.models.adapters import gpt2, gpt_neox, llama
-from interp_rc.models.adapters.parts import COMPONENTS, Block, Parts, Place
+from interp_rc.models.adapters.parts import STREAM, Block, Parts, Place
 from interp_rc.models.soft_prompt import SoftPrompted
 from interp_rc.records.errors import ModelError
 
@@ -79,7 +79,7 @@ class Adapter:
         return [
             Place(component, layer)
             for layer, block in enumerate(self.parts.blocks)
-            for component in COMPONENTS
+            for component in STREAM
             if component != "resid_mid" or block.before_mlp is not None
         ]
 

@@ -6,8 +6,12 @@ from typing import Any, Literal, NamedTuple, get_args
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-Component = Literal["resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post"]
+Component = Literal[
+    "resid_pre", "pattern", "z", "attn_out", "resid_mid", "mlp_post", "mlp_out", "resid_post"
+]
 COMPONENTS: tuple[Component, ...] = get_args(Component)  # in the order of computation
+# What is as wide as the residual stream: the others lie inside attention and MLP.
+STREAM: tuple[Component, ...] = ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")
 
 # What attention is told about positions, from the stream and the positions of its tokens.
 Positions = Callable[[Float[Tensor, "1 token width"], Int[Tensor, "1 token"], int], dict[str, Any]]
