@@ -151,7 +151,9 @@ def patch(
         IntoOption, typer.Option(help="The prompt whose run is changed.")
     ] = IntoOption.corrupted,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the hub.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Contrasts run together.")] = 64,
+    memory: Annotated[
+        float | None, typer.Option(min=0, help="GiB to compute in [default: half of what is free].")
+    ] = None,
 ) -> None:
     """Put activations of one prompt into the run of another; effects on the target, in nats.
 
@@ -165,7 +167,7 @@ def patch(
     """
     from interp_rc.pipeline.patch import patch_file
 
-    table = patch_file(model, revision, pairs, site, out, into=into.value, batch_size=batch_size)
+    table = patch_file(model, revision, pairs, site, out, into=into.value, memory=memory)
     print(table.to_string(index=False))
     say(f"effects: {out}")
 

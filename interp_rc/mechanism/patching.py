@@ -1,30 +1,37 @@
-"""Activation patching: put an activation of one prompt into the run of another."""
+"""Activation patching: put an activation of one run into another."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from interp_rc.mechanism.continuing import Patch, continued
-from interp_rc.mechanism.inputs import Input, read_inputs
+from interp_rc.mechanism.continuing import Patch, Step, continued
+from interp_rc.mechanism.interventions import (
+    Fixed,
+    FromModel,
+    FromPrompt,
+    Group,
+    Intervention,
+    Mean,
+    Means,
+    Noise,
+    WithoutAdapters,
+)
+from interp_rc.mechanism.memory import Budget
+from interp_rc.mechanism.metrics import Metric
 from interp_rc.mechanism.sites import Site, Tokens, tokens_of
-from interp_rc.mechanism.waves import cache, log_probs
+from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep, check, read_cases
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Place
-from interp_rc.models.adapters.ragged import ragged_attention
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError, DataError
 from interp_rc.records.nouns import Contrast
-
-Metric = Literal["log_prob"]
-Into = Literal["corrupted", "clean"]
-
-METRICS: tuple[Metric, ...] = get_args(Metric)
-INTO: tuple[Into, ...] = get_args(Into)
 
 BASELINE = ("pair", "fact", "order", "clean", "corrupted")
 COLUMNS = (
@@ -47,18 +54,11 @@ class Effects:
     baselines: pd.DataFrame
 
 
-class _Pair(NamedTuple):
-    contrast: Contrast
-    clean: Input
-    corrupted: Input
+class Found(NamedTuple):
+    """The metric after the intervention at one site of one contrast."""
 
-
-_Key = tuple[int, int | None]  # pair, site; None for the baselines
-
-
-class _Value(NamedTuple):
     position: int | None
-    value: Any
+    value: float
     structural_zero: bool = False
 
 
@@ -69,153 +69,272 @@ def patch(
     *,
     metric: Metric = "log_prob",
     into: Into = "corrupted",
-    batch_size: int = 64,
+    intervention: Intervention = FromPrompt(),  # noqa: B008 (it has no state)
+    memory: int | None = None,
 ) -> Effects:
     """Patch every site of every contrast, one at a time.
 
-    Into the corrupted prompt goes the clean prompt's activation (denoising; Vig et al. 2020,
-    Meng et al. 2022), or with `into="clean"` the other way round (noising). The metric is the
-    log-probability of the whole target, teacher-forced, in nats. Prompts may differ in length:
-    tokens are matched by their spans.
+    Into the corrupted prompt's run goes the clean prompt's activation (denoising; Vig et al. 2020,
+    Meng et al. 2022), or with `into="clean"` the other way round (noising), or what another
+    `intervention` puts there. The default metric is the log-probability of the whole target,
+    teacher-forced, in nats. Prompts may differ in length: tokens are matched by their spans.
+    `memory` bounds what is computed at once, in bytes; by default half of what is free, 2 GiB at
+    the most on a CPU. No value depends on it.
 
     Raises ConfigError for an unknown metric, a site that the model does not have, or no sites or
-    contrasts; DataError for a contrast without the span; ModelError for a model whose adapter
-    does not fit.
+    contrasts; DataError for a contrast without the span, or without a foil where one is needed;
+    ModelError for a model whose adapter does not fit.
     """
-    _check(contrasts, sites, metric, into)
+    check(contrasts, sites, metric, into)
     adapter = Adapter(model.model)
-    unknown = [s.name for s in sites if s.place not in adapter.places or s.window > 1]
-    if unknown:
-        raise ConfigError(f"this model has no {unknown[0]}; name another component or layer")
-    targets = [c.target for c in contrasts]
-    clean = read_inputs(model, [c.clean for c in contrasts], targets)
-    corrupted = read_inputs(model, [c.corrupted for c in contrasts], targets)
-    pairs = [_Pair(*three) for three in zip(contrasts, clean, corrupted, strict=True)]
-    _check_targets(pairs)
-    layers = Layerwise(adapter.model, adapter.parts)
-    values: dict[_Key, _Value] = {}
-    # Prompts of similar length together: little padding.
-    order = sorted(range(len(pairs)), key=lambda i: len(pairs[i].clean.ids))
-    bar = tqdm(total=len(pairs) * len(sites), desc="patching", unit="patch", disable=None)
-    with ragged_attention(adapter.model), bar, torch.no_grad():
-        for begin in range(0, len(order), batch_size):
-            group = order[begin : begin + batch_size]
-            values |= _patch_group(layers, pairs, sites, into, group, bar)
-    return _effects(pairs, sites, metric, values)
+    _check_sites(sites, adapter, intervention)
+    cases = _cases(model, contrasts, intervention)
+    if metric == "logit_difference" and not all(is_one_token(case) for case in cases):
+        return _whole_difference(
+            contrasts,
+            lambda some: patch(
+                model, some, sites, into=into, intervention=intervention, memory=memory
+            ),
+        )
+    clean, corrupted = _runs(adapter, intervention)
+    given, kept = places_of(sites, adapter, intervention)
+    sweep = Sweep(cases, clean, corrupted, metric, into, given, kept, memory)
+    return _swept(sweep, sites, intervention)
 
 
-def _check(contrasts: Sequence[Contrast], sites: Sequence[Site], metric: str, into: str) -> None:
-    if not contrasts or not sites:
-        raise ConfigError("there is nothing to patch; give one contrast and one site at least")
-    for name, value, known in (("metric", metric, METRICS), ("into", into, INTO)):
-        if value not in known:
-            raise ConfigError(f"no {name} {value!r}; known: {', '.join(known)}")
-    if len({c.id for c in contrasts}) < len(contrasts):
-        raise ConfigError("two contrasts have the same id; give each its own")
+def is_one_token(case: Case) -> bool:
+    """Whether target and foil are."""
+    return len(case.clean.targets) == 1 and case.clean.foils is not None
 
 
-def _check_targets(pairs: Sequence[_Pair]) -> None:
-    for contrast, clean, corrupted in pairs:
-        if clean.ids[clean.start :] != corrupted.ids[corrupted.start :]:
-            raise DataError(
-                f"contrast {contrast.id!r}: the target {contrast.target!r} has other tokens after "
-                "the corrupted prompt; begin it with the space that separates it"
-            )
+def _check_sites(sites: Sequence[Site], adapter: Adapter, intervention: Intervention) -> None:
+    directed = isinstance(intervention, FromPrompt) and intervention.basis is not None
+    for site in sites:
+        there = adapter.layers if site.place in adapter.components else 0
+        if site.layer >= there or (site.head or 0) >= adapter.layerwise.heads:
+            raise ConfigError(f"this model has no {site.name}; name another component or layer")
+        if (site.neuron or 0) >= adapter.layerwise.neurons:
+            raise ConfigError(f"this model has no {site.name}; name another neuron")
+        if directed and (site.window > 1 or (site.head, site.neuron) != (None, None)):
+            raise ConfigError(f"site {site.name}: a basis takes whole components of one layer")
 
 
-def _patch_group(
-    layers: Layerwise,
-    pairs: Sequence[_Pair],
-    sites: Sequence[Site],
-    into: Into,
-    group: Sequence[int],
-    bar: tqdm,
-) -> dict[_Key, _Value]:
-    """Some pairs at all sites: both prompts of each are cached, then continued from the patches."""
-    chosen = [pairs[i] for i in group]
-    clean = cache(layers, [pair.clean for pair in chosen])
-    corrupted = cache(layers, [pair.corrupted for pair in chosen])
-    known = [log_probs(layers, one).tolist() for one in (clean, corrupted)]
-    found: dict[_Key, _Value] = {
-        (i, None): _Value(None, both) for i, *both in zip(group, *known, strict=True)
-    }
-    giving, taking = (clean, corrupted) if into == "corrupted" else (corrupted, clean)
-    patches = []
-    for number, site in enumerate(sites):
-        for base, (i, pair) in enumerate(zip(group, chosen, strict=True)):
-            tokens = tokens_of(pair.contrast, site, pair.clean.offsets, pair.corrupted.offsets)
-            zero = structural_zero(site.place, tokens, pair.clean, pair.corrupted, layers.layers)
-            reads, writes = zip(*tokens, strict=True)
-            if into == "clean":
-                reads, writes = writes, reads
-            if min(writes) >= taking.starts[base]:  # what it has read of the target is missing
+def _cases(model: Loaded, contrasts: Sequence[Contrast], intervention: Intervention) -> list[Case]:
+    if isinstance(intervention, FromModel):
+        same = [in_itself(contrast, "clean") for contrast in contrasts]
+        return read_cases(intervention.model, model, same)
+    if isinstance(intervention, WithoutAdapters):
+        return read_cases(model, model, [in_itself(contrast, "clean") for contrast in contrasts])
+    return read_cases(model, model, contrasts)
+
+
+def in_itself(contrast: Contrast, which: Into) -> Contrast:
+    """The contrast with one of its prompts in both places."""
+    prompt, number = getattr(contrast, which), which == "corrupted"
+    spans = {name: [both[number], both[number]] for name, both in contrast.spans.items()}
+    return replace(contrast, clean=prompt, corrupted=prompt, spans=spans)
+
+
+def _runs(adapter: Adapter, intervention: Intervention) -> tuple[Layerwise, Layerwise]:
+    """Where the clean and the corrupted run take place."""
+    own = adapter.layerwise
+    match intervention:
+        case FromModel(other):
+            return Adapter(other.model).layerwise, own
+        case WithoutAdapters():
+            return own.without_adapters(), own
+    return own, own
+
+
+def places_of(
+    sites: Sequence[Site], adapter: Adapter, intervention: Intervention
+) -> tuple[set[Place], set[Place]]:
+    """What must be cached of the run that gives, and of the run that takes."""
+    given: set[Place] = set()
+    kept: set[Place] = set()
+    changes_what_is_there = isinstance(intervention, Noise | Fixed) or (
+        isinstance(intervention, FromPrompt) and intervention.basis is not None
+    )
+    for site in sites:
+        for layer in site.layers(adapter.layers):
+            given.add(Place(site.component, layer))
+            if site.unit is not None or changes_what_is_there:
+                kept.add(Place(site.component, layer))
+            if site.component in ("mlp_post", "mlp_out"):
+                parallel = adapter.parts.blocks[layer].parallel
+                kept.add(Place("attn_out" if parallel else "resid_mid", layer))
+    return given, kept
+
+
+def _swept(sweep: Sweep, sites: Sequence[Site], intervention: Intervention) -> Effects:
+    budget = sweep.budget()
+    known: dict[int, tuple[float, float]] = {}
+    found: dict[tuple[int, int], Found] = {}
+    directions = [site.direction for site in sites]
+    with torch.no_grad():
+        means = _means(sweep, sites, budget) if isinstance(intervention, Mean) else {}
+        total = len(sweep.cases) * len(sites)
+        with tqdm(total=total, desc="patching", unit="patch", disable=None) as bar:
+            for batch in sweep.batches(budget):
+                known |= zip(batch.numbers, batch.known, strict=True)
+                patches, zeros = _patches(sweep, batch, sites, intervention)
+                found |= zeros
+                bar.update(len(batch.numbers) * len(sites) - len(patches))
+                give = intervention.gives(Group(batch.giving, batch.taking, means, directions))
+                for one, value in continued(
+                    sweep.taking, batch.taking, patches, give, sweep.metric, budget, bar
+                ):
+                    found[one.key] = Found(_position(one), value)
+    return effects_of(sweep, sites, known, found)
+
+
+def _position(patch: Patch) -> int | None:
+    writes = patch.steps[0].writes
+    return writes[0] if len(writes) == 1 else None
+
+
+def _patches(
+    sweep: Sweep, batch: Batch, sites: Sequence[Site], intervention: Intervention
+) -> tuple[list[Patch], dict[tuple[int, int], Found]]:
+    """What is to be computed of a batch, and what is known: that it changes nothing."""
+    patches, zeros = [], {}
+    layers = sweep.taking.layers
+    for base, (number, known) in enumerate(zip(batch.numbers, batch.known, strict=True)):
+        case = sweep.cases[number]
+        for n, site in enumerate(sites):
+            tokens = tokens_of(case.contrast, site, case.clean.offsets, case.corrupted.offsets)
+            if not tokens:
+                continue
+            if site.component == "pattern" and any(one != other for one, other in tokens):
                 raise DataError(
-                    f"{pair.contrast.named}: {site.name} is inside the target, where nothing is "
-                    "patched yet; name a span of the prompt"
+                    f"{case.contrast.named}: the tokens of {site.name} stand at other positions in "
+                    "the two prompts, so their patterns do not match; make the prompts equally long"
                 )
-            position = writes[0] if len(writes) == 1 else None
-            found[i, number] = _Value(position, known[into == "corrupted"][base], zero)
-            if not zero:
-                patches.append(Patch((i, number), site.place, base, reads, writes))
-    bar.update(len(group) * len(sites) - len(patches))
-    for patch_, value in continued(layers, giving, taking, patches, bar):
-        found[patch_.key] = found[patch_.key]._replace(value=value)
-    return found
+            reads, writes = zip(*tokens, strict=True)
+            if sweep.into == "clean":
+                reads, writes = writes, reads
+            steps = [
+                Step(Place(site.component, layer), reads, writes, site.unit)
+                for layer in site.layers(layers)
+            ]
+            patch_ = Patch((number, n), base, steps)
+            if structural_zero(sweep, case, steps[0].place, tokens, intervention):
+                zeros[number, n] = Found(
+                    _position(patch_), known[sweep.into == "corrupted"], structural_zero=True
+                )
+            else:
+                patches.append(patch_)
+    return patches, zeros
 
 
 def structural_zero(
-    place: Place, tokens: Tokens, clean: Input, corrupted: Input, layers: int
+    sweep: Sweep, case: Case, place: Place, tokens: Tokens, intervention: Intervention
 ) -> bool:
-    """Whether a patch can have no effect in a causal model: nothing differs up to its tokens, or
+    """Whether a patch can have no effect: nothing differs up to its tokens (in a causal model), or
     it is behind the last attention and none of its tokens predicts the target."""
+    clean, corrupted = case.clean, case.corrupted
     first = place == Place("resid_pre", 0)  # an embedding has seen its own token only
-    differs = any(
-        one != other or clean.ids[one * first : one + 1] != corrupted.ids[one * first : one + 1]
-        for one, other in tokens
-    )
-    last = layers - 1
+    same_model = sweep.clean is sweep.corrupted and case.noise is None
+    if isinstance(intervention, FromPrompt) and same_model and (sweep.taking.parts.causal or first):
+        differs = any(
+            one != other or clean.ids[one * first : one + 1] != corrupted.ids[one * first : one + 1]
+            for one, other in tokens
+        )
+    else:
+        differs = True
+    last = sweep.taking.layers - 1
     is_read = (
         place == Place("resid_pre", last)
         or place.layer < last
-        or any(one >= clean.start - 1 or other >= corrupted.start - 1 for one, other in tokens)
+        or any(one in clean.reads or other in corrupted.reads for one, other in tokens)
     )
     return not (differs and is_read)
 
 
-def _effects(
-    pairs: Sequence[_Pair], sites: Sequence[Site], metric: Metric, values: dict[_Key, _Value]
+def _means(sweep: Sweep, sites: Sequence[Site], budget: Budget) -> Means:
+    """Of what the giving run has at each site, over its tokens, then over all contrasts."""
+    sums: dict[tuple[int, Place], Tensor] = {}
+    counts: Counter[tuple[int, Place]] = Counter()
+    for batch in sweep.batches(budget):
+        for base, number in enumerate(batch.numbers):
+            case = sweep.cases[number]
+            for n, site in enumerate(sites):
+                tokens = tokens_of(case.contrast, site, case.clean.offsets, case.corrupted.offsets)
+                reads = torch.tensor([pair[sweep.into == "clean"] for pair in tokens])
+                for layer in site.layers(sweep.taking.layers) if tokens else ():
+                    key = n, Place(site.component, layer)
+                    value = batch.giving.values(key[1], torch.full_like(reads, base), reads)
+                    sums[key] = sums.get(key, 0) + value.double().mean(0)
+                    counts[key] += 1
+    return {key: total / counts[key] for key, total in sums.items()}
+
+
+def effects_of(
+    sweep: Sweep,
+    sites: Sequence[Site],
+    known: Mapping[int, tuple[float, float]],
+    found: Mapping[tuple[int, int], Found],
 ) -> Effects:
     baselines, rows = [], []
-    for i, (contrast, _, _) in enumerate(pairs):
-        clean, corrupted = values[i, None].value
+    for number, (contrast, *_) in enumerate(sweep.cases):
+        clean, corrupted = known[number]
         baselines.append((contrast.id, contrast.fact, contrast.order, clean, corrupted))
-        for number, site in enumerate(sites):
-            position, value, zero = values[i, number]
-            effect, whole = value - corrupted, clean - corrupted
-            rows.append(
-                {
-                    "pair": contrast.id,
-                    "fact": contrast.fact,
-                    "order": contrast.order,
-                    "site": site.component,
-                    "layer": site.layer,
-                    "position": position,
-                    "span": site.span,
-                    "token": site.token if site.span else None,
-                    "metric": metric,
-                    "value": value,
-                    "effect": effect,
-                    "recovered": effect / whole if whole else None,
-                    "structural_zero": zero,
-                }
-            )
+        for n, site in enumerate(sites):
+            if (number, n) in found:
+                row = _line(contrast, site, sweep.metric, found[number, n], clean, corrupted)
+                rows.append(row)
     table = pd.DataFrame(rows).reindex(columns=COLUMNS)
-    table["position"] = table["position"].astype("Int64")
+    for column in ("position", "head", "neuron"):
+        table[column] = table[column].astype("Int64")
     return Effects(table, pd.DataFrame(baselines, columns=list(BASELINE)))
 
 
+def _line(
+    contrast: Contrast, site: Site, metric: Metric, found: Found, clean: float, corrupted: float
+) -> dict[str, Any]:
+    effect, whole = found.value - corrupted, clean - corrupted
+    return {
+        "pair": contrast.id,
+        "fact": contrast.fact,
+        "order": contrast.order,
+        "site": site.component,
+        "layer": site.layer,
+        "position": found.position,
+        "span": site.span,
+        "token": site.token if site.span else None,
+        "head": site.head,
+        "neuron": site.neuron if site.direction is None else site.direction,
+        "metric": metric,
+        "value": found.value,
+        "effect": effect,
+        "recovered": effect / whole if whole else None,
+        "structural_zero": found.structural_zero,
+    }
+
+
+def _whole_difference(
+    contrasts: Sequence[Contrast], found: Callable[[Sequence[Contrast]], Effects]
+) -> Effects:
+    """Of targets and foils of several tokens: the difference of their log-probabilities, which
+    for single tokens is that of their logits."""
+    own = found(contrasts)
+    other = found([replace(c, target=c.foil or "") for c in contrasts])
+    baselines = own.baselines.copy()
+    for column in ("clean", "corrupted"):
+        baselines[column] -= other.baselines[column]
+    table = own.table.copy()
+    ends = baselines.set_index("pair").loc[table.pair]
+    table["metric"] = "logit_difference"
+    table["value"] -= other.table.value
+    table["effect"] = table.value - ends.corrupted.to_numpy()
+    whole = (ends.clean - ends.corrupted).to_numpy()
+    table["recovered"] = (table.effect / whole).where(whole != 0)
+    table["structural_zero"] &= other.table.structural_zero
+    return Effects(table, baselines)
+
+
 def noise_floor(
-    model: Loaded, contrasts: Sequence[Contrast], sites: Sequence[Site], batch_size: int = 64
+    model: Loaded, contrasts: Sequence[Contrast], sites: Sequence[Site], memory: int | None = None
 ) -> float:
     """What rounding alone can do to an effect, in nats: nothing of this size says anything.
 
@@ -223,10 +342,7 @@ def noise_floor(
     error of the data type on the largest log-probability, because writing back the very values
     that were computed there may happen to change nothing.
     """
-    same = [
-        replace(c, clean=c.corrupted, spans={k: [v[1], v[1]] for k, v in c.spans.items()})
-        for c in contrasts
-    ]
-    effects = patch(model, same, sites, batch_size=batch_size)
+    same = [in_itself(contrast, "corrupted") for contrast in contrasts]
+    effects = patch(model, same, sites, memory=memory)
     rounding = torch.finfo(model.model.dtype).eps * effects.baselines.corrupted.abs().max()
     return float(max(effects.table.effect.abs().max(), rounding))

@@ -44,7 +44,6 @@ class PatchingMap(Options):
 
     kind: Literal["patching_map"] = "patching_map"
     templates: Annotated[int, Field(ge=2)] = 2
-    batch_size: Annotated[int, Field(ge=1)] = 64
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless some templates can select facts and others measure them."""
@@ -73,9 +72,9 @@ class PatchingMap(Options):
             learnt = _learnt(answers, facts, seed)
             return Measured(estimates={f"patching.{k}": v for k, v in learnt.items()})
         sites = map_sites(model.model.config.num_hidden_layers)
-        effects = patch(model, contrasts, sites, batch_size=self.batch_size)
+        effects = patch(model, contrasts, sites)
         some = contrasts[:: -(-len(contrasts) // FLOOR)]
-        floor = noise_floor(model, some, sites, self.batch_size)
+        floor = noise_floor(model, some, sites)
         table, baselines = with_condition(effects, facts)
         write_parquet(run.folder / f"{EFFECTS}.parquet", table)
         write_parquet(run.folder / f"{BASELINES}.parquet", baselines)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from interp_rc.facts.contrasts import read_contrasts
-from interp_rc.mechanism.patching import Into, patch
+from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.sites import parse_site
+from interp_rc.mechanism.sweep import Into
 from interp_rc.models.load import load
 from interp_rc.models.machine import choose_machine, use_threads
 from interp_rc.records.files import write_parquet
@@ -21,7 +22,7 @@ def patch_file(
     out: Path,
     *,
     into: Into,
-    batch_size: int,
+    memory: float | None = None,
 ) -> pd.DataFrame:
     """Write the effects on every contrast to `out`; returns each site's mean with its interval.
 
@@ -33,7 +34,9 @@ def patch_file(
     loaded = load(model, revision=revision, device=machine.device)
     layers = loaded.model.config.num_hidden_layers
     chosen = [site for text in sites for site in parse_site(text, layers)]
-    effects = patch(loaded, contrasts, chosen, into=into, batch_size=batch_size)
+    effects = patch(
+        loaded, contrasts, chosen, into=into, memory=None if memory is None else int(memory * 2**30)
+    )
     write_parquet(out, effects.table)
     return summary(effects.table)
 
