@@ -87,5 +87,6 @@ def test_the_loop_and_the_engine():
     whole = counted(lambda: work.loaded.model(work.clean))
     assert found["loop"]["operations"] == passes * whole
     assert found["minimum"]["times_the_minimum"] == 1
-    assert 1 < found["engine"]["times_the_minimum"] < found["loop"]["times_the_minimum"]
+    own = found["engine"]["operations"] - found["adapter"]["operations"]
+    assert found["minimum"]["operations"] <= own < found["loop"]["operations"]
     assert torch.get_num_threads() == 1
