@@ -1,7 +1,7 @@
 """Activation patching: put an activation of one prompt into the run of another."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
@@ -9,6 +9,7 @@ import torch
 from tqdm import tqdm
 
 from interp_rc.mechanism.continuing import Patch, continued
+from interp_rc.mechanism.effects import BASELINE, COLUMNS, Effects
 from interp_rc.mechanism.inputs import Input, read_inputs
 from interp_rc.mechanism.sites import Site, Tokens, tokens_of
 from interp_rc.mechanism.waves import cache, log_probs
@@ -25,26 +26,6 @@ Into = Literal["corrupted", "clean"]
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
 INTO: tuple[Into, ...] = get_args(Into)
-
-BASELINE = ("pair", "fact", "order", "clean", "corrupted")
-COLUMNS = (
-    "pair fact order site layer position span token head neuron metric value effect recovered "
-    "structural_zero"
-).split()
-
-
-@dataclass(frozen=True)
-class Effects:
-    """`table` has one row per contrast and site, in the columns of `mechanism/<tool>.parquet`.
-
-    `value` is the metric after the intervention, `effect` = value - corrupted, `recovered` =
-    effect / (clean - corrupted); nats. `position` is 0-based, in the prompt that was patched, and
-    null for all tokens of a span. `structural_zero` says that the causal mask allows no effect.
-    `baselines` has clean and corrupted per contrast.
-    """
-
-    table: pd.DataFrame
-    baselines: pd.DataFrame
 
 
 class _Pair(NamedTuple):

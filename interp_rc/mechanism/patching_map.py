@@ -10,8 +10,9 @@ from interp_rc.facts.contrasts import contrasts_about, partners
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.discoveries import discoveries
+from interp_rc.mechanism.effects import Effects
 from interp_rc.mechanism.learnt import learnt_facts, template_halves
-from interp_rc.mechanism.patching import Effects, noise_floor, patch
+from interp_rc.mechanism.patching import noise_floor, patch
 from interp_rc.mechanism.sites import PROMPT, Site, Token
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded

@@ -8,7 +8,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from interp_rc.mechanism.patching import COLUMNS, noise_floor, patch
+from interp_rc.mechanism.effects import COLUMNS
+from interp_rc.mechanism.patching import noise_floor, patch
 from interp_rc.mechanism.sites import Site
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError, DataError
