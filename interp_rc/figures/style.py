@@ -126,6 +126,7 @@ def styled(theme: Theme) -> Iterator[None]:
         "grid.color": theme.faint,
         "grid.linewidth": 0.8,
         "axes.axisbelow": True,
+        "hatch.linewidth": 0.5,
         "legend.frameon": False,
         "figure.constrained_layout.use": True,
         "svg.fonttype": "none",

@@ -10,8 +10,9 @@ from interp_rc.facts.contrasts import contrasts_about, partners
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.discoveries import discoveries
+from interp_rc.mechanism.effects import Effects
 from interp_rc.mechanism.learnt import learnt_facts, template_halves
-from interp_rc.mechanism.patching import Effects, noise_floor, patch
+from interp_rc.mechanism.patching import noise_floors, patch
 from interp_rc.mechanism.sites import PROMPT, Site, Token
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded
@@ -34,7 +35,6 @@ WHERE: dict[str, tuple[str, Token]] = {
     "prompt_last": (PROMPT, "last"),
 }
 ANSWERS = "evaluation/answers"
-FLOOR = 16  # contrasts that the noise floor is taken from
 DRAWS = 2000  # of each bootstrap: there are hundreds
 
 
@@ -73,12 +73,11 @@ class PatchingMap(Options):
             return Measured(estimates={f"patching.{k}": v for k, v in learnt.items()})
         sites = map_sites(model.model.config.num_hidden_layers)
         effects = patch(model, contrasts, sites)
-        some = contrasts[:: -(-len(contrasts) // FLOOR)]
-        floor = noise_floor(model, some, sites)
+        floor = float(noise_floors(model, contrasts, sites).floor.max())
         table, baselines = with_condition(effects, facts)
         write_parquet(run.folder / f"{EFFECTS}.parquet", table)
         write_parquet(run.folder / f"{BASELINES}.parquet", baselines)
-        estimates = {"noise_floor": Estimate(floor, None, None, len(some), "nat")}
+        estimates = {"noise_floor": Estimate(floor, None, None, len(contrasts), "nat")}
         estimates |= _learnt(answers, facts, seed) | totals(baselines, seed) | by_site(table, seed)
         return Measured(
             estimates={f"patching.{name}": value for name, value in estimates.items()},
