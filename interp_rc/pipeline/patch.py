@@ -9,7 +9,6 @@ from interp_rc.mechanism.patching import Into, patch
 from interp_rc.mechanism.sites import parse_site
 from interp_rc.models.load import load
 from interp_rc.models.machine import choose_machine, use_threads
-from interp_rc.records.files import write_parquet
 from interp_rc.stats.intervals import bootstrap_mean
 
 
@@ -23,7 +22,8 @@ def patch_file(
     into: Into,
     batch_size: int,
 ) -> pd.DataFrame:
-    """Write the effects on every contrast to `out`; returns each site's mean with its interval.
+    """Write the effects on every contrast to `out`, with their baselines, as `Effects.load` reads
+    them; returns each site's mean with its interval.
 
     Raises what `read_contrasts`, `load`, `parse_site` and `patch` raise; nothing is written then.
     """
@@ -34,7 +34,7 @@ def patch_file(
     layers = loaded.model.config.num_hidden_layers
     chosen = [site for text in sites for site in parse_site(text, layers)]
     effects = patch(loaded, contrasts, chosen, into=into, batch_size=batch_size)
-    write_parquet(out, effects.table)
+    effects.save(out)
     return summary(effects.table)
 
 
