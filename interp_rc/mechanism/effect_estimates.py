@@ -12,7 +12,7 @@ from interp_rc.records.numbers import Estimate, Test
 from interp_rc.stats.correction import benjamini_hochberg
 from interp_rc.stats.intervals import bootstrap_mean
 
-UNITS = {"log_prob": "nat", "logit_diff": "nat", "kl": "nat"}
+UNITS = {"log_prob": "nat", "logit_difference": "nat", "kl": "nat"}
 PerFact = Float[np.ndarray, " fact"]
 
 
