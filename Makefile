@@ -35,7 +35,7 @@ format: .venv/ready
 clean:
 	rm -rf .venv runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# What the tests compare with; needed for nothing else.
+# What tests and benchmarks compare with; needed for nothing else.
 .venv/peers: .venv/ready requirements-peers.lock
 	$(BIN)/pip install -q -r requirements-peers.lock
 	touch $@

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from analysis.descriptions import TABLES
 from analysis.over_seeds import write_csv
 from interp_rc.mechanism.discoveries import discoveries, first_place, is_discovery
-from interp_rc.mechanism.patching import noise_floor, patch
+from interp_rc.mechanism.patching import noise_floors, patch
 from interp_rc.mechanism.sites import Site
 from interp_rc.models.adapters.parts import Component, Place
 from interp_rc.models.load import Loaded
@@ -30,7 +30,6 @@ from interp_rc.training.confined import teach, untaught
 
 COMPONENTS: tuple[Component, ...] = ("attn_out", "mlp_out")
 SPANS = ("source", "prompt")
-FLOOR = 8  # contrasts that the noise floor is taken from
 
 
 def trained(shape: Any, seed: int) -> Planted:
@@ -61,7 +60,7 @@ def found(one: Planted, order: Order) -> dict[str, Any]:
     contrasts = one.contrasts[order]
     effects = patch(model, contrasts, sites)
     table = effects.table.assign(where=effects.table.span)
-    floor = noise_floor(model, contrasts[:FLOOR], sites)
+    floor = float(noise_floors(model, contrasts, sites).floor.max())
     tests = discoveries(table, floor, "at")
     hits = {test.name for test in tests if is_discovery(test)}
     null = {f"at.{at.place.component}.{at.place.layer}.{at.span}" for at in one.null[order]}

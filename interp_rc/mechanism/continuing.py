@@ -1,6 +1,7 @@
 """Patches as rows of waves: what each puts into the stream, and how many go up together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -8,123 +9,213 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from interp_rc.mechanism.waves import Cached, Entry, rise
+from interp_rc.mechanism.cached import Cached
+from interp_rc.mechanism.memory import Budget
+from interp_rc.mechanism.metrics import Metric
+from interp_rc.mechanism.waves import Change, Row, Unit, blended, rise
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Place
 from interp_rc.models.machine import spread
 
-TOKENS = 2000
-"""Of one wave, at the most, if its rows are shorter: more no longer make a core faster."""
 
+class Step(NamedTuple):
+    """What one place is given: values from positions `reads`, put at positions `writes`."""
 
-class Patch(NamedTuple):
-    """An activation of the giving prompt `base` at `reads`, put into the taking one at `writes`."""
-
-    key: tuple[int, int]
     place: Place
-    base: int
     reads: Sequence[int]
     writes: Sequence[int]
+    unit: Unit = None
 
 
-class _Row(NamedTuple):
-    patch: Patch
-    layer: int  # whose input it changes
-    values: Float[Tensor, "edit width"]
+@dataclass(slots=True)
+class Patch:
+    """Changes to one run of the prompt `base`, which are measured together.
 
-    @property
-    def first(self) -> int:
-        return min(self.patch.writes)
+    In the layers of `blocked` its queries (positions) do not see the keys (positions).
+    """
+
+    key: tuple[int, int]
+    base: int
+    steps: Sequence[Step]
+    blocked: Mapping[int, tuple[Sequence[int], Sequence[int]]] = field(default_factory=dict)
+
+
+class Token(NamedTuple):
+    """Tokens that are to be changed, one an entry: prompts, and where values come from and go."""
+
+    patches: Sequence[Patch]
+    base: Tensor
+    read: Tensor
+    write: Tensor
+
+
+Give = Callable[[Place, Unit, Token], Float[Tensor, "token ..."]]
+"""The new values of a place, whole, of which the unit's are taken."""
 
 
 def continued(
-    layers: Layerwise, giving: Cached, taking: Cached, patches: Sequence[Patch], bar: tqdm
+    layers: Layerwise,
+    taking: Cached,
+    patches: Sequence[Patch],
+    give: Give,
+    metric: Metric,
+    budget: Budget,
+    bar: tqdm,
 ) -> Iterator[tuple[Patch, float]]:
-    """Each patch with the log-probability of the target that it leads to, in nats."""
-    rows = [
-        row
-        for place, some in _by_place(patches)
-        for row in _rows(layers, giving, taking, place, some)
-    ]
+    """Each patch with the metric that it leads to."""
 
-    def work(wave: Sequence[_Row]) -> list[tuple[Patch, float]]:
+    def work(wave: Sequence[tuple[Patch, Row]]) -> list[tuple[Patch, float]]:
         with torch.no_grad():  # per thread
-            entries = [
-                _entry([r for r in wave if r.layer == at], taking)
-                for at in range(layers.layers + 1)
-            ]
-            values = rise(layers, taking, entries).tolist()
+            values = rise(layers, taking, [row for _, row in wave], metric).tolist()
         bar.update(len(wave))
-        return list(zip((r.patch for r in wave), values, strict=True))
+        return [(patch, value) for (patch, _), value in zip(wave, values, strict=True)]
 
-    for done in spread(layers.model, work, _waves(rows, taking)):
-        yield from done
-
-
-def _by_place(patches: Sequence[Patch]) -> Iterator[tuple[Place, list[Patch]]]:
-    for place in dict.fromkeys(patch.place for patch in patches):
-        yield place, [patch for patch in patches if patch.place == place]
+    with layers.opened():
+        rows = _rows(layers, taking, patches, give)
+        for done in spread(layers.model, work, _waves(rows, taking, budget)):
+            yield from done
 
 
 def _rows(
-    layers: Layerwise, giving: Cached, taking: Cached, place: Place, patches: Sequence[Patch]
-) -> Iterator[_Row]:
-    """What the patches at one place make of the stream that the next layer reads."""
-    counts = [len(patch.reads) for patch in patches]
+    layers: Layerwise, taking: Cached, patches: Sequence[Patch], give: Give
+) -> list[tuple[Patch, Row]]:
+    """Every patch as a row; those of one place together."""
+    groups: dict[tuple[Place, Unit], list[tuple[int, int]]] = {}
+    for number, patch in enumerate(patches):
+        for n, step in enumerate(patch.steps):
+            groups.setdefault((step.place, step.unit), []).append((number, n))
+    given: dict[tuple[int, int], Tensor] = {}
+    for (place, unit), members in groups.items():
+        steps = [patches[number].steps[n] for number, n in members]
+        counts = [len(step.writes) for step in steps]
+        token = _token(taking, [patches[number] for number, _ in members], steps)
+        values = give(place, unit, token)
+        given |= zip(members, torch.split(values, counts), strict=True)
+        first = [n == 0 and _begins_behind(patches[number]) for number, n in members]
+        if any(first):
+            output_of = _output(layers, taking, place, unit, token, values)
+            outputs = torch.split(output_of, counts)
+            for member, output, behind in zip(members, outputs, first, strict=True):
+                if behind:
+                    given[member] = output
+    return [
+        (patch, _row(layers, taking, patch, [given[number, n] for n in range(len(patch.steps))]))
+        for number, patch in enumerate(patches)
+    ]
+
+
+def _token(taking: Cached, patches: Sequence[Patch], steps: Sequence[Step]) -> Token:
     device = taking.lengths.device
-    base = torch.tensor(
-        [p.base for p, n in zip(patches, counts, strict=True) for _ in range(n)], device=device
+    both = list(zip(patches, steps, strict=True))
+    return Token(
+        [patch for patch, step in both for _ in step.writes],
+        torch.tensor([patch.base for patch, step in both for _ in step.writes], device=device),
+        torch.tensor([t for step in steps for t in step.reads], device=device),
+        torch.tensor([t for step in steps for t in step.writes], device=device),
     )
-    read = torch.tensor([t for p in patches for t in p.reads], device=device)
-    write = torch.tensor([t for p in patches for t in p.writes], device=device)
+
+
+def _begins_behind(patch: Patch) -> bool:
+    """Whether one step alone decides what its layer makes of the patched tokens."""
+    lowest = patch.steps[0].place.layer if patch.steps else 0
+    return (
+        bool(patch.steps)
+        and not patch.blocked
+        and all(step.place.layer > lowest for step in patch.steps[1:])
+    )
+
+
+def _output(
+    layers: Layerwise, taking: Cached, place: Place, unit: Unit, token: Token, values: Tensor
+) -> Float[Tensor, "token width"]:
+    """What the layer gives at tokens whose component has new values (`resid_pre`: what it reads).
+
+    No other token's value enters: attention has been computed before, or is what changed.
+    """
     component, layer = place
-
-    def given(stored: Sequence[Float[Tensor, "prompt position width"]], at: int) -> Tensor:
-        return stored[at][base, read]
-
-    stream, attention = (one[layer][base, write] for one in (taking.stream, taking.attention))
-    enters = layer + 1
+    base, write = token.base, token.write
+    if unit is not None:
+        values = blended(taking.values(place, base, write), values, component, unit, layers.heads)
+    stream = taking.stream[layer][base, write]
     match component:
-        case "resid_pre":
-            values, enters = given(giving.stream, layer), layer
-        case "resid_post":
-            values = given(giving.stream, layer + 1)
+        case "pattern":
+            z = _z(taking, layer, base, values)
+            return layers.after_attention(layer, stream, layers.project(layer, z))
+        case "z":
+            return layers.after_attention(layer, stream, layers.project(layer, values))
         case "attn_out":
-            values, _ = layers.add(layer, stream, given(giving.attention, layer))
+            return layers.after_attention(layer, stream, values)
         case "resid_mid":
-            middle = given(giving.stream, layer) + given(giving.attention, layer)
-            values, _ = layers.add(layer, stream, middle - stream)
-        case "mlp_out":
-            values = stream + attention + given(giving.mlp, layer)
-    for patch, some in zip(patches, torch.split(values, counts), strict=True):
-        yield _Row(patch, enters, some)
+            return layers.after_mid(layer, values)
+        case "mlp_post" | "mlp_out":
+            mlp = values if component == "mlp_out" else layers.down(layer, values)
+            return layers.after_mlp(layer, _mid(layers, taking, layer, base, write), mlp)
+    return values
 
 
-def _waves(rows: Sequence[_Row], taking: Cached) -> list[list[_Row]]:
-    """Rows of like length together, from the lowest layer up; each wave has TOKENS at the most."""
+def _z(
+    taking: Cached, layer: int, base: Tensor, pattern: Float[Tensor, "token head position"]
+) -> Float[Tensor, "token heads"]:
+    """What heads give where they look at the taking prompt in new patterns."""
+    values = taking.heads[layer][1][base]
+    values = values.repeat_interleave(pattern.shape[1] // values.shape[2], 2)
+    return torch.einsum("thp,tphw->thw", pattern[..., : values.shape[1]], values).flatten(1)
+
+
+def _mid(
+    layers: Layerwise, taking: Cached, layer: int, base: Tensor, write: Tensor
+) -> Float[Tensor, "token width"]:
+    if not layers.parts.blocks[layer].parallel:
+        return taking.at[Place("resid_mid", layer)][base, write]
+    attention = taking.at[Place("attn_out", layer)][base, write]
+    return taking.stream[layer][base, write] + attention
+
+
+def _row(layers: Layerwise, taking: Cached, patch: Patch, given: Sequence[Tensor]) -> Row:
+    """From the first token that is changed or read.
+
+    `given` are the values of the steps, but of a first one that decides its layer's output:
+    this output."""
+    touched = [t for step in patch.steps for t in step.writes]
+    touched += [t for queries, _ in patch.blocked.values() for t in queries]
+    first = min(*touched, taking.asked.first[patch.base]) if layers.parts.causal else 0
+    steps = list(zip(patch.steps, given, strict=True))
+    if _begins_behind(patch):
+        (step, values), *steps = steps
+        enters = step.place.layer + (step.place.component != "resid_pre")
+        return Row(patch.base, enters, first, step.writes, values, _changes(steps))
+    enters = min([step.place.layer for step in patch.steps] + list(patch.blocked))
+    for n, (step, values) in enumerate(steps):
+        if step.place == Place("resid_pre", enters):
+            rest = _changes(steps[:n] + steps[n + 1 :])
+            return Row(patch.base, enters, first, step.writes, values, rest, patch.blocked)
+    none = torch.empty(0, layers.model.config.hidden_size)
+    return Row(patch.base, enters, first, (), none, _changes(steps), patch.blocked)
+
+
+def _changes(steps: Sequence[tuple[Step, Tensor]]) -> list[Change]:
+    found = []
+    for (place, _, writes, unit), values in steps:
+        if place.component == "resid_pre":  # on the way up, it is what the layer below gives
+            place = Place("resid_post", place.layer - 1)
+        found.append(Change(place, writes, values, unit))
+    return found
+
+
+def _waves(
+    rows: Sequence[tuple[Patch, Row]], taking: Cached, budget: Budget
+) -> list[list[tuple[Patch, Row]]]:
+    """Rows of like length together, from the lowest layer up; each wave within the budget."""
     lengths = taking.lengths.tolist()
-    sizes = {id(row): lengths[row.patch.base] - row.first for row in rows}
-    waves: list[list[_Row]] = []
-    room = 0
-    for row in sorted(rows, key=lambda row: sizes[id(row)]):
-        if sizes[id(row)] > room:
+    sizes = [lengths[row.base] - row.first for _, row in rows]
+    waves: list[list[tuple[Patch, Row]]] = []
+    tokens = memory = 0
+    for number in sorted(range(len(rows)), key=sizes.__getitem__):
+        size = sizes[number]
+        needed = budget.of_row(size, taking.positions)
+        if not waves or tokens + size > budget.tokens or memory + needed > budget.wave:
             waves.append([])
-            room = TOKENS
-        waves[-1].append(row)
-        room -= sizes[id(row)]
-    return [sorted(wave, key=lambda row: row.layer) for wave in waves]
-
-
-def _entry(rows: Sequence[_Row], taking: Cached) -> Entry | None:
-    if not rows:
-        return None
-    device = taking.lengths.device
-    return Entry(
-        base=torch.tensor([row.patch.base for row in rows], device=device),
-        first=torch.tensor([row.first for row in rows], device=device),
-        row=torch.tensor(
-            [n for n, row in enumerate(rows) for _ in row.patch.writes], device=device
-        ),
-        position=torch.tensor([t for row in rows for t in row.patch.writes], device=device),
-        values=torch.cat([row.values for row in rows]),
-    )
+            tokens = memory = 0
+        waves[-1].append(rows[number])
+        tokens, memory = tokens + size, memory + needed
+    return [sorted(wave, key=lambda one: one[1].layer) for wave in waves]

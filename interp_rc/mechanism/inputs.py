@@ -1,11 +1,12 @@
 """Contrasts as token ids: prompt and target read together, and where the target begins."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
 from interp_rc.mechanism.sites import prompt_tokens, same_length
 from interp_rc.models.load import Loaded
@@ -18,29 +19,86 @@ from interp_rc.records.nouns import Contrast
 class Input:
     """Token ids of prompt and target; `offsets` are each token's characters in the two together.
 
-    The target begins at token `start`. The last token is predicted, and read by nothing.
+    The target begins at token `start`; `targets` are its ids, and `foils` those of the foil, if
+    it has as many. They are predicted at the positions `reads`: by the tokens before them, or, in
+    a masked model, by the masks that stand in their place.
     """
 
     ids: list[int]
     start: int
     offsets: Offsets
+    reads: list[int]
+    targets: list[int]
+    foils: list[int] | None = None
 
 
-def read_inputs(loaded: Loaded, prompts: Sequence[str], targets: Sequence[str]) -> list[Input]:
+def read_inputs(
+    loaded: Loaded,
+    prompts: Sequence[str],
+    targets: Sequence[str],
+    foils: Sequence[str | None] | None = None,
+) -> list[Input]:
     """Each prompt with its target. A token belongs to the target if it ends inside it.
 
-    Raises DataError for an empty target, nothing before it, or more tokens than the model reads.
+    Raises DataError for an empty target, nothing before it, or more tokens than the model reads;
+    in a masked model for a prompt without a mask, or with another number of masks than one or
+    the target's tokens.
     """
+    read = _masked if reads_masks(loaded) else _continued
+    inputs = read(loaded, prompts, targets)
+    if foils is not None:
+        given = [foil or own for foil, own in zip(foils, targets, strict=True)]
+        others = read(loaded, prompts, given)
+        inputs = [
+            replace(one, foils=other.targets) if len(other.targets) == len(one.targets) else one
+            for one, other in zip(inputs, others, strict=True)
+        ]
     context = getattr(loaded.model.config, "max_position_embeddings", None)
+    for prompt, one in zip(prompts, inputs, strict=True):
+        if context is not None and len(one.ids) > context:
+            raise DataError(
+                f"{prompt[:60]!r}… has {len(one.ids)} tokens; the model reads {context}"
+            )
+    return inputs
+
+
+def reads_masks(loaded: Loaded) -> bool:
+    """Whether the model fills in masks instead of going on from the left."""
+    return type(loaded.model) in MODEL_FOR_MASKED_LM_MAPPING.values()
+
+
+def _continued(loaded: Loaded, prompts: Sequence[str], targets: Sequence[str]) -> list[Input]:
     texts = [prompt + target for prompt, target in zip(prompts, targets, strict=True)]
     inputs = []
     for prompt, (ids, offsets) in zip(prompts, encode(loaded.tokenizer, texts), strict=True):
         start = prompt_tokens(offsets, prompt)
         if not 0 < start < len(ids):
             raise DataError(f"prompt {prompt!r} and its target must both have a token; extend them")
-        if context is not None and len(ids) > context:
-            raise DataError(f"{prompt[:60]!r}… has {len(ids)} tokens; the model reads {context}")
-        inputs.append(Input(ids, start, offsets))
+        inputs.append(Input(ids, start, offsets, list(range(start - 1, len(ids) - 1)), ids[start:]))
+    return inputs
+
+
+def _masked(loaded: Loaded, prompts: Sequence[str], targets: Sequence[str]) -> list[Input]:
+    """One mask stands for all tokens of the target, or each mask for one."""
+    mask = loaded.tokenizer.mask_token_id
+    read = loaded.tokenizer(list(prompts), return_offsets_mapping=True)
+    wanted = loaded.tokenizer(list(targets), add_special_tokens=False).input_ids
+    inputs = []
+    for prompt, ids, offsets, target in zip(
+        prompts, read.input_ids, read.offset_mapping, wanted, strict=True
+    ):
+        masks = ids.count(mask)
+        if not target or masks not in (1, len(target)):
+            raise DataError(
+                f"prompt {prompt!r} has {masks} times {loaded.tokenizer.mask_token}, and its "
+                f"target {len(target)} tokens; write one mask for all, or one for each"
+            )
+        if masks == 1:
+            at = ids.index(mask)
+            ids = [*ids[:at], *[mask] * len(target), *ids[at + 1 :]]
+            offsets = [*offsets[:at], *[offsets[at]] * len(target), *offsets[at + 1 :]]
+        reads = [position for position, one in enumerate(ids) if one == mask]
+        inputs.append(Input(ids, len(ids), offsets, reads, target))
     return inputs
 
 

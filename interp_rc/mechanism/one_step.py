@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.mechanism.inputs import Input, padded, read_inputs
+from interp_rc.mechanism.inputs import padded, read_inputs
 from interp_rc.mechanism.pairings import Asked, asked, subsets_of
 from interp_rc.mechanism.sites import covered
 from interp_rc.models.adapters.adapter import Adapter
@@ -160,7 +161,7 @@ def streams_at_source(
         what = f"the entity of query {query.id!r}"
         end = covered(one.offsets[: one.start], query.source, what)[-1]
         # Nothing after it reaches it, so nothing after it is read.
-        inputs.append(Input(one.ids[: end + 1], end + 1, one.offsets[: end + 1]))
+        inputs.append(replace(one, ids=one.ids[: end + 1]))
         last.append(end)
     places = [Place("resid_pre", 0), *(Place("resid_post", i) for i in range(adapter.layers))]
     ids, mask = padded(inputs, model.device)

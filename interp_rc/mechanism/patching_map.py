@@ -12,7 +12,7 @@ from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.discoveries import discoveries
 from interp_rc.mechanism.effects import Effects
 from interp_rc.mechanism.learnt import learnt_facts, template_halves
-from interp_rc.mechanism.patching import noise_floor, patch
+from interp_rc.mechanism.patching import noise_floors, patch
 from interp_rc.mechanism.sites import PROMPT, Site, Token
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded
@@ -35,7 +35,6 @@ WHERE: dict[str, tuple[str, Token]] = {
     "prompt_last": (PROMPT, "last"),
 }
 ANSWERS = "evaluation/answers"
-FLOOR = 16  # contrasts that the noise floor is taken from
 DRAWS = 2000  # of each bootstrap: there are hundreds
 
 
@@ -45,7 +44,6 @@ class PatchingMap(Options):
 
     kind: Literal["patching_map"] = "patching_map"
     templates: Annotated[int, Field(ge=2)] = 2
-    batch_size: Annotated[int, Field(ge=1)] = 64
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless some templates can select facts and others measure them."""
@@ -74,13 +72,12 @@ class PatchingMap(Options):
             learnt = _learnt(answers, facts, seed)
             return Measured(estimates={f"patching.{k}": v for k, v in learnt.items()})
         sites = map_sites(model.model.config.num_hidden_layers)
-        effects = patch(model, contrasts, sites, batch_size=self.batch_size)
-        some = contrasts[:: -(-len(contrasts) // FLOOR)]
-        floor = noise_floor(model, some, sites, self.batch_size)
+        effects = patch(model, contrasts, sites)
+        floor = float(noise_floors(model, contrasts, sites).floor.max())
         table, baselines = with_condition(effects, facts)
         write_parquet(run.folder / f"{EFFECTS}.parquet", table)
         write_parquet(run.folder / f"{BASELINES}.parquet", baselines)
-        estimates = {"noise_floor": Estimate(floor, None, None, len(some), "nat")}
+        estimates = {"noise_floor": Estimate(floor, None, None, len(contrasts), "nat")}
         estimates |= _learnt(answers, facts, seed) | totals(baselines, seed) | by_site(table, seed)
         return Measured(
             estimates={f"patching.{name}": value for name, value in estimates.items()},

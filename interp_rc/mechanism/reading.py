@@ -11,7 +11,7 @@ from torch import Tensor
 from interp_rc.mechanism.inputs import padded, read_inputs
 from interp_rc.mechanism.sites import covered
 from interp_rc.models.adapters.adapter import Adapter
-from interp_rc.models.adapters.parts import Place
+from interp_rc.models.adapters.parts import Place, through
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import spread
 from interp_rc.records.nouns import Query
@@ -46,7 +46,7 @@ def read_streams(loaded: Loaded, queries: Sequence[Query], facts: Sequence[str])
         ]
         where = [source, [i.start - 1 for i in inputs]]
         read_at = [torch.stack([at[p][rows, tokens] for p in places], 1) for tokens in where]
-        return adapter.parts.final_norm(torch.stack(read_at, 1)).double().cpu()
+        return through(adapter.parts.final_norm, torch.stack(read_at, 1)).double().cpu()
 
     with adapter.hooked():
         found = torch.cat(list(spread(loaded.model, read, batches))).numpy()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from interp_rc.models.adapters.parts import COMPONENTS, Component, Place
+from interp_rc.models.adapters.parts import COMPONENTS, STREAM, Component, Place
 from interp_rc.models.tokenizer import Offsets
 from interp_rc.records.errors import ConfigError, DataError
 from interp_rc.records.nouns import Contrast, Span
@@ -19,11 +19,11 @@ OF_NEURONS: tuple[Component, ...] = ("mlp_post",)
 
 FORM = re.compile(
     r"(?P<component>[A-Za-z_]+?)(\.(?P<layer>[0-9]+|\*))?"
-    r"(\.h(?P<head>[0-9]+|\*)|\.n(?P<neuron>[0-9]+))?(x(?P<window>[0-9]+))?"
+    r"(\.h(?P<head>[0-9]+|\*)|\.n(?P<neuron>[0-9]+)|\.d(?P<direction>[0-9]+))?(x(?P<window>[0-9]+))?"
     r"(@(?P<where>\w+?|\*)(\.(?P<token>\w+))?)?"
 )
 HELP = (
-    "write COMPONENT[.LAYER][.hHEAD|.nNEURON][xWINDOW]@SPAN.TOKEN or …@POSITION, e.g. "
+    "write COMPONENT[.LAYER][.hHEAD|.nNEURON|.dDIRECTION][xWINDOW]@SPAN.TOKEN or …@POSITION, e.g. "
     "mlp_out.2@source.last, resid_post.*@prompt.last, z.3.h0@B.first, mlp_out.*x5@A.last, "
     "attn_out.0@3, or mlp_out for every layer and position"
 )
@@ -35,7 +35,8 @@ class Site:
 
     `token` says which of the span's tokens: its first, its last, or all. Spans of unequal length
     are aligned at their ends, so that last tokens meet. `head` is one head of `z` or `pattern`,
-    `neuron` one of `mlp_post`; null for all of them at once. A `window` of layers is changed
+    `neuron` one of `mlp_post`, `direction` one row of a basis (see `FromPrompt`); null for all of
+    them at once. A `window` of layers is changed
     together. An `optional` position may be behind the end of some prompts, which it leaves out.
 
     Raises ConfigError for what no network has.
@@ -48,6 +49,7 @@ class Site:
     position: int | None = None
     head: int | None = None
     neuron: int | None = None
+    direction: int | None = None
     window: int = 1
     optional: bool = field(default=False, compare=False)
 
@@ -57,6 +59,7 @@ class Site:
         for what, number, of in (
             ("head", self.head, OF_HEADS),
             ("neuron", self.neuron, OF_NEURONS),
+            ("direction", self.direction, STREAM),
         ):
             if number is not None and self.component not in of:
                 raise ConfigError(
@@ -74,6 +77,11 @@ class Site:
     def place(self) -> Place:
         return Place(self.component, self.layer)
 
+    @property
+    def unit(self) -> int | None:
+        """The head or neuron."""
+        return self.neuron if self.head is None else self.head
+
     def layers(self, n_layers: int) -> range:
         """The layers that are changed together: the window around `layer`, cut at both ends.
 
@@ -89,6 +97,7 @@ class Site:
     def name(self) -> str:
         part = "" if self.head is None else f".h{self.head}"
         part += "" if self.neuron is None else f".n{self.neuron}"
+        part += "" if self.direction is None else f".d{self.direction}"
         part += "" if self.window == 1 else f"x{self.window}"
         where = self.position if self.span is None else f"{self.span}.{self.token}"
         return f"{self.component}.{self.layer}{part}@{where}"
@@ -119,6 +128,7 @@ def parse_site(
             position=position,
             head=one,
             neuron=None if neuron is None else int(neuron),
+            direction=None if found["direction"] is None else int(found["direction"]),
             window=int(found["window"] or 1),
             optional=found["where"] in (None, "*"),
         )

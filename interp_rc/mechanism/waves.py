@@ -6,157 +6,193 @@ what stands before it, and rows that begin at different layers go up together fr
 layer is computed only where the metric reads. All this is exact.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from interp_rc.mechanism.inputs import Input
-from interp_rc.models.adapters.layerwise import Layerwise, Stream
-from interp_rc.models.adapters.ragged import Attending, Heads, Layout, lay_out
+from interp_rc.mechanism.cached import Cached
+from interp_rc.mechanism.metrics import Metric, measured
+from interp_rc.models.adapters.layerwise import Layerwise, See, Stream, unchanged
+from interp_rc.models.adapters.parts import Component, Place
+from interp_rc.models.adapters.ragged import Attending, Layout, lay_out
 
-Stored = Float[Tensor, "prompt position width"]
+Unit = int | None
+"""A head (of `z`, `pattern`), a neuron (of `mlp_post`), or a direction; None: all there is."""
+
+
+class Change(NamedTuple):
+    """Values that stand at some positions of one place of a row."""
+
+    place: Place
+    positions: Sequence[int]
+    values: Float[Tensor, "position ..."]
+    unit: Unit = None
 
 
 @dataclass(slots=True)
-class Cached:
-    """Every layer of some prompts with their targets (but the last token, which nothing reads).
+class Row:
+    """A cached prompt, continued from position `first` of what `layer` reads.
 
-    `stream[l]` is what layer l reads, `stream[layers]` the last one's output.
+    `values` stand there at `positions`; the `changes` follow on the way up. In the layers of
+    `blocked` its queries (positions) do not see the keys (positions).
     """
 
-    ids: Int[Tensor, "prompt position"]
-    lengths: Int[Tensor, " prompt"]
-    starts: Int[Tensor, " prompt"]  # the target's first token
-    stream: list[Stored]
-    attention: list[Stored]
-    mlp: list[Stored]
-    heads: list[tuple[Heads, Heads]]
-
-    @property
-    def positions(self) -> int:
-        """Of the longest prompt."""
-        return self.stream[0].shape[1]
+    base: int
+    layer: int
+    first: int
+    positions: Sequence[int]
+    values: Float[Tensor, "position width"]
+    changes: Sequence[Change] = ()
+    blocked: Mapping[int, tuple[Sequence[int], Sequence[int]]] = field(default_factory=dict)
 
 
-class Entry(NamedTuple):
-    """Rows that begin at one layer: prompts, first positions, and new values of its input."""
+class _Line:
+    """Rows under way: one line of tokens, and which rows they are."""
 
-    base: Int[Tensor, " row"]
-    first: Int[Tensor, " row"]
-    row: Int[Tensor, " edit"]
-    position: Int[Tensor, " edit"]
-    values: Float[Tensor, "edit width"]
+    def __init__(self, layers: Layerwise, cached: Cached) -> None:
+        self.layers, self.cached = layers, cached
+        self.rows: list[Row] = []
+        self.stream = cached.stream[0].new_zeros(0, cached.stream[0].shape[-1])
+        self.layout = self._layout([])
+        self.masks: dict[int | None, Tensor] = {}
+
+    def join(self, layer: int, rows: Sequence[Row]) -> None:
+        """Rows that begin with what `layer` reads."""
+        joining = self._layout(rows)
+        stream = self.cached.stream[layer][joining.base[joining.row], joining.position]
+        begins = joining.begins.tolist()
+        places = [begins[n] + t - row.first for n, row in enumerate(rows) for t in row.positions]
+        if places:
+            stream[places] = torch.cat([row.values for row in rows]).to(stream)
+        self.stream = torch.cat([self.stream, stream])
+        self.rows += rows
+        self.layout, self.masks = self._layout(self.rows), {}
+
+    def _layout(self, rows: Sequence[Row]) -> Layout:
+        device = self.cached.lengths.device
+        base = torch.tensor([row.base for row in rows], dtype=torch.long, device=device)
+        first = torch.tensor([row.first for row in rows], dtype=torch.long, device=device)
+        return lay_out(base, first, self.cached.lengths)
+
+    def up(self, layer: int) -> None:
+        """Through one layer; the last one only where the metric reads."""
+        heads = self.cached.heads[layer] if self.layers.parts.causal else None
+        ragged = Attending(
+            self.layout, self.cached.lengths, self.layers.parts.causal, heads, self.masks
+        )
+        only = self.is_read() if layer == self.layers.layers - 1 else None
+        see: See = unchanged
+        if any(row.changes or row.blocked for row in self.rows):
+            self._block(ragged, layer)
+            see = self._see(layer, ragged, only)
+        self.stream = self.layers.block(layer, self.stream, ragged, see, only)
+
+    def is_read(self) -> Bool[Tensor, " token"]:
+        return self.cached.asked.read[self.layout.base[self.layout.row], self.layout.position]
+
+    def _block(self, ragged: Attending, layer: int) -> None:
+        """Hide keys from queries, in the rows that ask for it in this layer."""
+        for number, row in enumerate(self.rows):
+            if layer in row.blocked:
+                if ragged.blocked is None:
+                    shape = (self.layout.rows, self.layout.longest, ragged.positions)
+                    ragged.blocked = torch.zeros(shape, dtype=torch.bool, device=ragged.device)
+                queries, keys = row.blocked[layer]
+                slots = torch.tensor([t - row.first for t in queries])
+                ragged.blocked[number, slots[:, None], torch.tensor(keys)] = True
+
+    def _see(self, layer: int, ragged: Attending, only: Tensor | None) -> See:
+        """What the rows' later changes put in place of components of this layer."""
+        begins = self.layout.begins.tolist()
+        changes: dict[tuple[Component, Unit], list[tuple[list[int], Tensor]]] = {}
+        for number, row in enumerate(self.rows):
+            for place, positions, values, unit in row.changes:
+                if place.layer == layer:
+                    tokens = [begins[number] + t - row.first for t in positions]
+                    changes.setdefault((place.component, unit), []).append((tokens, values))
+        if not changes:
+            return unchanged
+        ragged.patterned = any(component == "pattern" for component, _ in changes)
+
+        def see(component: Component, value: Tensor) -> Tensor:
+            for (changed, unit), some in changes.items():
+                if changed == component:
+                    tokens = torch.tensor([t for one, _ in some for t in one], device=value.device)
+                    values = torch.cat([values for _, values in some]).to(value)
+                    if only is not None and component not in ("z", "pattern"):
+                        kept = only[tokens]
+                        tokens, values = (only.cumsum(0) - 1)[tokens[kept]], values[kept]
+                    value = replaced(value, tokens, values, component, unit, self.layers)
+            return value
+
+        return see
 
 
-def cache(layers: Layerwise, inputs: Sequence[Input]) -> Cached:
-    """Run the prompts once, whole, keeping everything that rows may begin from."""
-    device = layers.model.device
-    ids = torch.nn.utils.rnn.pad_sequence(
-        [torch.tensor(one.ids) for one in inputs], batch_first=True
-    ).to(device)
-    lengths = torch.tensor([len(one.ids) - 1 for one in inputs], device=device)
-    starts = torch.tensor([one.start for one in inputs], device=device)
-    every = torch.arange(len(inputs), device=device)
-    layout = lay_out(every, torch.zeros_like(every), lengths)
-    positions = int(lengths.max())
-    line = layers.embed(ids)[layout.row, layout.position]
-    found = Cached(ids, lengths, starts, [], [], [], [])
+def replaced(
+    value: Tensor,
+    tokens: Int[Tensor, " change"],
+    new: Tensor,
+    component: Component,
+    unit: Unit,
+    layers: Layerwise,
+) -> Tensor:
+    """The value with other ones at some tokens, whole or of one head or neuron."""
+    value = value.clone()
+    value[tokens] = blended(value[tokens], new, component, unit, layers.heads)
+    return value
 
-    def keep(where: list[Stored], value: Stream) -> None:
-        whole = value.new_zeros(len(inputs), positions, value.shape[-1])
-        whole[layout.row, layout.position] = value
-        where.append(whole)
 
-    masks: dict[int | None, Tensor] = {}
-    for layer in range(layers.layers):
-        keep(found.stream, line)
-        ragged = Attending(layout, positions, None, masks)
-        added = layers.attention(layer, line, ragged)
-        keep(found.attention, added)
-        line, mlp = layers.add(layer, line, added)
-        keep(found.mlp, mlp)
-        assert ragged.cached is not None
-        found.heads.append(ragged.cached)
-    keep(found.stream, line)
-    return found
+def blended(old: Tensor, new: Tensor, component: Component, unit: Unit, heads: int) -> Tensor:
+    """The old values, with the unit's taken from the new ones."""
+    if unit is None:
+        return new
+    old = old.clone()
+    if component == "z":
+        width = old.shape[-1] // heads
+        old[:, unit * width : (unit + 1) * width] = new[:, unit * width : (unit + 1) * width]
+    else:  # a head's pattern, a neuron
+        old[:, unit] = new[:, unit]
+    return old
 
 
 def rise(
-    layers: Layerwise, cached: Cached, entries: Sequence[Entry | None]
+    layers: Layerwise, cached: Cached, rows: Sequence[Row], metric: Metric
 ) -> Float[Tensor, " row"]:
-    """The target's log-probability in every row, entry after entry; nats, in float64.
-
-    `entries[l]` begin at layer l, `entries[layers]` behind the last one.
-    """
-    *within, behind = entries
+    """The metric of every row, in float64. Rows come in the order of their layers."""
+    line = _Line(layers, cached)
+    for layer in range(layers.layers):
+        joining = [row for row in rows if row.layer == layer]
+        if joining:
+            line.join(layer, joining)
+        if line.rows:
+            line.up(layer)
     found = []
-    if any(entry is not None for entry in within):
-        found.append(_up(layers, cached, within))
-    if behind is not None:
-        layout = lay_out(behind.base, behind.first, cached.lengths)
-        read = _is_read(cached, layout)
-        line = _begin(cached, layers.layers, behind, layout)[read]
-        found.append(_log_probs(layers, cached, layout, read, line))
+    if line.rows:
+        found.append(_metric(layers, cached, line.layout, line.is_read(), line.stream, metric))
+    behind = [row for row in rows if row.layer == layers.layers]
+    if behind:
+        line = _Line(layers, cached)
+        line.join(layers.layers, behind)
+        read = line.is_read()
+        found.append(_metric(layers, cached, line.layout, read, line.stream[read], metric))
     return torch.cat(found)
 
 
-def _up(
-    layers: Layerwise, cached: Cached, entries: Sequence[Entry | None]
+def unpatched(layers: Layerwise, cached: Cached, metric: Metric) -> Float[Tensor, " prompt"]:
+    """The metric of every cached prompt, in float64."""
+    prompt, position = cached.asked.read.nonzero(as_tuple=True)
+    stream = cached.stream[-1][prompt, position]
+    every = len(cached.lengths)
+    return measured(metric, layers, cached.asked, stream, (prompt, position), prompt, every)
+
+
+def _metric(
+    layers: Layerwise, cached: Cached, layout: Layout, read: Tensor, stream: Stream, metric: Metric
 ) -> Float[Tensor, " row"]:
-    """The rows that begin within the layers: each joins at its own, and all go up together."""
-    line = cached.stream[0].new_zeros(0, cached.stream[0].shape[-1])
-    base = first = cached.lengths.new_zeros(0)
-    layout = lay_out(base, first, cached.lengths)
-    masks: dict[int | None, Tensor] = {}
-    for layer, entry in enumerate(entries):
-        if entry is not None:
-            joining = lay_out(entry.base, entry.first, cached.lengths)
-            line = torch.cat([line, _begin(cached, layer, entry, joining)])
-            base, first = torch.cat([base, entry.base]), torch.cat([first, entry.first])
-            layout, masks = lay_out(base, first, cached.lengths), {}
-        if not len(line):
-            continue
-        ragged = Attending(layout, cached.positions, cached.heads[layer], masks)
-        added = layers.attention(layer, line, ragged)
-        if layer == layers.layers - 1:
-            read = _is_read(cached, layout)
-            line, added = line[read], added[read]
-        line, _ = layers.add(layer, line, added)
-    return _log_probs(layers, cached, layout, read, line)
-
-
-def log_probs(layers: Layerwise, cached: Cached) -> Float[Tensor, " prompt"]:
-    """The target's log-probability in every cached prompt; nats, in float64."""
-    layout = lay_out(torch.arange(len(cached.lengths)), cached.starts - 1, cached.lengths)
-    line = cached.stream[-1][layout.base[layout.row], layout.position]
-    return _log_probs(layers, cached, layout, torch.ones_like(layout.row, dtype=torch.bool), line)
-
-
-def _begin(cached: Cached, layer: int, entry: Entry, layout: Layout) -> Stream:
-    """The cached stream of the entry's rows, with their new values."""
-    line = cached.stream[layer][entry.base[layout.row], layout.position]
-    begins = torch.searchsorted(layout.row, torch.arange(layout.rows, device=line.device))
-    line[begins[entry.row] + entry.position - entry.first[entry.row]] = entry.values.to(line)
-    return line
-
-
-def _is_read(cached: Cached, layout: Layout) -> Tensor:
-    """Tokens that predict one of the target."""
-    return layout.position >= cached.starts[layout.base[layout.row]] - 1
-
-
-def _log_probs(
-    layers: Layerwise, cached: Cached, layout: Layout, read: Tensor, line: Stream
-) -> Float[Tensor, " row"]:
-    row, position = layout.row[read], layout.position[read]
-    target = cached.ids[layout.base[row], position + 1]
-    logits = layers.logits(line)
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    found = logits.gather(-1, target[:, None])[:, 0] - logits.logsumexp(-1)
-    return torch.zeros(layout.rows, dtype=torch.float64, device=found.device).index_add(
-        0, row, found.double()
-    )
+    row = layout.row[read]
+    at = (layout.base[row], layout.position[read])
+    return measured(metric, layers, cached.asked, stream, at, row, layout.rows)

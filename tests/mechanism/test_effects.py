@@ -11,6 +11,7 @@ from scipy import stats
 
 from interp_rc.figures.style import DARK, LIGHT
 from interp_rc.mechanism.effect_estimates import linearised_share
+from interp_rc.mechanism.effect_places import site_name
 from interp_rc.mechanism.effects import COLUMNS, Effects
 from interp_rc.mechanism.named_sites import named_sites
 from interp_rc.mechanism.patching import patch
@@ -347,3 +348,25 @@ def test_one_contrast_without_an_order(taught, tmp_path):
     FigureCanvasAgg(figure).draw()
     assert figure.axes[0].get_title(loc="left") == "mlp_out"
     assert loaded.to_xarray().sizes["pair"] == 1
+
+
+def test_heads_neurons_and_windows_of_a_real_sweep(taught, contrasts, tmp_path):
+    """Every site keeps its own row, name and cell."""
+    model, texts = taught["gpt2"], ["z.h*@A.last", "mlp_post.0.n3@A", "mlp_out.*x2@prompt.last"]
+    texts += ["mlp_out.*@prompt.last", "z.1@A.last"]
+    forward = [contrast for contrast in contrasts if contrast.order == "forward"]
+    sites = named_sites(model, forward, texts)
+    effects = patch(model, forward, sites)
+    effects.save(tmp_path / "e.parquet")
+    effects = Effects.load(tmp_path / "e.parquet")
+    estimates = effects.estimates()
+    keys = ["site", "layer", "place", "head", "neuron"]
+    names = [site_name(*row) for row in estimates[keys].itertuples(index=False)]
+    assert names == [site.name for site in sites]
+    assert set(estimates.n) == {len({contrast.fact for contrast in forward})}
+    array = effects.to_xarray()
+    assert int(array.effect.notnull().sum()) == len(effects.table) == len(sites) * len(forward)
+    figure = effects.plot()
+    FigureCanvasAgg(figure).draw()
+    titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
+    assert titles == ["z, A, last", "mlp_post, A, last", "mlp_outx2", "mlp_out", "z"]

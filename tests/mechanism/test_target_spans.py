@@ -1,15 +1,12 @@
 """Patching tokens of the target, which is read as it is said, against the plain loop."""
 
 import numpy as np
-import pytest
 
 from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.sites import Site, tokens_of
-from interp_rc.records.errors import DataError
 from tests.mechanism.conftest import Loop
 
 
-@pytest.mark.xfail(raises=DataError, strict=True, reason="rows begin at their change")
 def test_equal_to_a_plain_loop(taught, contrasts):
     model = taught["llama"]
     loop = Loop(model)

@@ -5,14 +5,25 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from interp_rc.models.adapters import gpt2, gpt_neox, llama
-from interp_rc.models.adapters.parts import STREAM, Block, Parts, Place
+from interp_rc.models.adapters import bert, gemma2, gpt2, gpt_neox, llama
+from interp_rc.models.adapters.layerwise import Layerwise
+from interp_rc.models.adapters.parts import (
+    STREAM,
+    Activations,
+    Block,
+    Component,
+    Edit,
+    Parts,
+    Place,
+)
+from interp_rc.models.adapters.proof import prove, prove_layerwise
 from interp_rc.models.soft_prompt import SoftPrompted
 from interp_rc.records.errors import ModelError
 
@@ -20,18 +31,22 @@ FAMILIES = {
     "gpt2": gpt2.parts,
     "gpt_neox": gpt_neox.parts,
     **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", "gemma"), llama.parts),
+    **dict.fromkeys(("gemma2", "gemma3_text"), gemma2.parts),
+    **dict.fromkeys(("bert", "roberta"), bert.parts),
 }
 
-Activations = dict[Place, Float[Tensor, "batch pos width"]]
+
+_PROVEN: WeakKeyDictionary[PreTrainedModel, object] = WeakKeyDictionary()
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """New values at some positions of some rows of a batch, at one place."""
-
-    rows: Int[Tensor, " edit"]
-    positions: Int[Tensor, " edit"]
-    values: Float[Tensor, "edit width"]
+def _fingerprint(model: PreTrainedModel) -> object:
+    """Changes if a model's modules, their hooks or its precision do: it is proven again then."""
+    modules = tuple(
+        (id(m), len(m._forward_hooks), len(m._forward_pre_hooks), "forward" in vars(m))
+        for m in model.modules()
+    )
+    family = FAMILIES[model.config.model_type]
+    return family, model.dtype, model.device, model.config._attn_implementation, modules
 
 
 @dataclass(slots=True)
@@ -65,9 +80,14 @@ class Adapter:
             )
         self.model = model
         self.parts: Parts = FAMILIES[family](model)
+        self.layerwise = Layerwise(model, self.parts)
         self._thread = threading.local()
         self._hooked = 0
-        prove(self)
+        now = _fingerprint(model)
+        if _PROVEN.get(model) != now:
+            prove(self)
+            prove_layerwise(model, self.layerwise)
+            _PROVEN[model] = now
 
     @property
     def layers(self) -> int:
@@ -80,8 +100,14 @@ class Adapter:
             Place(component, layer)
             for layer, block in enumerate(self.parts.blocks)
             for component in STREAM
-            if component != "resid_mid" or block.before_mlp is not None
+            if component != "resid_mid" or not block.parallel
         ]
+
+    @property
+    def components(self) -> list[Place]:
+        """Every place that the sweep engine can change."""
+        inside: tuple[Component, ...] = ("pattern", "z", "mlp_post")
+        return self.places + [Place(c, layer) for layer in range(self.layers) for c in inside]
 
     @contextmanager
     def hooked(self) -> Iterator[None]:
@@ -110,7 +136,7 @@ class Adapter:
         """
         unknown = {*capture, *(edits or {})}.difference(self.places)
         if unknown:
-            raise ModelError(f"this model has no {_name(min(unknown))}; name one of its places")
+            raise ModelError(f"this model has no {min(unknown).name}; name one of its places")
         if self._hooked != 1:
             raise ModelError("activations are read and replaced inside one `with adapter.hooked()`")
         now = self._thread.now = _Now(capture, edits or {})
@@ -131,32 +157,38 @@ class Adapter:
                 return (value, *args[1:]), kwargs
             return args, kwargs | {"hidden_states": value}
 
-        def at_attention(_: nn.Module, __: Any, out: Any) -> Any:
-            value = self._at(Place("attn_out", layer), _first(out))
+        def at_attention(_: nn.Module, __: Any, value: Tensor) -> Tensor:
+            value = self._at(Place("attn_out", layer), value)
             edit = self._edit(Place("resid_mid", layer))
-            if edit is not None:  # the stream then reads as asked for, in MLP and skip alike
+            if edit is not None and block.mid_norm is None:
+                # The stream then reads as asked for, in MLP and skip alike.
                 before = stream[threading.get_ident()][edit.rows, edit.positions]
                 value = value.clone()
                 value[edit.rows, edit.positions] = edit.values.to(value) - before
-            return _with_first(out, value)
+            return value
+
+        def at_mid_norm(_: nn.Module, __: Any, value: Tensor) -> Tensor:
+            return self._at(Place("resid_mid", layer), value)
 
         def before_mlp(_: nn.Module, args: tuple[Tensor, ...]) -> None:
             self._keep(Place("resid_mid", layer), args[0])
 
-        def at_mlp(_: nn.Module, __: Any, out: Any) -> Any:
-            return _with_first(out, self._at(Place("mlp_out", layer), _first(out)))
+        def at_mlp(_: nn.Module, __: Any, value: Tensor) -> Tensor:
+            return self._at(Place("mlp_out", layer), value)
 
         def at_output(_: nn.Module, __: Any, out: Any) -> Any:
             return _with_first(out, self._at(Place("resid_post", layer), _first(out)))
 
         handles = [
             block.whole.register_forward_pre_hook(at_input, with_kwargs=True),
-            block.attention.register_forward_hook(at_attention),
-            block.mlp.register_forward_hook(at_mlp),
+            block.adds_attention.register_forward_hook(at_attention),
+            block.adds_mlp.register_forward_hook(at_mlp),
             block.whole.register_forward_hook(at_output),
         ]
-        if block.before_mlp is not None:
-            handles.append(block.before_mlp.register_forward_pre_hook(before_mlp))
+        if block.mid_norm is not None:
+            handles.append(block.mid_norm.register_forward_hook(at_mid_norm))
+        elif block.mlp_norm is not None and not block.parallel:
+            handles.append(block.mlp_norm.register_forward_pre_hook(before_mlp))
         return handles
 
     def _at(self, place: Place, value: Tensor) -> Tensor:
@@ -184,76 +216,3 @@ def _first(out: Any) -> Tensor:
 
 def _with_first(out: Any, value: Tensor) -> Any:
     return (value, *out[1:]) if isinstance(out, tuple) else value
-
-
-PROOF_TOKENS = 5
-
-
-@torch.no_grad()
-def prove(adapter: Adapter) -> None:
-    """Raise ModelError unless the adapter's places are what their names say."""
-    parts, places = adapter.parts, adapter.places
-    device = next(adapter.model.parameters()).device
-    draw = torch.Generator().manual_seed(0)
-    vocabulary = adapter.model.config.vocab_size
-    ids = torch.randint(vocabulary, (1, PROOF_TOKENS), generator=draw).to(device)
-    own = adapter.model(input_ids=ids, use_cache=False).logits
-    with adapter.hooked():
-        logits, at = adapter.run(ids, capture=places)
-        missing = [place for place in places if place not in at]
-        if missing:
-            raise _unproven(adapter, f"{_name(missing[0])} is never computed")
-        for layer in range(adapter.layers):
-            _prove_sum(adapter, at, layer)
-        through = parts.head(parts.final_norm(at[Place("resid_post", adapter.layers - 1)]))
-        if not _alike(through, own) or not _alike(logits, own):
-            raise _unproven(adapter, "the stream's end does not give the model's logits")
-        # One row a place, each changed at its own place only.
-        rows = ids.expand(len(places), -1)
-        edits = {}
-        for row, place in enumerate(places):
-            value = at[place][0, -1]
-            noise = torch.randn(value.shape, generator=draw).to(value)
-            new = value + 3 * noise * value.abs().mean().clamp(min=1.0)
-            edits[place] = Edit(torch.tensor([row]), torch.tensor([PROOF_TOKENS - 1]), new[None])
-        changed, _ = adapter.run(rows, edits=edits)
-    for row, place in enumerate(places):
-        if _alike(changed[row, -1], own[0, -1]):
-            raise _unproven(adapter, f"changing {_name(place)} changes no logit")
-        if not _alike(changed[row, :-1], own[0, :-1]):
-            raise _unproven(adapter, f"changing {_name(place)} changes earlier positions")
-
-
-def _prove_sum(adapter: Adapter, at: Activations, layer: int) -> None:
-    pre, attention, mlp, post = (
-        at[Place(component, layer)]
-        for component in ("resid_pre", "attn_out", "mlp_out", "resid_post")
-    )
-    if not _alike(pre + attention + mlp, post):
-        raise _unproven(adapter, f"layer {layer} is not its input, attention and MLP summed")
-    middle = at.get(Place("resid_mid", layer))
-    if middle is not None and not _alike(pre + attention, middle):
-        raise _unproven(
-            adapter, f"resid_mid of layer {layer} is not its input and attention summed"
-        )
-    following = at.get(Place("resid_pre", layer + 1))
-    if following is not None and not torch.equal(post, following):
-        raise _unproven(adapter, f"layer {layer + 1} does not read what layer {layer} gives")
-
-
-def _alike(first: Tensor, second: Tensor) -> bool:
-    """Equal up to the rounding of the data type, on the scale of the values."""
-    scale = second.abs().max().clamp(min=1e-30)
-    tolerance = min(200 * torch.finfo(second.dtype).eps, 0.05)
-    return bool(((first - second).abs().max() / scale) <= tolerance)
-
-
-def _name(place: Place) -> str:
-    return f"{place.component} of layer {place.layer}"
-
-
-def _unproven(adapter: Adapter, what: str) -> ModelError:
-    return ModelError(
-        f"the adapter for {adapter.model.config.model_type} does not fit this model: {what}; "
-        "use a model of another family, or the Transformers version of requirements.lock"
-    )

@@ -2,15 +2,18 @@
 
 from transformers import PreTrainedModel
 
-from interp_rc.models.adapters.parts import Block, Parts
+from interp_rc.models.adapters.parts import Block, Parts, in_embeddings
 
 
 def parts(model: PreTrainedModel) -> Parts:
     body = model.transformer
     return Parts(
         embeddings=[body.wte, body.wpe],
-        blocks=[Block(one, one.ln_1, one.attn, one.ln_2, one.mlp) for one in body.h],
+        blocks=[
+            Block(one, one.ln_1, one.attn, one.attn.c_proj, one.ln_2, one.mlp, one.mlp.c_proj)
+            for one in body.h
+        ],
         final_norm=body.ln_f,
         head=model.lm_head,
-        positions=lambda stream, positions, layer: {},  # they are in the embeddings
+        positions=in_embeddings,
     )

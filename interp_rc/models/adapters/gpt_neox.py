@@ -14,8 +14,10 @@ def parts(model: PreTrainedModel) -> Parts:
                 one,
                 one.input_layernorm,
                 one.attention,
+                one.attention.dense,
                 one.post_attention_layernorm,
                 one.mlp,
+                one.mlp.dense_4h_to_h,
                 parallel=parallel,
             )
             for one in body.layers

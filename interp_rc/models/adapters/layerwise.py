@@ -1,14 +1,25 @@
-"""A causal model's layers one by one, on lines of tokens, through the model's own modules."""
+"""A model's layers one by one, on lines of tokens, through the model's own modules."""
 
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from jaxtyping import Bool, Float, Int
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from interp_rc.models.adapters.parts import Parts
-from interp_rc.models.adapters.ragged import Attending
+from interp_rc.models.adapters.parts import Component, Parts, through
+from interp_rc.models.adapters.ragged import Attending, Heads, ragged_attention, whole_prompts
+from interp_rc.records.errors import ModelError
 
 Stream = Float[Tensor, "token width"]
+See = Callable[[Component, Tensor], Tensor]
+"""Is shown each component's value on its way, and returns what is to stand in its place."""
+
+
+def unchanged(_: Component, value: Tensor) -> Tensor:
+    return value
 
 
 class _Embedded(Exception):
@@ -16,54 +27,181 @@ class _Embedded(Exception):
 
 
 class Layerwise:
-    """Embedding, attention and MLP of each layer, and logits; usable within `ragged_attention`."""
+    """Embedding, layers, and logits; usable within `opened`, by several threads."""
 
-    def __init__(self, model: PreTrainedModel, parts: Parts) -> None:
-        self.model, self.parts = model, parts
+    def __init__(self, model: PreTrainedModel, parts: Parts, *, adapted: bool = True) -> None:
+        self.model, self.parts, self.adapted = model, parts, adapted
+        self._thread = threading.local()
+
+    def without_adapters(self) -> "Layerwise":
+        """The same model, its LoRA adapters switched off while it is open.
+
+        Raises ModelError if it has none.
+        """
+        if not _adapters(self.model):
+            raise ModelError("this model has no adapters to switch off; load it with them")
+        return Layerwise(self.model, self.parts, adapted=False)
 
     @property
     def layers(self) -> int:
         return len(self.parts.blocks)
 
+    @property
+    def heads(self) -> int:
+        """Of queries, in a layer."""
+        return int(self.model.config.num_attention_heads)
+
+    @property
+    def neurons(self) -> int:
+        """Of a layer's MLP."""
+        config = self.model.config
+        given = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None)
+        return int(given or 4 * config.hidden_size)
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Inside, the model's attention takes lines of tokens, and its neurons can be seen."""
+
+        def at_neurons(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+            see: See | None = getattr(self._thread, "see", None)
+            return None if see is None else (see("mlp_post", args[0]), *args[1:])
+
+        handles = [b.down.register_forward_pre_hook(at_neurons) for b in self.parts.blocks]
+        try:
+            with ragged_attention(self.model), self._switched():
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    @contextmanager
+    def _switched(self) -> Iterator[None]:
+        off = [] if self.adapted else _adapters(self.model)
+        for module in off:
+            module.enable_adapters(False)
+        try:
+            yield
+        finally:
+            for module in off:
+                module.enable_adapters(True)
+
     def embed(self, ids: Int[Tensor, "prompt position"]) -> Float[Tensor, "prompt position width"]:
         """What the first layer reads, as the model's own forward makes it."""
         found = {}
 
-        def stop(_: torch.nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
+        def stop(_: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
             found["stream"] = args[0] if args else kwargs["hidden_states"]
             raise _Embedded
 
         handle = self.parts.blocks[0].whole.register_forward_pre_hook(stop, with_kwargs=True)
         try:
-            self.model(input_ids=ids, use_cache=False)
+            self.model(input_ids=ids)
         except _Embedded:
             pass
         finally:
             handle.remove()
         return found["stream"]
 
-    def attention(self, layer: int, stream: Stream, ragged: Attending) -> Stream:
+    def whole(
+        self,
+        ids: Int[Tensor, "prompt position"],
+        lengths: Int[Tensor, " prompt"],
+        see: Callable[[int], See],
+        *,
+        patterned: bool = False,
+    ) -> tuple[Stream, list[tuple[Heads, Heads]]]:
+        """Whole prompts, padded on the right, through all layers, as a line of tokens.
+
+        `see(layer)` is shown every component; `pattern` only if `patterned`. Gives the last
+        layer's output, and each layer's keys and values.
+        """
+        layout, line = whole_prompts(lengths), self.embed(ids)
+        line = line[layout.row, layout.position]
+        masks: dict[int | None, Tensor] = {}
+        heads = []
+        for layer in range(self.layers):
+            ragged = Attending(layout, lengths, self.parts.causal, None, masks)
+            ragged.patterned = patterned
+            line = self.block(layer, see(layer)("resid_pre", line), ragged, see(layer))
+            if ragged.cached is None:
+                raise ModelError("attention does not go through Transformers' attention interface")
+            heads.append(ragged.cached)
+        return line, heads
+
+    def block(
+        self,
+        layer: int,
+        stream: Stream,
+        ragged: Attending,
+        see: See = unchanged,
+        only: Bool[Tensor, " token"] | None = None,
+    ) -> Stream:
+        """The layer's output; with `only`, of these tokens (the others are still attended to)."""
+        added = self.attention(layer, stream, ragged, see)
+        if only is not None:
+            stream, added = stream[only], added[only]
+        return self.after_attention(layer, stream, see("attn_out", added), see)
+
+    def attention(
+        self, layer: int, stream: Stream, ragged: Attending, see: See = unchanged
+    ) -> Stream:
         """What attention adds to the stream."""
         block = self.parts.blocks[layer]
-        read = block.attention_norm(stream)[None]
+        read = through(block.attention_norm, stream)[None]
         told = self.parts.positions(read, ragged.layout.position[None], layer)
+        if see is not unchanged:
+            ragged.see = see
         out = block.attention(read, attention_mask=None, ragged=ragged, **told)[0][0]
-        return out if block.after_attention is None else block.after_attention(out)
+        if not block.projects:
+            out = block.project(out)
+        return through(block.after_attention, out)
 
-    def mlp(self, layer: int, stream: Stream) -> Stream:
-        """What the MLP adds to the stream, read from before or (parallel) beside attention."""
+    def project(self, layer: int, z: Float[Tensor, "token heads"]) -> Stream:
+        """What attention adds, from what its heads give, side by side."""
         block = self.parts.blocks[layer]
-        out = block.mlp(block.mlp_norm(stream))
-        return out if block.after_mlp is None else block.after_mlp(out)
+        return through(block.after_attention, block.project(z))
 
-    def add(self, layer: int, stream: Stream, attention: Stream) -> tuple[Stream, Stream]:
-        """The layer's output and what its MLP added, from its input and what attention added."""
-        if self.parts.blocks[layer].parallel:
-            added = self.mlp(layer, stream)
-            return added + attention + stream, added  # in the model's own order of rounding
-        middle = stream + attention
-        added = self.mlp(layer, middle)
-        return middle + added, added
+    def after_attention(
+        self, layer: int, stream: Stream, added: Stream, see: See = unchanged
+    ) -> Stream:
+        """The layer's output, from its input and what attention added."""
+        block = self.parts.blocks[layer]
+        if block.parallel:
+            mlp = see("mlp_out", self.mlp(layer, stream, see))
+            return see("resid_post", mlp + added + stream)  # in the model's own order of rounding
+        return self.after_mid(layer, see("resid_mid", self.mid(layer, stream, added)), see)
+
+    def mid(self, layer: int, stream: Stream, added: Stream) -> Stream:
+        """The stream between attention and MLP."""
+        return through(self.parts.blocks[layer].mid_norm, stream + added)
+
+    def after_mid(self, layer: int, mid: Stream, see: See = unchanged) -> Stream:
+        """The layer's output, from the stream between attention and MLP."""
+        return self.after_mlp(layer, mid, see("mlp_out", self.mlp(layer, mid, see)), see)
+
+    def after_mlp(self, layer: int, mid: Stream, mlp: Stream, see: See = unchanged) -> Stream:
+        """The layer's output, from what the MLP read and what it added."""
+        return see("resid_post", through(self.parts.blocks[layer].end_norm, mid + mlp))
+
+    def mlp(self, layer: int, mid: Stream, see: See = unchanged) -> Stream:
+        """What the MLP adds to the stream."""
+        block = self.parts.blocks[layer]
+        self._thread.see = None if see is unchanged else see
+        try:
+            return through(block.after_mlp, block.mlp(through(block.mlp_norm, mid)))
+        finally:
+            self._thread.see = None
+
+    def down(self, layer: int, neurons: Float[Tensor, "token neuron"]) -> Stream:
+        """What the MLP adds, from its neurons' values."""
+        block = self.parts.blocks[layer]
+        return through(block.after_mlp, block.down(neurons))
 
     def logits(self, stream: Stream) -> Float[Tensor, "token vocabulary"]:
-        return self.parts.head(self.parts.final_norm(stream))
+        return self.parts.logits(stream)
+
+
+def _adapters(model: nn.Module) -> list[BaseTunerLayer]:
+    """Those of PEFT that are switched on."""
+    layers = (module for module in model.modules() if isinstance(module, BaseTunerLayer))
+    return [layer for layer in layers if not layer.disable_adapters]

@@ -10,7 +10,15 @@ def parts(model: PreTrainedModel) -> Parts:
     return Parts(
         embeddings=[body.embed_tokens],
         blocks=[
-            Block(one, one.input_layernorm, one.self_attn, one.post_attention_layernorm, one.mlp)
+            Block(
+                one,
+                one.input_layernorm,
+                one.self_attn,
+                one.self_attn.o_proj,
+                one.post_attention_layernorm,
+                one.mlp,
+                one.mlp.down_proj,
+            )
             for one in body.layers
         ],
         final_norm=body.norm,

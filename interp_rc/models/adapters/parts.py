@@ -1,8 +1,10 @@
 """What a family's adapter says about its modules; nothing else differs between families."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -10,7 +12,6 @@ Component = Literal[
     "resid_pre", "pattern", "z", "attn_out", "resid_mid", "mlp_post", "mlp_out", "resid_post"
 ]
 COMPONENTS: tuple[Component, ...] = get_args(Component)  # in the order of computation
-# What is as wide as the residual stream: the others lie inside attention and MLP.
 STREAM: tuple[Component, ...] = ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")
 
 # What attention is told about positions, from the stream and the positions of its tokens.
@@ -23,31 +24,79 @@ class Place(NamedTuple):
     component: Component
     layer: int
 
+    @property
+    def name(self) -> str:
+        return f"{self.component} of layer {self.layer}"
+
+
+Activations = dict[Place, Float[Tensor, "batch pos width"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """New values at some positions of some rows of a batch, at one place."""
+
+    rows: Int[Tensor, " edit"]
+    positions: Int[Tensor, " edit"]
+    values: Float[Tensor, "edit width"]
+
 
 class Block(NamedTuple):
-    """One layer: what attention and MLP are read through, themselves, and what they are added
-    through (None: as they are). In a `parallel` one both read the stream before the layer."""
+    """One layer.
+
+    Attention reads the stream through `attention_norm`; `project` turns what its heads give (z)
+    into what is added, through `after_attention`. The MLP reads through `mlp_norm`; `down` turns
+    its neurons (mlp_post) into what is added, through `after_mlp`. Where the stream itself is
+    normed after each sum (BERT), that is `mid_norm` and `end_norm`. None: as it is. In a
+    `parallel` layer attention and MLP both read the stream before it.
+    """
 
     whole: nn.Module
-    attention_norm: nn.Module
+    attention_norm: nn.Module | None
     attention: nn.Module
-    mlp_norm: nn.Module
+    project: nn.Module
+    mlp_norm: nn.Module | None
     mlp: nn.Module
+    down: nn.Module
     after_attention: nn.Module | None = None
     after_mlp: nn.Module | None = None
+    mid_norm: nn.Module | None = None
+    end_norm: nn.Module | None = None
     parallel: bool = False
+    projects: bool = True  # whether `attention` calls `project` itself
 
     @property
-    def before_mlp(self) -> nn.Module | None:
-        """The norm that reads the stream between attention and MLP, if there is such a place."""
-        return None if self.parallel else self.mlp_norm
+    def adds_attention(self) -> nn.Module:
+        """Whose output attention adds to the stream."""
+        return self.after_attention or self.project
+
+    @property
+    def adds_mlp(self) -> nn.Module:
+        """Whose output the MLP adds to the stream."""
+        return self.after_mlp or self.down
 
 
 class Parts(NamedTuple):
-    """The modules of a causal language model, from the input to the logits."""
+    """The modules of a language model, from the input to the logits."""
 
     embeddings: list[nn.Embedding]
     blocks: list[Block]
-    final_norm: nn.Module
+    final_norm: nn.Module | None
     head: nn.Module
     positions: Positions
+    softcap: float | None = None  # of the logits: c tanh(x / c)
+    causal: bool = True
+
+    def logits(self, stream: Float[Tensor, "*token width"]) -> Float[Tensor, "*token vocabulary"]:
+        """What the last layer's output becomes."""
+        found = self.head(through(self.final_norm, stream))
+        return found if self.softcap is None else self.softcap * torch.tanh(found / self.softcap)
+
+
+def through(module: nn.Module | None, value: Tensor) -> Tensor:
+    return value if module is None else module(value)
+
+
+def in_embeddings(stream: Tensor, positions: Tensor, layer: int) -> dict[str, Any]:
+    """Of models whose embeddings hold the positions: attention is told nothing."""
+    return {}

@@ -5,7 +5,7 @@ Here, each token's query meets the keys of its whole row: those cached for its p
 ones from where the row begins.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,8 +33,13 @@ class Layout:
         return len(self.base)
 
     @property
+    def begins(self) -> Int[Tensor, " row"]:
+        """The first token of each row."""
+        return torch.searchsorted(self.row, torch.arange(self.rows, device=self.row.device))
+
+    @property
     def longest(self) -> int:
-        return int(self.slot.max()) + 1
+        return int(self.slot.max()) + 1 if len(self.slot) else 0
 
 
 def lay_out(
@@ -48,6 +53,11 @@ def lay_out(
     return Layout(base, row, first[row] + slot, slot)
 
 
+def whole_prompts(lengths: Int[Tensor, " prompt"]) -> Layout:
+    every = torch.arange(len(lengths), device=lengths.device)
+    return lay_out(every, torch.zeros_like(every), lengths)
+
+
 Heads = Float[Tensor, "prompt position head width"]
 
 
@@ -56,25 +66,49 @@ class Attending:
     """What one layer's attention needs besides its own queries, keys and values.
 
     Without `cached` keys and values (rows that are whole prompts), the new ones are kept there.
+    `see` is shown `z`, and if `patterned` also `pattern`, and what it returns stands in their
+    place. `blocked` are keys that a query must not see.
     """
 
     layout: Layout
-    positions: int  # of the longest prompt
+    lengths: Int[Tensor, " prompt"]
+    causal: bool
     cached: tuple[Heads, Heads] | None = None
     masks: dict[int | None, Bool[Tensor, "row 1 slot position"]] = field(default_factory=dict)
+    see: Callable[[Any, Tensor], Tensor] | None = None
+    patterned: bool = False
+    blocked: Bool[Tensor, "row slot position"] | None = None
+
+    @property
+    def positions(self) -> int:
+        """Of the longest prompt."""
+        return self.cached[0].shape[1] if self.cached is not None else int(self.lengths.max())
+
+    @property
+    def device(self) -> torch.device:
+        return self.lengths.device
 
     def mask(self, window: int | None) -> Bool[Tensor, "row 1 slot position"]:
-        """Which positions each query sees: none after its own, none before its window."""
+        """Which positions each query sees: in a causal model none after its own, none before its
+        window; in others those of its prompt."""
         if window not in self.masks:
-            at = torch.full((self.layout.rows, self.layout.longest), self.positions - 1)
-            at = at.to(self.layout.row.device)
-            at[self.layout.row, self.layout.slot] = self.layout.position
-            every = torch.arange(self.positions, device=at.device)
-            seen = every <= at[..., None]
-            if window is not None:
-                seen &= every > at[..., None] - window
-            self.masks[window] = seen[:, None]
-        return self.masks[window]
+            self.masks[window] = self._allowed(window)[:, None]
+        mask = self.masks[window]
+        return mask if self.blocked is None else mask & ~self.blocked[:, None]
+
+    def _allowed(self, window: int | None) -> Bool[Tensor, "row slot position"]:
+        device = self.layout.row.device
+        every = torch.arange(self.positions, device=device)
+        if not self.causal:
+            seen = every < self.lengths[self.layout.base][:, None, None]
+            return seen.expand(-1, self.layout.longest, -1)
+        shape = (self.layout.rows, self.layout.longest)
+        at = torch.full(shape, self.positions - 1, device=device)
+        at[self.layout.row, self.layout.slot] = self.layout.position
+        seen = every <= at[..., None]
+        if window is not None:
+            seen &= every > at[..., None] - window
+        return seen
 
 
 def attend(
@@ -104,37 +138,46 @@ def attend(
         ragged.cached = keys, values
     queries = q.new_zeros(layout.rows, layout.longest, *q.shape[1:])
     queries[layout.row, layout.slot] = q
-    out = _attention(
-        queries.transpose(1, 2),
-        keys.transpose(1, 2),
-        values.transpose(1, 2),
-        ragged.mask(sliding_window),
-        scaling,
-        softcap,
-    )
-    return out.transpose(1, 2)[layout.row, layout.slot][None], None
+    rows = (queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2))
+    mask = ragged.mask(sliding_window)
+    scale = q.shape[-1] ** -0.5 if scaling is None else scaling
+    if softcap is None and not ragged.patterned:
+        grouped = q.shape[1] != k.shape[1]
+        out = scaled_dot_product_attention(*rows, attn_mask=mask, scale=scale, enable_gqa=grouped)
+    else:
+        out = _by_pattern(ragged, *rows, mask, scale, softcap)
+    z = out.transpose(1, 2)[layout.row, layout.slot]
+    if ragged.see is not None:
+        z = ragged.see("z", z.flatten(1)).view(z.shape)
+    return z[None], None
 
 
-def _attention(
+def _by_pattern(
+    ragged: Attending,
     queries: Float[Tensor, "row head slot width"],
     keys: Float[Tensor, "row kv_head position width"],
     values: Float[Tensor, "row kv_head position width"],
     mask: Bool[Tensor, "row 1 slot position"],
-    scaling: float | None,
+    scale: float,
     softcap: float | None,
 ) -> Float[Tensor, "row head slot width"]:
-    grouped = queries.shape[1] != keys.shape[1]
-    if softcap is None:
-        return scaled_dot_product_attention(
-            queries, keys, values, attn_mask=mask, scale=scaling, enable_gqa=grouped
-        )
-    if grouped:
-        times = queries.shape[1] // keys.shape[1]
-        keys, values = (one.repeat_interleave(times, 1) for one in (keys, values))
-    scale = queries.shape[-1] ** -0.5 if scaling is None else scaling
-    scores = softcap * torch.tanh(queries @ keys.transpose(2, 3) * scale / softcap)
+    """Attention with its pattern (what each query gives to each key) at hand."""
+    times = queries.shape[1] // keys.shape[1]
+    keys, values = (one.repeat_interleave(times, 1) for one in (keys, values))
+    scores = queries @ keys.transpose(2, 3) * scale
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
     scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    return torch.softmax(scores, -1) @ values
+    # Models that cap scores compute the softmax in float32, whatever the type of the rest.
+    precise = torch.float32 if softcap else torch.promote_types(scores.dtype, torch.float32)
+    pattern = torch.softmax(scores, -1, dtype=precise).to(scores.dtype)
+    if ragged.patterned and ragged.see is not None:
+        row, slot = ragged.layout.row, ragged.layout.slot
+        of_tokens = pattern.transpose(1, 2)[row, slot]
+        seen = ragged.see("pattern", of_tokens)
+        if seen is not of_tokens:
+            pattern = pattern.transpose(1, 2).index_put((row, slot), seen).transpose(1, 2)
+    return pattern @ values
 
 
 AttentionInterface.register(NAME, attend)

@@ -123,7 +123,7 @@ def test_a_parallel_block_has_no_middle(parallel):
 
 def test_an_unknown_family_is_refused():
     model = made(BloomConfig(vocab_size=100, n_layer=1, hidden_size=32, n_head=2))
-    with pytest.raises(ModelError, match="'bloom'; known: gemma, gpt2, gpt_neox, llama"):
+    with pytest.raises(ModelError, match="'bloom'; known: bert, gemma, gemma2"):
         Adapter(model)
 
 
@@ -133,7 +133,7 @@ def test_a_silent_no_op_is_refused(taught, monkeypatch):
 
     def elsewhere(model):
         parts = real(model)
-        return parts._replace(blocks=[b._replace(mlp=nn.Identity()) for b in parts.blocks])
+        return parts._replace(blocks=[b._replace(down=nn.Identity()) for b in parts.blocks])
 
     monkeypatch.setitem(module.FAMILIES, "llama", elsewhere)
     with pytest.raises(ModelError, match="mlp_out of layer 0 is never computed"):
@@ -145,7 +145,7 @@ def test_places_that_are_not_what_they_say_are_refused(taught, monkeypatch):
 
     def wrong(model):
         parts = real(model)
-        return parts._replace(blocks=[b._replace(attention=b.mlp) for b in parts.blocks])
+        return parts._replace(blocks=[b._replace(project=b.down) for b in parts.blocks])
 
     monkeypatch.setitem(module.FAMILIES, "llama", wrong)
     with pytest.raises(ModelError, match="layer 0 is not its input, attention and MLP summed"):

@@ -1,0 +1,66 @@
+"""How much may be computed at once: from the memory that a sweep may use."""
+
+from collections.abc import Collection
+
+import psutil
+import torch
+
+from interp_rc.models.adapters.layerwise import Layerwise
+from interp_rc.models.adapters.parts import Place
+
+ON_CPU = 2 * 2**30  # bytes; more makes no core faster
+TOKENS = {"cpu": 2000}  # of a wave, at the most; so too
+MOST = 2**17
+
+
+def default_memory(device: torch.device) -> int:
+    """Half of what is free on the device, in bytes; on a CPU 2 GiB at the most."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] // 2
+    return min(psutil.virtual_memory().available // 2, ON_CPU)
+
+
+class Budget:
+    """What fits into `memory` bytes: half for cached prompts, half for waves under way."""
+
+    def __init__(self, layers: Layerwise, memory: int, at_once: int) -> None:
+        config = layers.model.config
+        self.item = layers.model.dtype.itemsize
+        self.width = config.hidden_size
+        self.heads = layers.heads
+        head = getattr(config, "head_dim", None) or self.width // self.heads
+        shared = getattr(config, "num_key_value_heads", None) or self.heads
+        self.query, self.key = self.heads * head, shared * head
+        self.neurons = layers.neurons
+        self.layers = layers.layers
+        self.device = layers.model.device
+        self.capped = getattr(config, "attn_logit_softcapping", None) is not None
+        self.cached, self.wave = memory // 2, memory // 2 // at_once
+
+    @property
+    def tokens(self) -> int:
+        return TOKENS.get(self.device.type, MOST)
+
+    def of_pair(self, positions: int, given: Collection[Place], kept: Collection[Place]) -> int:
+        """Bytes that both prompts of a contrast take once they are cached."""
+        stream = 2 * ((self.layers + 1) * self.width + 2 * self.layers * self.key)
+        places = sum(self._wide(place, positions) for place in (*given, *kept))
+        return self.item * positions * (stream + places)
+
+    def _wide(self, place: Place, positions: int) -> int:
+        match place.component:
+            case "resid_pre" | "resid_post":  # the stream is cached anyway
+                return 0
+            case "pattern":
+                return self.heads * positions
+            case "z":
+                return self.query
+            case "mlp_post":
+                return self.neurons
+        return self.width
+
+    def of_row(self, slots: int, positions: int) -> int:
+        """Bytes at the peak of a layer for a row of `slots` tokens of a prompt."""
+        token = 5 * self.width + 3 * max(self.query + self.key, self.neurons)
+        scores = slots * positions * (3 * self.heads if self.capped else 2)
+        return self.item * (slots * token + 2 * positions * self.key + scores)

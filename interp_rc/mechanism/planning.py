@@ -1,0 +1,129 @@
+"""What a sweep over sites has to compute, and what it can know without."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from interp_rc.mechanism.continuing import Patch, Step
+from interp_rc.mechanism.interventions import Fixed, FromPrompt, Intervention, Itself, Means, Noise
+from interp_rc.mechanism.sites import Site, Tokens, tokens_of
+from interp_rc.mechanism.sweep import Batch, Case, Sweep
+from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.adapters.parts import Place
+from interp_rc.records.errors import ConfigError, DataError
+
+
+def check_sites(sites: Sequence[Site], adapter: Adapter, intervention: Intervention) -> None:
+    """Raises ConfigError for a site that the model does not have, or the intervention not fit."""
+    directed = isinstance(intervention, FromPrompt) and intervention.basis is not None
+    for site in sites:
+        there = adapter.layers if site.place in adapter.components else 0
+        if site.layer >= there or (site.head or 0) >= adapter.layerwise.heads:
+            raise ConfigError(f"this model has no {site.name}; name another component or layer")
+        if (site.neuron or 0) >= adapter.layerwise.neurons:
+            raise ConfigError(f"this model has no {site.name}; name another neuron")
+        if directed and (site.window > 1 or (site.head, site.neuron) != (None, None)):
+            raise ConfigError(f"site {site.name}: a basis takes whole components of one layer")
+
+
+def places_of(
+    sites: Sequence[Site], adapter: Adapter, intervention: Intervention
+) -> tuple[set[Place], set[Place]]:
+    """What must be cached of the run that gives, and of the run that takes."""
+    given: set[Place] = set()
+    kept: set[Place] = set()
+    changes_what_is_there = isinstance(intervention, Itself | Noise | Fixed) or (
+        isinstance(intervention, FromPrompt) and intervention.basis is not None
+    )
+    for site in sites:
+        for layer in site.layers(adapter.layers):
+            given.add(Place(site.component, layer))
+            if site.unit is not None or changes_what_is_there:
+                kept.add(Place(site.component, layer))
+            if site.component in ("mlp_post", "mlp_out"):
+                parallel = adapter.parts.blocks[layer].parallel
+                kept.add(Place("attn_out" if parallel else "resid_mid", layer))
+    return given, kept
+
+
+def patches_of(
+    sweep: Sweep, batch: Batch, sites: Sequence[Site], intervention: Intervention
+) -> tuple[list[Patch], list[Patch]]:
+    """What is to be computed of a batch, and what is known to change nothing."""
+    patches: list[Patch] = []
+    zeros: list[Patch] = []
+    layers = sweep.taking.layers
+    for base, number in enumerate(batch.numbers):
+        case = sweep.cases[number]
+        for n, site in enumerate(sites):
+            tokens = tokens_of(case.contrast, site, case.clean.offsets, case.corrupted.offsets)
+            if not tokens:
+                continue
+            if site.component == "pattern" and any(one != other for one, other in tokens):
+                raise DataError(
+                    f"{case.contrast.named}: the tokens of {site.name} stand at other positions in "
+                    "the two prompts, so their patterns do not match; make the prompts equally long"
+                )
+            reads, writes = zip(*tokens, strict=True)
+            if sweep.into == "clean":
+                reads, writes = writes, reads
+            steps = [
+                Step(Place(site.component, layer), reads, writes, site.unit)
+                for layer in site.layers(layers)
+            ]
+            nothing = structural_zero(sweep, case, steps[0].place, tokens, intervention)
+            (zeros if nothing else patches).append(Patch((number, n), base, steps))
+    return patches, zeros
+
+
+def structural_zero(
+    sweep: Sweep, case: Case, place: Place, tokens: Tokens, intervention: Intervention
+) -> bool:
+    """Whether a patch can have no effect: nothing differs up to its tokens (in a causal model), or
+    it is behind the last attention and none of its tokens predicts the target."""
+    last = sweep.taking.layers - 1
+    is_read = (
+        place == Place("resid_pre", last)
+        or place.layer < last
+        or any(one in case.clean.reads or other in case.corrupted.reads for one, other in tokens)
+    )
+    return not (is_read and _differs(sweep, case, place, tokens, intervention))
+
+
+def _differs(
+    sweep: Sweep, case: Case, place: Place, tokens: Tokens, intervention: Intervention
+) -> bool:
+    """Whether any of the tokens may have other values in the run that gives."""
+    only_own = place == Place("resid_pre", 0)  # an embedding has seen its own token only
+    if not isinstance(intervention, FromPrompt) or sweep.clean is not sweep.corrupted:
+        return True
+    if not (sweep.taking.parts.causal or only_own):
+        return True
+    if case.noise is not None:
+        noised = case.noise.any(-1).nonzero()[:, 0].tolist()
+        return any(t in noised if only_own else t >= min(noised) for _, t in tokens)
+    clean, corrupted = case.clean.ids, case.corrupted.ids
+    return any(
+        one != other or clean[one * only_own : one + 1] != corrupted[one * only_own : one + 1]
+        for one, other in tokens
+    )
+
+
+def means_of(sweep: Sweep, sites: Sequence[Site]) -> Means:
+    """Of what the giving run has at each site, over its tokens, then over all contrasts."""
+    sums: dict[tuple[int, Place], Tensor] = {}
+    counts: Counter[tuple[int, Place]] = Counter()
+    for batch in sweep.batches(sweep.budget()):
+        for base, number in enumerate(batch.numbers):
+            case = sweep.cases[number]
+            for n, site in enumerate(sites):
+                tokens = tokens_of(case.contrast, site, case.clean.offsets, case.corrupted.offsets)
+                reads = torch.tensor([pair[sweep.into == "clean"] for pair in tokens])
+                for layer in site.layers(sweep.taking.layers) if tokens else ():
+                    key = n, Place(site.component, layer)
+                    value = batch.giving.values(key[1], torch.full_like(reads, base), reads)
+                    sums[key] = sums.get(key, 0) + value.double().mean(0)
+                    counts[key] += 1
+    return {key: total / counts[key] for key, total in sums.items()}

@@ -1,0 +1,155 @@
+"""A sweep of interventions: both runs of every contrast, cached in batches that fit into memory."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp_rc.mechanism.cached import Cached, cache
+from interp_rc.mechanism.inputs import Input, read_inputs
+from interp_rc.mechanism.memory import Budget, default_memory
+from interp_rc.mechanism.metrics import METRICS, Metric, log_probs_at
+from interp_rc.mechanism.waves import unpatched
+from interp_rc.models.adapters.layerwise import Layerwise
+from interp_rc.models.adapters.parts import Place
+from interp_rc.models.load import Loaded
+from interp_rc.models.machine import is_small
+from interp_rc.records.errors import ConfigError, DataError
+from interp_rc.records.nouns import Contrast
+
+Into = Literal["corrupted", "clean"]
+INTO: tuple[Into, ...] = get_args(Into)
+
+
+class Case(NamedTuple):
+    """A contrast as its two runs read it; `noise` is added to what the corrupted one reads."""
+
+    contrast: Contrast
+    clean: Input
+    corrupted: Input
+    noise: Float[Tensor, "position width"] | None = None
+
+
+class Batch(NamedTuple):
+    """Some cases (by number) with both runs cached, and the metric of both, clean first."""
+
+    numbers: Sequence[int]
+    giving: Cached
+    taking: Cached
+    known: Sequence[tuple[float, float]]
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What is cached of which cases: the places `given` of the run that gives, `kept` of the run
+    that takes. The runs may be of two models."""
+
+    cases: Sequence[Case]
+    clean: Layerwise
+    corrupted: Layerwise
+    metric: Metric
+    into: Into
+    given: Collection[Place]
+    kept: Collection[Place]
+    memory: int | None = None
+
+    @property
+    def taking(self) -> Layerwise:
+        return self.corrupted if self.into == "corrupted" else self.clean
+
+    @property
+    def giving(self) -> Layerwise:
+        return self.clean if self.into == "corrupted" else self.corrupted
+
+    def budget(self) -> Budget:
+        model = self.taking.model
+        memory = default_memory(model.device) if self.memory is None else self.memory
+        return Budget(self.taking, memory, torch.get_num_threads() if is_small(model) else 1)
+
+    def batches(self, budget: Budget) -> Iterator[Batch]:
+        for numbers in self._fitting(budget):
+            cases = [self.cases[number] for number in numbers]
+            places = {"clean": self.given, "corrupted": self.kept}
+            if self.into == "clean":
+                places = {"clean": self.kept, "corrupted": self.given}
+            with self.clean.opened():
+                clean = cache(self.clean, [case.clean for case in cases], places["clean"])
+                reference = self._reference(clean)
+                clean.asked.reference = reference
+                known = [unpatched(self.clean, clean, self.metric).tolist()]
+            with self.corrupted.opened():
+                corrupted = cache(
+                    self.corrupted,
+                    [case.corrupted for case in cases],
+                    places["corrupted"],
+                    _padded_noise(cases),
+                )
+                corrupted.asked.reference = reference
+                known.append(unpatched(self.corrupted, corrupted, self.metric).tolist())
+            both = (clean, corrupted) if self.into == "corrupted" else (corrupted, clean)
+            yield Batch(numbers, *both, list(zip(*known, strict=True)))
+
+    def _reference(self, clean: Cached) -> Float[Tensor, "read vocabulary"] | None:
+        if self.metric != "kl":
+            return None
+        return log_probs_at(self.clean, clean.stream[-1][clean.asked.read])
+
+    def _fitting(self, budget: Budget) -> Iterator[list[int]]:
+        """Cases of like length together, as many as fit."""
+        sizes = [max(len(case.clean.ids), len(case.corrupted.ids)) for case in self.cases]
+        numbers: list[int] = []
+        for number in sorted(range(len(sizes)), key=sizes.__getitem__):
+            needed = (len(numbers) + 1) * budget.of_pair(sizes[number], self.given, self.kept)
+            if numbers and needed > budget.cached:
+                yield numbers
+                numbers = []
+            numbers.append(number)
+        yield numbers
+
+
+def _padded_noise(cases: Sequence[Case]) -> Float[Tensor, "prompt position width"] | None:
+    given = [case.noise for case in cases if case.noise is not None]
+    if not given:
+        return None
+    return torch.nn.utils.rnn.pad_sequence(given, batch_first=True)
+
+
+def read_cases(
+    clean_model: Loaded, corrupted_model: Loaded, contrasts: Sequence[Contrast]
+) -> list[Case]:
+    """Both prompts of every contrast as token ids.
+
+    Raises DataError if a target has other tokens after one prompt than after the other.
+    """
+    targets, foils = [c.target for c in contrasts], [c.foil for c in contrasts]
+    clean = read_inputs(clean_model, [c.clean for c in contrasts], targets, foils)
+    corrupted = read_inputs(corrupted_model, [c.corrupted for c in contrasts], targets, foils)
+    cases = [Case(*three) for three in zip(contrasts, clean, corrupted, strict=True)]
+    for contrast, one, other, _ in cases:
+        if one.targets != other.targets:
+            raise DataError(
+                f"{contrast.named}: the target {contrast.target!r} has other tokens after "
+                "the corrupted prompt; begin it with the space that separates it"
+            )
+    return cases
+
+
+def check(contrasts: Sequence[Contrast], asked: Collection[object], metric: str, into: str) -> None:
+    """Raises ConfigError for what no sweep can be made of."""
+    if not contrasts or not asked:
+        raise ConfigError("there is nothing to patch; give one contrast and one site at least")
+    for name, value, known in (("metric", metric, METRICS), ("into", into, INTO)):
+        if value not in known:
+            raise ConfigError(f"no {name} {value!r}; known: {', '.join(known)}")
+    if len({c.id for c in contrasts}) < len(contrasts):
+        raise ConfigError("two contrasts have the same id; give each its own")
+    if metric == "logit_difference":
+        for contrast in contrasts:
+            if contrast.foil is None:
+                raise DataError(
+                    f"{contrast.named} has no foil, which a logit difference needs; add "
+                    "one, or choose another metric"
+                )

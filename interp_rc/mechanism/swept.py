@@ -1,0 +1,111 @@
+"""A sweep from its first batch to its last, and what it found as a table."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from interp_rc.mechanism.continuing import Give, Patch, continued
+from interp_rc.mechanism.effects import BASELINE, COLUMNS, Effects
+from interp_rc.mechanism.metrics import Metric
+from interp_rc.mechanism.sites import Site
+from interp_rc.mechanism.sweep import Batch, Case, Sweep
+
+Plan = Callable[[Batch], tuple[list[Patch], list[Patch], Give]]
+"""Of a batch: patches to compute, patches that are known to change nothing, and what they put."""
+
+
+class Found(NamedTuple):
+    """The metric after the intervention at one site of one contrast."""
+
+    position: int | None
+    value: float
+    structural_zero: bool = False
+
+
+class Swept(NamedTuple):
+    """By case: the metric of the clean and of the corrupted run; by case and site: after the
+    intervention."""
+
+    known: dict[int, tuple[float, float]]
+    found: dict[tuple[int, int], Found]
+
+
+def swept(sweep: Sweep, plan: Plan, sites: int, what: str = "patching") -> Swept:
+    """Everything that `plan` asks for, batch after batch."""
+    budget = sweep.budget()
+    done = Swept({}, {})
+    total = len(sweep.cases) * sites
+    with torch.no_grad(), tqdm(total=total, desc=what, unit="patch", disable=None) as bar:
+        for batch in sweep.batches(budget):
+            of_case = dict(zip(batch.numbers, batch.known, strict=True))
+            done.known.update(of_case)
+            patches, zeros, give = plan(batch)
+            for one in zeros:
+                unchanged = of_case[one.key[0]][sweep.into == "corrupted"]
+                done.found[one.key] = Found(_position(one), unchanged, structural_zero=True)
+            bar.update(len(batch.numbers) * sites - len(patches))
+            for one, value in continued(
+                sweep.taking, batch.taking, patches, give, sweep.metric, budget, bar
+            ):
+                done.found[one.key] = Found(_position(one), value)
+    return done
+
+
+def _position(patch: Patch) -> int | None:
+    if not patch.steps:
+        return None
+    writes = patch.steps[0].writes
+    return writes[0] if len(writes) == 1 else None
+
+
+def effects_of(sweep: Sweep, sites: Sequence[Site], done: Swept) -> Effects:
+    """The table of a sweep's values, contrast after contrast."""
+    baselines, rows = [], []
+    for number, case in enumerate(sweep.cases):
+        contrast, ends = case.contrast, done.known[number]
+        tokens = _tokens(case, sweep.into)
+        baselines.append((contrast.id, contrast.fact, contrast.order, *ends, tokens))
+        for n, site in enumerate(sites):
+            if (number, n) in done.found:
+                rows.append(_line(case, site, sweep.metric, done.found[number, n], *ends))
+    table = pd.DataFrame(rows).reindex(columns=COLUMNS)
+    for column in ("position", "head", "neuron"):
+        table[column] = table[column].astype("Int64")
+    if any(site.window > 1 for site in sites):
+        table["window"] = [row["window"] for row in rows]
+    return Effects(table, pd.DataFrame(baselines, columns=[*BASELINE, "tokens"]))
+
+
+def _tokens(case: Case, into: str) -> list[str]:
+    """The texts of the patched prompt's tokens."""
+    prompt = case.contrast.corrupted if into == "corrupted" else case.contrast.clean
+    read = case.corrupted if into == "corrupted" else case.clean
+    return [prompt[start:end] for start, end in read.offsets[: read.start]]
+
+
+def _line(
+    case: Case, site: Site, metric: Metric, found: Found, clean: float, corrupted: float
+) -> dict[str, Any]:
+    contrast = case.contrast
+    effect, whole = found.value - corrupted, clean - corrupted
+    return {
+        "pair": contrast.id,
+        "fact": contrast.fact,
+        "order": contrast.order,
+        "site": site.component,
+        "layer": site.layer,
+        "position": found.position,
+        "span": site.span,
+        "token": site.token if site.span else None,
+        "head": site.head,
+        "neuron": site.neuron if site.direction is None else site.direction,
+        "metric": metric,
+        "value": found.value,
+        "effect": effect,
+        "recovered": effect / whole if whole else None,
+        "structural_zero": found.structural_zero,
+        "window": site.window,
+    }
