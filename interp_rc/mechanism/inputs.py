@@ -117,15 +117,6 @@ def positions(loaded: Loaded, contrasts: Sequence[Contrast]) -> int:
     )
 
 
-def token_texts(loaded: Loaded, prompt: str, one: Input) -> list[str]:
-    """What each token of the prompt stands for; one that stands for no character, its own name."""
-    names = loaded.tokenizer.convert_ids_to_tokens(one.ids[: one.start])
-    return [
-        prompt[begin:end] or name
-        for (begin, end), name in zip(one.offsets[: one.start], names, strict=True)
-    ]
-
-
 def padded(
     inputs: Sequence[Input], device: torch.device
 ) -> tuple[Int[Tensor, "batch pos"], Int[Tensor, "batch pos"]]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from interp_rc.mechanism.inputs import positions, read_inputs, token_texts
+from interp_rc.mechanism.inputs import positions, read_inputs
 from interp_rc.mechanism.sites import Site, tokens_of
 from interp_rc.records.errors import DataError
 
@@ -60,13 +60,3 @@ def test_positions_are_those_of_the_longest_prompt(taught, contrasts):
     longer = replace(same[1], corrupted="x " + same[1].clean, line=7)
     with pytest.raises(DataError, match=r"\(line 7\): the clean prompt has .* give spans"):
         positions(model, [same[0], longer])
-
-
-def test_texts_of_tokens(taught, contrasts):
-    model = taught["llama"]
-    for contrast in contrasts[:4]:
-        [one] = read_inputs(model, [contrast.clean], [contrast.target])
-        texts = token_texts(model, contrast.clean, one)
-        assert texts[0] == "<s>"
-        assert "".join(texts[1:]) == contrast.clean
-        assert len(texts) == one.start
