@@ -73,30 +73,31 @@ def patches_of(
                 Step(Place(site.component, layer), reads, writes, site.unit)
                 for layer in site.layers(layers)
             ]
-            nothing = structural_zero(sweep, case, steps[0].place, tokens, intervention)
+            nothing = structural_zero(sweep, case, steps, tokens, intervention)
             (zeros if nothing else patches).append(Patch((number, n), base, steps))
     return patches, zeros
 
 
 def structural_zero(
-    sweep: Sweep, case: Case, place: Place, tokens: Tokens, intervention: Intervention
+    sweep: Sweep, case: Case, steps: Sequence[Step], tokens: Tokens, intervention: Intervention
 ) -> bool:
     """Whether a patch can have no effect: nothing differs up to its tokens (in a causal model), or
     it is behind the last attention and none of its tokens predicts the target."""
     last = sweep.taking.layers - 1
     is_read = (
-        place == Place("resid_pre", last)
-        or place.layer < last
+        steps[0].place == Place("resid_pre", last)
+        or steps[0].place.layer < last
         or any(one in case.clean.reads or other in case.corrupted.reads for one, other in tokens)
     )
-    return not (is_read and _differs(sweep, case, place, tokens, intervention))
+    return not (is_read and _differs(sweep, case, steps, tokens, intervention))
 
 
 def _differs(
-    sweep: Sweep, case: Case, place: Place, tokens: Tokens, intervention: Intervention
+    sweep: Sweep, case: Case, steps: Sequence[Step], tokens: Tokens, intervention: Intervention
 ) -> bool:
     """Whether any of the tokens may have other values in the run that gives."""
-    only_own = place == Place("resid_pre", 0)  # an embedding has seen its own token only
+    # An embedding has seen its own token only.
+    only_own = all(step.place == Place("resid_pre", 0) for step in steps)
     if not isinstance(intervention, FromPrompt) or sweep.clean is not sweep.corrupted:
         return True
     if not (sweep.taking.parts.causal or only_own):
