@@ -17,14 +17,29 @@ from interp_rc.records.errors import ConfigError, DataError
 
 def check_sites(sites: Sequence[Site], adapter: Adapter, intervention: Intervention) -> None:
     """Raises ConfigError for a site that the model does not have, or the intervention not fit."""
-    directed = isinstance(intervention, FromPrompt) and intervention.basis is not None
+    basis = intervention.basis if isinstance(intervention, FromPrompt) else None
+    adds = isinstance(intervention, Noise) or (isinstance(intervention, Fixed) and intervention.add)
     for site in sites:
         there = adapter.layers if site.place in adapter.components else 0
         if site.layer >= there or (site.head or 0) >= adapter.layerwise.heads:
             raise ConfigError(f"this model has no {site.name}; name another component or layer")
         if (site.neuron or 0) >= adapter.layerwise.neurons:
             raise ConfigError(f"this model has no {site.name}; name another neuron")
-        if directed and (site.window > 1 or (site.head, site.neuron) != (None, None)):
+        if site.direction is not None and site.direction >= (0 if basis is None else len(basis)):
+            raise ConfigError(
+                f"site {site.name} is along row {site.direction} of a basis, and there is no such "
+                "row; give FromPrompt a basis that has it"
+            )
+        if adds and site.window > 1:
+            raise ConfigError(
+                f"site {site.name}: what is added is added in one layer; leave the window out"
+            )
+        if site.component == "pattern" and isinstance(intervention, Noise | Fixed):
+            raise ConfigError(
+                f"site {site.name}: a pattern is as wide as its prompt, and zero on what a token "
+                "does not see; patch, zero or average it"
+            )
+        if basis is not None and (site.window > 1 or (site.head, site.neuron) != (None, None)):
             raise ConfigError(f"site {site.name}: a basis takes whole components of one layer")
 
 
@@ -61,10 +76,10 @@ def patches_of(
             tokens = tokens_of(case.contrast, site, case.clean.offsets, case.corrupted.offsets)
             if not tokens:
                 continue
-            if site.component == "pattern" and any(one != other for one, other in tokens):
+            if site.component == "pattern" and not _patterns_match(sweep, case, tokens):
                 raise DataError(
-                    f"{case.contrast.named}: the tokens of {site.name} stand at other positions in "
-                    "the two prompts, so their patterns do not match; make the prompts equally long"
+                    f"{case.contrast.named}: the tokens of {site.name} see other positions in the "
+                    "two prompts, so their patterns do not match; make the prompts equally long"
                 )
             reads, writes = zip(*tokens, strict=True)
             if sweep.into == "clean":
@@ -76,6 +91,12 @@ def patches_of(
             nothing = structural_zero(sweep, case, steps, tokens, intervention)
             (zeros if nothing else patches).append(Patch((number, n), base, steps))
     return patches, zeros
+
+
+def _patterns_match(sweep: Sweep, case: Case, tokens: Tokens) -> bool:
+    """Whether tokens see as many positions in both prompts."""
+    as_long = sweep.taking.parts.causal or len(case.clean.ids) == len(case.corrupted.ids)
+    return as_long and all(one == other for one, other in tokens)
 
 
 def structural_zero(
@@ -104,7 +125,7 @@ def _differs(
         return True
     if case.noise is not None:
         noised = case.noise.any(-1).nonzero()[:, 0].tolist()
-        return any(t in noised if only_own else t >= min(noised) for _, t in tokens)
+        return any(t == n if only_own else t >= n for _, t in tokens for n in noised)
     clean, corrupted = case.clean.ids, case.corrupted.ids
     return any(
         one != other or clean[one * only_own : one + 1] != corrupted[one * only_own : one + 1]
@@ -116,6 +137,7 @@ def means_of(sweep: Sweep, sites: Sequence[Site]) -> Means:
     """Of what the giving run has at each site, over its tokens, then over all contrasts."""
     sums: dict[tuple[int, Place], Tensor] = {}
     counts: Counter[tuple[int, Place]] = Counter()
+    longest = max(len(one.ids) for case in sweep.cases for one in (case.clean, case.corrupted))
     for batch in sweep.batches(sweep.budget()):
         for base, number in enumerate(batch.numbers):
             case = sweep.cases[number]
@@ -125,6 +147,9 @@ def means_of(sweep: Sweep, sites: Sequence[Site]) -> Means:
                 for layer in site.layers(sweep.taking.layers) if tokens else ():
                     key = n, Place(site.component, layer)
                     value = batch.giving.values(key[1], torch.full_like(reads, base), reads)
-                    sums[key] = sums.get(key, 0) + value.double().mean(0)
+                    value = value.double().mean(0)
+                    if site.component == "pattern":
+                        value = torch.nn.functional.pad(value, (0, longest - value.shape[-1]))
+                    sums[key] = sums.get(key, 0) + value
                     counts[key] += 1
     return {key: total / counts[key] for key, total in sums.items()}
