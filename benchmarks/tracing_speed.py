@@ -26,6 +26,9 @@ from torch import Tensor
 from benchmarks.patching_sides import activations
 from benchmarks.side_by_side import TABLES, compare, prepared, write_table
 from benchmarks.work import Setting, Work, hook
+from interp_rc.facts.tracings import Tracing
+from interp_rc.mechanism.sites import Site
+from interp_rc.mechanism.tracing import trace
 
 COMPONENTS = ("resid_post", "attn_out", "mlp_out")
 DRAWS, WINDOW = 10, 10
@@ -132,9 +135,30 @@ def batched_loop(work: Traced) -> Values:
     return values
 
 
-# The engine's side goes first here: a function from Traced to Values, over
-# `interp_rc.mechanism.tracing.trace` with `noise=work.noise`. Nothing else need change.
+def engine(work: Traced) -> Values:
+    texts = [[f"w{i}" for i in ids.tolist()] for ids in work.clean]
+    tracings = [
+        Tracing(
+            id=str(n),
+            fact=str(n),
+            prompt=" ".join(words),
+            subject=" ".join(words[SUBJECT]),
+            target=f" w{int(work.target[n])}",
+            start=len(" ".join(words[: SUBJECT.start])) + 1,
+        )
+        for n, words in enumerate(texts)
+    ]
+    sites = [
+        Site(c, layer, position=t, window=1 if c == "resid_post" else WINDOW)
+        for c, layer, t in product(COMPONENTS, range(work.layers), range(work.tokens))
+    ]
+    effects = trace(work.loaded, tracings, sites, metric="log_prob", noise=work.noise)
+    values = torch.tensor(effects.table.value.to_numpy())
+    return values.view(work.pairs, *work.empty().shape[:3]).permute(1, 2, 3, 0)
+
+
 SIDES: dict[str, Callable[[Traced], Callable[[Traced], Values]]] = {
+    "engine": lambda _: engine,
     "loop": lambda _: loop,
     "batched_loop": lambda _: batched_loop,
 }

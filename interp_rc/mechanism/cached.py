@@ -71,7 +71,7 @@ def cache(
     def see(layer: int) -> See:
         def kept(component: Component, value: Tensor) -> Tensor:
             if component == "resid_pre" and layer == 0 and noise is not None:
-                value = value + noise[layout.row, layout.position]
+                value = value + noise.to(value)[layout.row, layout.position]
             place = Place(component, layer)
             if place in keep or component == "resid_pre":
                 at[place] = stored(value)

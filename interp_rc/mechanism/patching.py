@@ -6,7 +6,6 @@ from dataclasses import replace
 import pandas as pd
 import torch
 
-from interp_rc.mechanism.continuing import Give, Patch
 from interp_rc.mechanism.effects import Effects
 from interp_rc.mechanism.interventions import (
     FromModel,
@@ -21,7 +20,7 @@ from interp_rc.mechanism.metrics import Metric
 from interp_rc.mechanism.planning import check_sites, means_of, patches_of, places_of
 from interp_rc.mechanism.sites import Site
 from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep, check, read_cases
-from interp_rc.mechanism.swept import effects_of, swept
+from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.load import Loaded
@@ -73,11 +72,11 @@ def patch(
         means = means_of(sweep, sites) if isinstance(intervention, Mean) else {}
     ids = [contrast.id for contrast in contrasts]
 
-    def plan(batch: Batch) -> tuple[list[Patch], list[Patch], Give]:
+    def plan(batch: Batch) -> Plan:
         group = Group(batch.giving, batch.taking, means, ids, sites)
-        return *patches_of(sweep, batch, sites, intervention), intervention.gives(group)
+        return Plan(*patches_of(sweep, batch, sites, intervention), intervention.gives(group))
 
-    effects = effects_of(sweep, sites, swept(sweep, plan, len(sites)))
+    effects = effects_of(cases, sites, metric, into, swept(sweep, plan, len(sites)))
     if floor or (floor is None and model.model.dtype.itemsize < 4):
         floors = noise_floors(model, contrasts, sites, metric=metric, memory=memory)
         return replace(effects, floor=floors)

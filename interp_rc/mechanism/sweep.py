@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from interp_rc.mechanism.cached import Cached, cache
 from interp_rc.mechanism.inputs import Input, read_inputs
@@ -114,7 +115,7 @@ def _padded_noise(cases: Sequence[Case]) -> Float[Tensor, "prompt position width
     given = [case.noise for case in cases if case.noise is not None]
     if not given:
         return None
-    return torch.nn.utils.rnn.pad_sequence(given, batch_first=True)
+    return pad_sequence(given, batch_first=True)
 
 
 def read_cases(

@@ -11,10 +11,16 @@ from interp_rc.mechanism.continuing import Give, Patch, continued
 from interp_rc.mechanism.effects import BASELINE, COLUMNS, Effects
 from interp_rc.mechanism.metrics import Metric
 from interp_rc.mechanism.sites import Site
-from interp_rc.mechanism.sweep import Batch, Case, Sweep
+from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep
 
-Plan = Callable[[Batch], tuple[list[Patch], list[Patch], Give]]
-"""Of a batch: patches to compute, patches that are known to change nothing, and what they put."""
+
+class Plan(NamedTuple):
+    """Of a batch: patches to compute, patches that are known to change nothing, and what they
+    put."""
+
+    patches: list[Patch]
+    zeros: list[Patch]
+    give: Give
 
 
 class Found(NamedTuple):
@@ -33,7 +39,7 @@ class Swept(NamedTuple):
     found: dict[tuple[int, int], Found]
 
 
-def swept(sweep: Sweep, plan: Plan, sites: int, what: str = "patching") -> Swept:
+def swept(sweep: Sweep, plan: Callable[[Batch], Plan], sites: int, what: str = "patching") -> Swept:
     """Everything that `plan` asks for, batch after batch."""
     budget = sweep.budget()
     done = Swept({}, {})
@@ -61,16 +67,18 @@ def _position(patch: Patch) -> int | None:
     return writes[0] if len(writes) == 1 else None
 
 
-def effects_of(sweep: Sweep, sites: Sequence[Site], done: Swept) -> Effects:
+def effects_of(
+    cases: Sequence[Case], sites: Sequence[Site], metric: Metric, into: Into, done: Swept
+) -> Effects:
     """The table of a sweep's values, contrast after contrast."""
     baselines, rows = [], []
-    for number, case in enumerate(sweep.cases):
+    for number, case in enumerate(cases):
         contrast, ends = case.contrast, done.known[number]
-        tokens = _tokens(case, sweep.into)
+        tokens = _tokens(case, into)
         baselines.append((contrast.id, contrast.fact, contrast.order, *ends, tokens))
         for n, site in enumerate(sites):
             if (number, n) in done.found:
-                rows.append(_line(case, site, sweep.metric, done.found[number, n], *ends))
+                rows.append(_line(case, site, metric, done.found[number, n], *ends))
     table = pd.DataFrame(rows).reindex(columns=COLUMNS)
     for column in ("position", "head", "neuron"):
         table[column] = table[column].astype("Int64")
@@ -79,7 +87,7 @@ def effects_of(sweep: Sweep, sites: Sequence[Site], done: Swept) -> Effects:
     return Effects(table, pd.DataFrame(baselines, columns=[*BASELINE, "tokens"]))
 
 
-def _tokens(case: Case, into: str) -> list[str]:
+def _tokens(case: Case, into: Into) -> list[str]:
     """The texts of the patched prompt's tokens."""
     prompt = case.contrast.corrupted if into == "corrupted" else case.contrast.clean
     read = case.corrupted if into == "corrupted" else case.clean

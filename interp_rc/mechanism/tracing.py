@@ -1,0 +1,162 @@
+"""Causal tracing: noise on the subject, and one state after another restored."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp_rc.facts.tracings import Tracing
+from interp_rc.mechanism.effects import Effects
+from interp_rc.mechanism.inputs import read_inputs
+from interp_rc.mechanism.interventions import FromPrompt, Group
+from interp_rc.mechanism.metrics import Metric
+from interp_rc.mechanism.planning import check_sites, patches_of, places_of
+from interp_rc.mechanism.sites import Site, tokens_of
+from interp_rc.mechanism.sweep import Batch, Case, Sweep, check
+from interp_rc.mechanism.swept import Found, Plan, Swept, effects_of, swept
+from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.adapters.parts import Component
+from interp_rc.models.load import Loaded
+from interp_rc.records.errors import DataError
+from interp_rc.records.seeds import derive_seed
+
+DRAWS, SCALE, WINDOW = 10, 3.0, 10
+TRACED: tuple[tuple[Component, int], ...] = (
+    ("resid_post", 1),
+    ("attn_out", WINDOW),
+    ("mlp_out", WINDOW),
+)
+SUBJECT = Site("resid_pre", 0, "A", "all")
+
+Noise = Float[Tensor, "draw token width"]
+
+
+def trace(
+    model: Loaded,
+    tracings: Sequence[Tracing],
+    sites: Sequence[Site] | None = None,
+    *,
+    metric: Metric = "probability",
+    draws: int = DRAWS,
+    scale: float = SCALE,
+    noise: Sequence[Noise] | None = None,
+    seed: int = 0,
+    memory: int | None = None,
+) -> Effects:
+    """Corrupt each prompt's subject with noise, and restore the clean state at one site at a time.
+
+    Gaussian noise of `scale` standard deviations of the subjects' embeddings is added to what the
+    first layer reads at the subject's tokens; all values are means over the draws (Meng et al.
+    2022, arXiv:2202.05262, section 2.1; there ten draws and three standard deviations). Without
+    `sites`, at every token of every prompt: the stream after each layer, and windows of ten layers
+    of attention and of the MLPs. `noise` takes the place of what is drawn: for each prompt (draws,
+    tokens of the subject, width). Corrupted is the metric with noise and nothing restored. What is
+    drawn depends on `seed` and a prompt's id only.
+
+    Raises what `patch` raises.
+    """
+    adapter = Adapter(model.model)
+    sites = trace_sites(model, tracings) if sites is None else sites
+    contrasts = [one.contrast for one in tracings]
+    check(contrasts, sites, metric, "corrupted")
+    check_sites(sites, adapter, FromPrompt())
+    if noise is None:
+        noise = drawn_noise(model, tracings, draws=draws, scale=scale, seed=seed)
+    cases, of_contrast = _noised(model, adapter, tracings, noise)
+    given, kept = places_of(sites, adapter, FromPrompt())
+    runs = adapter.layerwise
+    sweep = Sweep(cases, runs, runs, metric, "corrupted", given, kept, memory)
+
+    ids = [one.id for one in tracings]
+
+    def plan(batch: Batch) -> Plan:
+        group = Group(batch.giving, batch.taking, {}, ids, sites)
+        intervention = FromPrompt()
+        return Plan(*patches_of(sweep, batch, sites, intervention), intervention.gives(group))
+
+    return _over_draws(sweep, sites, swept(sweep, plan, len(sites), "tracing"), of_contrast)
+
+
+def trace_sites(model: Loaded, tracings: Sequence[Tracing]) -> list[Site]:
+    """The published ones: each state at every position of the longest prompt."""
+    prompts = [one.prompt for one in tracings]
+    read = read_inputs(model, prompts, [one.target for one in tracings])
+    positions = range(max(one.start for one in read))
+    return [
+        Site(component, layer, position=position, window=window, optional=True)
+        for component, window in TRACED
+        for layer in range(model.model.config.num_hidden_layers)
+        for position in positions
+    ]
+
+
+def drawn_noise(
+    model: Loaded, tracings: Sequence[Tracing], *, draws: int, scale: float, seed: int
+) -> list[Noise]:
+    """Of each prompt: `scale` times the standard deviation of all subjects' embeddings."""
+    adapter = Adapter(model.model)
+    inputs = read_inputs(model, [one.prompt for one in tracings], [one.target for one in tracings])
+    subjects = [
+        [at for at, _ in tokens_of(one.contrast, SUBJECT, read.offsets, read.offsets)]
+        for one, read in zip(tracings, inputs, strict=True)
+    ]
+    ids = [read.ids[t] for read, tokens in zip(inputs, subjects, strict=True) for t in tokens]
+    deviation = scale * float(_embedded(adapter, ids).float().std())
+    width = model.model.config.hidden_size
+    found = []
+    for one, tokens in zip(tracings, subjects, strict=True):
+        draw = torch.Generator().manual_seed(derive_seed(seed, one.id))
+        found.append(deviation * torch.randn(draws, len(tokens), width, generator=draw))
+    return found
+
+
+@torch.no_grad()
+def _embedded(adapter: Adapter, ids: Sequence[int]) -> Float[Tensor, "token width"]:
+    """As the first layer reads them (some models scale them), without learnt positions."""
+    rows = torch.tensor(ids, device=adapter.model.device)
+    if len(adapter.parts.embeddings) > 1:
+        return adapter.parts.embeddings[0](rows)
+    return adapter.layerwise.embed(rows[:, None])[:, 0]
+
+
+def _noised(
+    model: Loaded, adapter: Adapter, tracings: Sequence[Tracing], noise: Sequence[Noise]
+) -> tuple[list[Case], list[int]]:
+    """A case for every draw, and whose prompt it is of."""
+    inputs = read_inputs(model, [one.prompt for one in tracings], [one.target for one in tracings])
+    cases, of_contrast = [], []
+    for number, (one, read, drawn) in enumerate(zip(tracings, inputs, noise, strict=True)):
+        tokens = [at for at, _ in tokens_of(one.contrast, SUBJECT, read.offsets, read.offsets)]
+        if drawn.shape[1] != len(tokens):
+            raise DataError(
+                f"{one.named}: noise for {drawn.shape[1]} tokens, and the subject has "
+                f"{len(tokens)}; give (draws, tokens of the subject, width)"
+            )
+        for draw in drawn:
+            added = torch.zeros(len(read.ids) - adapter.parts.causal, draw.shape[-1])
+            added[tokens] = draw.to(added)
+            cases.append(Case(one.contrast, read, read, added))
+            of_contrast.append(number)
+    return cases, of_contrast
+
+
+def _over_draws(
+    sweep: Sweep, sites: Sequence[Site], done: Swept, of_contrast: Sequence[int]
+) -> Effects:
+    """Means over the draws of each prompt."""
+    owner = np.array(of_contrast)
+    firsts, known, found = [], {}, {}
+    for number in range(len(set(of_contrast))):
+        draws = np.flatnonzero(owner == number).tolist()
+        firsts.append(sweep.cases[draws[0]])
+        ends = np.mean([done.known[draw] for draw in draws], axis=0)
+        known[number] = (float(ends[0]), float(ends[1]))
+        for n in range(len(sites)):
+            several = [done.found[draw, n] for draw in draws if (draw, n) in done.found]
+            if several:
+                value = float(np.mean([one.value for one in several]))
+                zero = all(one.structural_zero for one in several)
+                found[number, n] = Found(several[0].position, value, zero)
+    return effects_of(firsts, sites, sweep.metric, sweep.into, Swept(known, found))
