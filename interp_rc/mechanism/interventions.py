@@ -10,6 +10,7 @@ from torch import Tensor
 
 from interp_rc.mechanism.cached import Cached
 from interp_rc.mechanism.continuing import Give, Token
+from interp_rc.mechanism.sites import Site
 from interp_rc.mechanism.waves import Unit
 from interp_rc.models.adapters.parts import Place
 from interp_rc.models.load import Loaded
@@ -21,13 +22,24 @@ Means = Mapping[tuple[int, Place], Float[Tensor, " ..."]]  # by the number of th
 
 @dataclass(slots=True)
 class Group:
-    """Some contrasts' prompts, cached, and what is known of the sites, by their number: means over
-    all contrasts (by place), and the row of a basis."""
+    """Some contrasts' prompts, cached, all contrasts' ids, and the sites, by whose number the means
+    over all contrasts are known. Patches say in their key which contrast and site is theirs."""
 
     giving: Cached
     taking: Cached
     means: Means
-    directions: Sequence[int | None]
+    ids: Sequence[str]
+    sites: Sequence[Site]
+
+    def given(self, place: Place, token: Token) -> Tensor:
+        """What the giving prompts have; patterns as wide as those of the taking ones."""
+        return self.fitted(place, self.giving.values(place, token.base, token.read))
+
+    def fitted(self, place: Place, value: Tensor) -> Tensor:
+        """Patterns over as many positions; those that are cut off or added are never seen."""
+        if place.component != "pattern":
+            return value
+        return torch.nn.functional.pad(value, (0, self.taking.positions - value.shape[-1]))
 
 
 class Intervention(Protocol):
@@ -45,11 +57,8 @@ class FromPrompt:
     basis: Float[Tensor, "direction width"] | None = None
 
     def gives(self, group: Group) -> Give:
-        def give(place: Place, unit: Unit, token: Token) -> Tensor:
-            new = group.giving.values(place, token.base, token.read)
-            if place.component == "pattern":
-                return _fitted(new, group.taking.positions)
-            return new
+        def give(place: Place, _: Unit, token: Token) -> Tensor:
+            return group.given(place, token)
 
         return give if self.basis is None else _along(self.basis, give, group)
 
@@ -88,9 +97,7 @@ class Zero:
     """Nothing (zero ablation)."""
 
     def gives(self, group: Group) -> Give:
-        return lambda place, _, token: torch.zeros_like(
-            group.giving.values(place, token.base, token.read)
-        )
+        return lambda place, _, token: torch.zeros_like(group.given(place, token))
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ class Mean:
 
     def gives(self, group: Group) -> Give:
         return lambda place, _, token: torch.stack(
-            [group.means[patch.key[1], place] for patch in token.patches]
+            [group.fitted(place, group.means[p.key[1], place]) for p in token.patches]
         )
 
 
@@ -138,7 +145,8 @@ class Noise:
             drawn: dict[tuple[int, int], torch.Generator] = {}
             noise = torch.empty(old.shape, dtype=torch.float32)
             for n, patch in enumerate(token.patches):
-                seed = derive_seed(self.seed, f"{patch.key}.{place.name}")
+                contrast, site = group.ids[patch.key[0]], group.sites[patch.key[1]]
+                seed = derive_seed(self.seed, contrast, site.name)
                 draw = drawn.setdefault(patch.key, torch.Generator().manual_seed(seed))
                 noise[n] = torch.randn(old.shape[1:], generator=draw)
             return old + self.scale * noise.to(old)
@@ -148,7 +156,8 @@ class Noise:
 
 def _along(basis: Float[Tensor, "direction width"], give: Give, group: Group) -> Give:
     """Exchange only what lies along one row of the basis, or in the span of all."""
-    span = torch.linalg.qr(basis.T.double()).Q.T
+    _, sizes, span = torch.linalg.svd(basis.double(), full_matrices=False)
+    span = span[sizes > 1e-9 * sizes.max()]  # rows may repeat each other
     unit = basis.double() / basis.double().norm(dim=-1, keepdim=True)
 
     def along(place: Place, _: Unit, token: Token) -> Tensor:
@@ -159,7 +168,7 @@ def _along(basis: Float[Tensor, "direction width"], give: Give, group: Group) ->
                 f"{list(old.shape[1:])}; give one that fits"
             )
         difference = (give(place, None, token) - old).double()
-        asked = [group.directions[patch.key[1]] for patch in token.patches]
+        asked = [group.sites[patch.key[1]].direction for patch in token.patches]
         change = (difference @ span.T) @ span
         for n, row in enumerate(asked):
             if row is not None:
@@ -167,9 +176,3 @@ def _along(basis: Float[Tensor, "direction width"], give: Give, group: Group) ->
         return old + change.to(old)
 
     return along
-
-
-def _fitted(pattern: Float[Tensor, "token head position"], positions: int) -> Tensor:
-    """The pattern over as many positions; those that are cut off or added are never seen."""
-    there = pattern.shape[-1]
-    return torch.nn.functional.pad(pattern, (0, positions - there))

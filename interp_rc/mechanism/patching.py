@@ -70,10 +70,10 @@ def patch(
     sweep = Sweep(cases, clean, corrupted, metric, into, given, kept, memory)
     with torch.no_grad():
         means = means_of(sweep, sites) if isinstance(intervention, Mean) else {}
-    directions = [site.direction for site in sites]
+    ids = [contrast.id for contrast in contrasts]
 
     def plan(batch: Batch) -> Plan:
-        group = Group(batch.giving, batch.taking, means, directions)
+        group = Group(batch.giving, batch.taking, means, ids, sites)
         return Plan(*patches_of(sweep, batch, sites, intervention), intervention.gives(group))
 
     effects = effects_of(cases, sites, metric, into, swept(sweep, plan, len(sites)))

@@ -17,15 +17,30 @@ from interp_rc.records.errors import ConfigError, DataError
 
 def check_sites(sites: Sequence[Site], adapter: Adapter, intervention: Intervention) -> None:
     """Raises ConfigError for a site that the model does not have, or the intervention not fit."""
-    directed = isinstance(intervention, FromPrompt) and intervention.basis is not None
     known = set(adapter.components)
+    basis = intervention.basis if isinstance(intervention, FromPrompt) else None
+    adds = isinstance(intervention, Noise) or (isinstance(intervention, Fixed) and intervention.add)
     for site in sites:
         there = adapter.layers if site.place in known else 0
         if site.layer >= there or (site.head or 0) >= adapter.layerwise.heads:
             raise ConfigError(f"this model has no {site.name}; name another component or layer")
         if (site.neuron or 0) >= adapter.layerwise.neurons:
             raise ConfigError(f"this model has no {site.name}; name another neuron")
-        if directed and (site.window > 1 or (site.head, site.neuron) != (None, None)):
+        if site.direction is not None and site.direction >= (0 if basis is None else len(basis)):
+            raise ConfigError(
+                f"site {site.name} is along row {site.direction} of a basis, and there is no such "
+                "row; give FromPrompt a basis that has it"
+            )
+        if adds and site.window > 1:
+            raise ConfigError(
+                f"site {site.name}: what is added is added in one layer; leave the window out"
+            )
+        if site.component == "pattern" and isinstance(intervention, Noise | Fixed):
+            raise ConfigError(
+                f"site {site.name}: a pattern is as wide as its prompt, and zero on what a token "
+                "does not see; patch, zero or average it"
+            )
+        if basis is not None and (site.window > 1 or (site.head, site.neuron) != (None, None)):
             raise ConfigError(f"site {site.name}: a basis takes whole components of one layer")
 
 
@@ -62,10 +77,10 @@ def patches_of(
             tokens = tokens_of(case.contrast, site, case.clean.offsets, case.corrupted.offsets)
             if not tokens:
                 continue
-            if site.component == "pattern" and any(one != other for one, other in tokens):
+            if site.component == "pattern" and not _patterns_match(sweep, case, tokens):
                 raise DataError(
-                    f"{case.contrast.named}: the tokens of {site.name} stand at other positions in "
-                    "the two prompts, so their patterns do not match; make the prompts equally long"
+                    f"{case.contrast.named}: the tokens of {site.name} see other positions in the "
+                    "two prompts, so their patterns do not match; make the prompts equally long"
                 )
             reads, writes = zip(*tokens, strict=True)
             if sweep.into == "clean":
@@ -74,37 +89,44 @@ def patches_of(
                 Step(Place(site.component, layer), reads, writes, site.unit)
                 for layer in site.layers(layers)
             ]
-            nothing = structural_zero(sweep, case, steps[0].place, tokens, intervention)
+            nothing = structural_zero(sweep, case, steps, tokens, intervention)
             (zeros if nothing else patches).append(Patch((number, n), base, steps))
     return patches, zeros
 
 
+def _patterns_match(sweep: Sweep, case: Case, tokens: Tokens) -> bool:
+    """Whether tokens see as many positions in both prompts."""
+    as_long = sweep.taking.parts.causal or len(case.clean.ids) == len(case.corrupted.ids)
+    return as_long and all(one == other for one, other in tokens)
+
+
 def structural_zero(
-    sweep: Sweep, case: Case, place: Place, tokens: Tokens, intervention: Intervention
+    sweep: Sweep, case: Case, steps: Sequence[Step], tokens: Tokens, intervention: Intervention
 ) -> bool:
     """Whether a patch can have no effect: nothing differs up to its tokens (in a causal model), or
     it is behind the last attention and none of its tokens predicts the target."""
     last = sweep.taking.layers - 1
     is_read = (
-        place == Place("resid_pre", last)
-        or place.layer < last
+        steps[0].place == Place("resid_pre", last)
+        or steps[0].place.layer < last
         or any(one in case.clean.reads or other in case.corrupted.reads for one, other in tokens)
     )
-    return not (is_read and _differs(sweep, case, place, tokens, intervention))
+    return not (is_read and _differs(sweep, case, steps, tokens, intervention))
 
 
 def _differs(
-    sweep: Sweep, case: Case, place: Place, tokens: Tokens, intervention: Intervention
+    sweep: Sweep, case: Case, steps: Sequence[Step], tokens: Tokens, intervention: Intervention
 ) -> bool:
     """Whether any of the tokens may have other values in the run that gives."""
-    only_own = place == Place("resid_pre", 0)  # an embedding has seen its own token only
+    # An embedding has seen its own token only.
+    only_own = all(step.place == Place("resid_pre", 0) for step in steps)
     if not isinstance(intervention, FromPrompt) or sweep.clean is not sweep.corrupted:
         return True
     if not (sweep.taking.parts.causal or only_own):
         return True
     if case.noise is not None:
         noised = case.noise.any(-1).nonzero()[:, 0].tolist()
-        return any(t in noised if only_own else t >= min(noised) for _, t in tokens)
+        return any(t == n if only_own else t >= n for _, t in tokens for n in noised)
     clean, corrupted = case.clean.ids, case.corrupted.ids
     return any(
         one != other or clean[one * only_own : one + 1] != corrupted[one * only_own : one + 1]
@@ -116,6 +138,7 @@ def means_of(sweep: Sweep, sites: Sequence[Site]) -> Means:
     """Of what the giving run has at each site, over its tokens, then over all contrasts."""
     sums: dict[tuple[int, Place], Tensor] = {}
     counts: Counter[tuple[int, Place]] = Counter()
+    longest = max(len(one.ids) for case in sweep.cases for one in (case.clean, case.corrupted))
     for batch in sweep.batches(sweep.budget()):
         for base, number in enumerate(batch.numbers):
             case = sweep.cases[number]
@@ -125,6 +148,9 @@ def means_of(sweep: Sweep, sites: Sequence[Site]) -> Means:
                 for layer in site.layers(sweep.taking.layers) if tokens else ():
                     key = n, Place(site.component, layer)
                     value = batch.giving.values(key[1], torch.full_like(reads, base), reads)
-                    sums[key] = sums.get(key, 0) + value.double().mean(0)
+                    value = value.double().mean(0)
+                    if site.component == "pattern":
+                        value = torch.nn.functional.pad(value, (0, longest - value.shape[-1]))
+                    sums[key] = sums.get(key, 0) + value
                     counts[key] += 1
     return {key: total / counts[key] for key, total in sums.items()}

@@ -69,8 +69,10 @@ def trace(
     runs = adapter.layerwise
     sweep = Sweep(cases, runs, runs, metric, "corrupted", given, kept, memory)
 
+    ids = [one.id for one in tracings]
+
     def plan(batch: Batch) -> Plan:
-        group = Group(batch.giving, batch.taking, {}, [None] * len(sites))
+        group = Group(batch.giving, batch.taking, {}, ids, sites)
         intervention = FromPrompt()
         return Plan(*patches_of(sweep, batch, sites, intervention), intervention.gives(group))
 

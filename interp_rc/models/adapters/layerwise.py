@@ -77,6 +77,8 @@ class Layerwise:
     @contextmanager
     def _switched(self) -> Iterator[None]:
         off = [] if self.adapted else _adapters(self.model)
+        # Which weights are trained is switched along, and is not ours to change.
+        trained = [(p, p.requires_grad) for module in off for p in module.parameters()]
         for module in off:
             module.enable_adapters(False)
         try:
@@ -84,6 +86,8 @@ class Layerwise:
         finally:
             for module in off:
                 module.enable_adapters(True)
+            for parameter, was in trained:
+                parameter.requires_grad_(was)
 
     def embed(self, ids: Int[Tensor, "prompt position"]) -> Float[Tensor, "prompt position width"]:
         """What the first layer reads, as the model's own forward makes it."""
