@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from interp_rc.mechanism.effects import Effects
+from interp_rc.mechanism.full_passes import FullPasses
 from interp_rc.mechanism.interventions import (
     FromModel,
     FromPrompt,
@@ -17,13 +18,14 @@ from interp_rc.mechanism.interventions import (
     WithoutAdapters,
 )
 from interp_rc.mechanism.metrics import Metric
-from interp_rc.mechanism.planning import check_sites, means_of, patches_of, places_of
+from interp_rc.mechanism.planning import check_sites, means_of, patches_of, places_of, runs_of
 from interp_rc.mechanism.sites import Site
 from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep, check, read_cases
 from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.load import Loaded
+from interp_rc.records.errors import ConfigError
 from interp_rc.records.nouns import Contrast
 
 FLOOR = 16  # contrasts that the noise floor is taken from, at the most
@@ -65,7 +67,7 @@ def patch(
                 model, some, sites, into=into, intervention=intervention, memory=memory
             ),
         )
-    clean, corrupted = _runs(adapter, intervention)
+    clean, corrupted = _runs(adapter, sites, intervention)
     given, kept = places_of(sites, adapter, intervention)
     sweep = Sweep(cases, clean, corrupted, metric, into, given, kept, memory)
     with torch.no_grad():
@@ -104,13 +106,17 @@ def in_itself(contrast: Contrast, which: Into) -> Contrast:
     return replace(contrast, clean=prompt, corrupted=prompt, spans=spans)
 
 
-def _runs(adapter: Adapter, intervention: Intervention) -> tuple[Layerwise, Layerwise]:
-    """Where the clean and the corrupted run take place."""
-    own = adapter.layerwise
+def _runs(
+    adapter: Adapter, sites: Sequence[Site], intervention: Intervention
+) -> tuple[Layerwise | FullPasses, Layerwise | FullPasses]:
+    """What runs the clean and the corrupted prompts."""
+    own = runs_of(adapter, sites)
     match intervention:
         case FromModel(other):
-            return Adapter(other.model).layerwise, own
+            return runs_of(Adapter(other.model), sites), own
         case WithoutAdapters():
+            if isinstance(own, FullPasses):
+                raise ConfigError("modules by their names are patched with adapters on or merged")
             return own.without_adapters(), own
     return own, own
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from interp_rc.mechanism.cached import Cached, cache
+from interp_rc.mechanism.full_passes import FullPasses
 from interp_rc.mechanism.inputs import Input, read_inputs
 from interp_rc.mechanism.memory import Budget, default_memory
 from interp_rc.mechanism.metrics import METRICS, Metric, log_probs_at
@@ -49,8 +50,8 @@ class Sweep:
     that takes. The runs may be of two models."""
 
     cases: Sequence[Case]
-    clean: Layerwise
-    corrupted: Layerwise
+    clean: Layerwise | FullPasses
+    corrupted: Layerwise | FullPasses
     metric: Metric
     into: Into
     given: Collection[Place]
@@ -58,11 +59,11 @@ class Sweep:
     memory: int | None = None
 
     @property
-    def taking(self) -> Layerwise:
+    def taking(self) -> Layerwise | FullPasses:
         return self.corrupted if self.into == "corrupted" else self.clean
 
     @property
-    def giving(self) -> Layerwise:
+    def giving(self) -> Layerwise | FullPasses:
         return self.clean if self.into == "corrupted" else self.corrupted
 
     def budget(self) -> Budget:
@@ -77,12 +78,12 @@ class Sweep:
             if self.into == "clean":
                 places = {"clean": self.kept, "corrupted": self.given}
             with self.clean.opened():
-                clean = cache(self.clean, [case.clean for case in cases], places["clean"])
+                clean = _cached(self.clean, [case.clean for case in cases], places["clean"])
                 reference = self._reference(clean)
                 clean.asked.reference = reference
                 known = [unpatched(self.clean, clean, self.metric).tolist()]
             with self.corrupted.opened():
-                corrupted = cache(
+                corrupted = _cached(
                     self.corrupted,
                     [case.corrupted for case in cases],
                     places["corrupted"],
@@ -109,6 +110,17 @@ class Sweep:
                 numbers = []
             numbers.append(number)
         yield numbers
+
+
+def _cached(
+    runs: Layerwise | FullPasses,
+    inputs: Sequence[Input],
+    keep: Collection[Place],
+    noise: Float[Tensor, "prompt position width"] | None = None,
+) -> Cached:
+    if isinstance(runs, FullPasses):
+        return runs.cache(inputs, keep, noise)
+    return cache(runs, inputs, keep, noise)
 
 
 def _padded_noise(cases: Sequence[Case]) -> Float[Tensor, "prompt position width"] | None:

@@ -7,10 +7,13 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from interp_rc.mechanism.continuing import Give, Patch, continued
+from interp_rc.mechanism.continuing import continued
 from interp_rc.mechanism.effects import BASELINE, COLUMNS, Effects
+from interp_rc.mechanism.full_passes import FullPasses
+from interp_rc.mechanism.memory import Budget
 from interp_rc.mechanism.metrics import Metric
 from interp_rc.mechanism.sites import Site
+from interp_rc.mechanism.steps import Give, Patch
 from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep
 
 
@@ -53,11 +56,18 @@ def swept(sweep: Sweep, plan: Callable[[Batch], Plan], sites: int, what: str = "
                 unchanged = of_case[one.key[0]][sweep.into == "corrupted"]
                 done.found[one.key] = Found(_position(one), unchanged, structural_zero=True)
             bar.update(len(batch.numbers) * sites - len(patches))
-            for one, value in continued(
-                sweep.taking, batch.taking, patches, give, sweep.metric, budget, bar
-            ):
+            with sweep.taking.opened():
+                values = _continued(sweep, batch, patches, give, budget, bar)
+            for one, value in values:
                 done.found[one.key] = Found(_position(one), value)
     return done
+
+
+def _continued(
+    sweep: Sweep, batch: Batch, patches: Sequence[Patch], give: Give, budget: Budget, bar: tqdm
+) -> list[tuple[Patch, float]]:
+    runs, rest = sweep.taking, (batch.taking, patches, give, sweep.metric, budget, bar)
+    return list(runs.continued(*rest) if isinstance(runs, FullPasses) else continued(runs, *rest))
 
 
 def _position(patch: Patch) -> int | None:

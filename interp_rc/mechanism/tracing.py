@@ -9,10 +9,11 @@ from torch import Tensor
 
 from interp_rc.facts.tracings import Tracing
 from interp_rc.mechanism.effects import Effects
+from interp_rc.mechanism.full_passes import START
 from interp_rc.mechanism.inputs import read_inputs
 from interp_rc.mechanism.interventions import FromPrompt, Group
 from interp_rc.mechanism.metrics import Metric
-from interp_rc.mechanism.planning import check_sites, patches_of, places_of
+from interp_rc.mechanism.planning import check_sites, patches_of, places_of, runs_of
 from interp_rc.mechanism.sites import Site, tokens_of
 from interp_rc.mechanism.sweep import Batch, Case, Sweep, check
 from interp_rc.mechanism.swept import Found, Plan, Swept, effects_of, swept
@@ -66,7 +67,7 @@ def trace(
         noise = drawn_noise(model, tracings, draws=draws, scale=scale, seed=seed)
     cases, of_contrast = _noised(model, adapter, tracings, noise)
     given, kept = places_of(sites, adapter, FromPrompt())
-    runs = adapter.layerwise
+    runs = runs_of(adapter, sites)
     sweep = Sweep(cases, runs, runs, metric, "corrupted", given, kept, memory)
 
     ids = [one.id for one in tracings]
@@ -118,7 +119,9 @@ def _embedded(adapter: Adapter, ids: Sequence[int]) -> Float[Tensor, "token widt
     rows = torch.tensor(ids, device=adapter.model.device)
     if len(adapter.parts.embeddings) > 1:
         return adapter.parts.embeddings[0](rows)
-    return adapter.layerwise.embed(rows[:, None])[:, 0]
+    with adapter.hooked():
+        _, at = adapter.run(rows[:, None], capture=[START])
+    return at[START][:, 0]
 
 
 def _noised(
