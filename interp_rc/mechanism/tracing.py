@@ -69,7 +69,7 @@ def trace(
     runs = adapter.layerwise
     sweep = Sweep(cases, runs, runs, metric, "corrupted", given, kept, memory)
 
-    ids = [one.id for one in tracings]
+    ids = [case.contrast.id for case in cases]
 
     def plan(batch: Batch) -> Plan:
         group = Group(batch.giving, batch.taking, {}, ids, sites)
