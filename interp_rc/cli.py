@@ -144,7 +144,10 @@ def patch(
     pairs: Annotated[Path, typer.Option(help="Contrasts, one JSON object a line.")],
     site: Annotated[
         list[str],
-        typer.Option(help="COMPONENT.LAYER@SPAN.TOKEN; layer * for all. May come several times."),
+        typer.Option(
+            help="COMPONENT[.LAYER][.hHEAD][xWINDOW][@SPAN.TOKEN]; all layers, and all positions "
+            "of prompts equally long, where none is said. May come several times."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The table to write.", metavar="PARQUET")],
     into: Annotated[
@@ -157,13 +160,15 @@ def patch(
 ) -> None:
     """Put activations of one prompt into the run of another; effects on the target, in nats.
 
-    Components: resid_pre, attn_out, resid_mid, mlp_out, resid_post. Spans: prompt, source and
-    whatever else the contrasts name; tokens: first, last (default), all.
+    Components: resid_pre, pattern, z, attn_out, resid_mid, mlp_post, mlp_out, resid_post. Spans:
+    prompt, A (subject), B (object), source and whatever else the contrasts name; tokens: first,
+    last (default), all. A line of the file is {"clean": …, "corrupted": …, "target": …}.
 
     Examples:
 
       interp-rc patch --model runs/demo/model --pairs contrasts.jsonl
-      --site mlp_out.0@source.all --site "resid_post.*@prompt.last" --out effects.parquet
+      --site mlp_out.0@source.all --site "resid_post.*@prompt.last" --site "z.h*@A.last"
+      --out effects.parquet
     """
     from interp_rc.pipeline.patch import patch_file
 

@@ -66,9 +66,11 @@ def continued(
 
     def work(wave: Sequence[tuple[Patch, Row]]) -> list[tuple[Patch, float]]:
         with torch.no_grad():  # per thread
-            values = rise(layers, taking, [row for _, row in wave], metric).tolist()
+            rows = list({id(row): row for _, row in wave}.values())
+            values = rise(layers, taking, rows, metric).tolist()
         bar.update(len(wave))
-        return [(patch, value) for (patch, _), value in zip(wave, values, strict=True)]
+        of_row = dict(zip(map(id, rows), values, strict=True))
+        return [(patch, of_row[id(row)]) for patch, row in wave]
 
     with layers.opened():
         rows = _rows(layers, taking, patches, give)
@@ -202,20 +204,43 @@ def _changes(steps: Sequence[tuple[Step, Tensor]]) -> list[Change]:
     return found
 
 
+def _families(rows: Sequence[tuple[Patch, Row]]) -> Iterator[list[tuple[Patch, Row]]]:
+    """Windows of layers that begin alike are computed once, up to where they part."""
+    alike: dict[object, list[tuple[Patch, Row]]] = {}
+    for patch, row in rows:
+        several = len(patch.steps) > 1 and not patch.blocked
+        key = (patch.base, patch.steps[0], row.first) if several else id(patch)
+        alike.setdefault(key, []).append((patch, row))
+    for some in alike.values():
+        (longest, parent), *rest = sorted(some, key=lambda one: -len(one[0].steps))
+        family = [(longest, parent)]
+        for patch, row in rest:
+            parts = patch.steps[-1].place.layer + 1
+            if patch.steps == longest.steps:
+                row = parent
+            elif patch.steps == longest.steps[: len(patch.steps)] and parts > parent.layer:
+                row = Row(row.base, parts, row.first, (), row.values[:0], parent=parent)
+            family.append((patch, row))
+        yield family
+
+
 def _waves(
     rows: Sequence[tuple[Patch, Row]], taking: Cached, budget: Budget
 ) -> list[list[tuple[Patch, Row]]]:
-    """Rows of like length together, from the lowest layer up; each wave within the budget."""
+    """Rows of like length together; each wave within the budget."""
     lengths = taking.lengths.tolist()
-    sizes = [lengths[row.base] - row.first for _, row in rows]
+    families = list(_families(rows))
+    sizes = [lengths[family[0][1].base] - family[0][1].first for family in families]
     waves: list[list[tuple[Patch, Row]]] = []
     tokens = memory = 0
-    for number in sorted(range(len(rows)), key=sizes.__getitem__):
-        size = sizes[number]
-        needed = budget.of_row(size, taking.positions)
-        if not waves or tokens + size > budget.tokens or memory + needed > budget.wave:
+    for number in sorted(range(len(families)), key=sizes.__getitem__):
+        family = families[number]
+        many = len({id(row) for _, row in family})
+        more = many * sizes[number]
+        needed = many * budget.of_row(sizes[number], taking.positions)
+        if not waves or tokens + more > budget.tokens or memory + needed > budget.wave:
             waves.append([])
             tokens = memory = 0
-        waves[-1].append(rows[number])
-        tokens, memory = tokens + size, memory + needed
-    return [sorted(wave, key=lambda one: one[1].layer) for wave in waves]
+        waves[-1] += family
+        tokens, memory = tokens + more, memory + needed
+    return waves

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from interp_rc.mechanism.sites import OF_NEURONS
+
 KEYS = ("site", "layer", "place", "head", "neuron", "order", "metric")
 """What tells the sites of a map apart, and maps from each other."""
 
@@ -26,3 +28,16 @@ def with_place(table: pd.DataFrame) -> pd.DataFrame:
             ~wide, rows.site.astype(object) + "x" + window
         )
     return rows
+
+
+def site_name(site: str, layer: int, place: int | str, head: float, neuron: float) -> str:
+    """The name of a site of `with_place`, as `parse_site` reads it; a null head is none.
+
+    What is numbered as a neuron of another component than these is a direction.
+    """
+    component, _, window = site.partition("x")
+    part = "" if pd.isna(head) else f".h{int(head)}"
+    if not pd.isna(neuron):
+        part += f".{'n' if component in OF_NEURONS else 'd'}{int(neuron)}"
+    part += f"x{window}" if window else ""
+    return f"{component}.{layer}{part}@{place}"

@@ -55,7 +55,9 @@ def grids_of(estimates: pd.DataFrame, value: str, texts: dict[int, str]) -> Iter
         rows: list[Any] = list(dict.fromkeys(part[row_key]))
         if of or all(isinstance(row, int | np.integer) for row in rows):
             rows.sort()
-        labels = [f"{of} {int(row)}" if of else _label(row, texts) for row in rows]
+        # Beside those of an MLP, what is numbered are directions that the user gave.
+        unit = "direction" if of == "neuron" and not titles[0].startswith("mlp_post") else of
+        labels = [f"{unit} {int(row)}" if of else _label(row, texts) for row in rows]
         yield _grid(part, ", ".join(titles), labels, rows, row_key, layers, value)
 
 
@@ -88,7 +90,7 @@ def _label(place: Any, texts: dict[int, str]) -> str:
 
 
 def _texts(baselines: pd.DataFrame) -> dict[int, str]:
-    """The text of each position at which all pairs have the same token."""
+    """The text of each position at which all pairs have the same token, if it has one."""
     if "tokens" not in baselines:
         return {}
     at: dict[int, set[str]] = {}
@@ -96,7 +98,7 @@ def _texts(baselines: pd.DataFrame) -> dict[int, str]:
         for position, text in enumerate(tokens):
             at.setdefault(position, set()).add(text)
     return {
-        position: texts.pop().strip().replace("\n", "↵")
-        for position, texts in at.items()
-        if len(texts) == 1
+        position: text.strip().replace("\n", "↵")
+        for position, [text, *others] in ((position, [*texts]) for position, texts in at.items())
+        if text and not others
     }

@@ -17,10 +17,11 @@ from interp_rc.records.errors import ConfigError, DataError
 
 def check_sites(sites: Sequence[Site], adapter: Adapter, intervention: Intervention) -> None:
     """Raises ConfigError for a site that the model does not have, or the intervention not fit."""
+    known = set(adapter.components)
     basis = intervention.basis if isinstance(intervention, FromPrompt) else None
     adds = isinstance(intervention, Noise) or (isinstance(intervention, Fixed) and intervention.add)
     for site in sites:
-        there = adapter.layers if site.place in adapter.components else 0
+        there = adapter.layers if site.place in known else 0
         if site.layer >= there or (site.head or 0) >= adapter.layerwise.heads:
             raise ConfigError(f"this model has no {site.name}; name another component or layer")
         if (site.neuron or 0) >= adapter.layerwise.neurons:

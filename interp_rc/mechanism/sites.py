@@ -138,6 +138,11 @@ def parse_site(
     ]
 
 
+def means_every_position(text: str) -> bool:
+    found = FORM.fullmatch(text)
+    return found is not None and found["where"] in (None, "*")
+
+
 def _numbers(text: str, what: str, asked: str, there: int | None) -> Sequence[int]:
     """One number, or all of them for `*`."""
     if asked == "*" and there is None:

@@ -38,7 +38,8 @@ class Row:
     """A cached prompt, continued from position `first` of what `layer` reads.
 
     `values` stand there at `positions`; the `changes` follow on the way up. In the layers of
-    `blocked` its queries (positions) do not see the keys (positions).
+    `blocked` its queries (positions) do not see the keys (positions). With a `parent`, it is like
+    that row up to there.
     """
 
     base: int
@@ -48,6 +49,7 @@ class Row:
     values: Float[Tensor, "position width"]
     changes: Sequence[Change] = ()
     blocked: Mapping[int, tuple[Sequence[int], Sequence[int]]] = field(default_factory=dict)
+    parent: "Row | None" = None
 
 
 class _Line:
@@ -62,15 +64,28 @@ class _Line:
 
     def join(self, layer: int, rows: Sequence[Row]) -> None:
         """Rows that begin with what `layer` reads."""
-        joining = self._layout(rows)
+        own = [row for row in rows if row.parent is None]
+        forks = [row for row in rows if row.parent is not None]
+        joining = self._layout(own)
         stream = self.cached.stream[layer][joining.base[joining.row], joining.position]
         begins = joining.begins.tolist()
-        places = [begins[n] + t - row.first for n, row in enumerate(rows) for t in row.positions]
+        places = [begins[n] + t - row.first for n, row in enumerate(own) for t in row.positions]
         if places:
-            stream[places] = torch.cat([row.values for row in rows]).to(stream)
-        self.stream = torch.cat([self.stream, stream])
-        self.rows += rows
+            stream[places] = torch.cat([row.values for row in own]).to(stream)
+        self.stream = torch.cat([self.stream, *self._of_parents(forks), stream])
+        self.rows += [*forks, *own]
         self.layout, self.masks = self._layout(self.rows), {}
+
+    def _of_parents(self, forks: Sequence[Row]) -> list[Stream]:
+        if not forks:
+            return []
+        lines = dict(zip(map(id, self.rows), self._lines(), strict=True))
+        return [lines[id(row.parent)] for row in forks]
+
+    def _lines(self) -> tuple[Stream, ...]:
+        """The stream of each row."""
+        counts = torch.bincount(self.layout.row, minlength=len(self.rows)).tolist()
+        return torch.split(self.stream, counts)
 
     def _layout(self, rows: Sequence[Row]) -> Layout:
         device = self.cached.lengths.device
@@ -162,7 +177,7 @@ def blended(old: Tensor, new: Tensor, component: Component, unit: Unit, heads: i
 def rise(
     layers: Layerwise, cached: Cached, rows: Sequence[Row], metric: Metric
 ) -> Float[Tensor, " row"]:
-    """The metric of every row, in float64. Rows come in the order of their layers."""
+    """The metric of every row, in float64."""
     line = _Line(layers, cached)
     for layer in range(layers.layers):
         joining = [row for row in rows if row.layer == layer]
@@ -170,16 +185,12 @@ def rise(
             line.join(layer, joining)
         if line.rows:
             line.up(layer)
-    found = []
-    if line.rows:
-        found.append(_metric(layers, cached, line.layout, line.is_read(), line.stream, metric))
-    behind = [row for row in rows if row.layer == layers.layers]
-    if behind:
-        line = _Line(layers, cached)
-        line.join(layers.layers, behind)
-        read = line.is_read()
-        found.append(_metric(layers, cached, line.layout, read, line.stream[read], metric))
-    return torch.cat(found)
+    behind = _Line(layers, cached)
+    behind.join(layers.layers, [row for row in rows if row.layer == layers.layers])
+    behind.stream = behind.stream[behind.is_read()]
+    number = {id(row): n for n, row in enumerate([*line.rows, *behind.rows])}
+    found = torch.cat([_metric(one, metric) for one in (line, behind) if one.rows])
+    return found[[number[id(row)] for row in rows]]
 
 
 def unpatched(layers: Layerwise, cached: Cached, metric: Metric) -> Float[Tensor, " prompt"]:
@@ -190,9 +201,9 @@ def unpatched(layers: Layerwise, cached: Cached, metric: Metric) -> Float[Tensor
     return measured(metric, layers, cached.asked, stream, (prompt, position), prompt, every)
 
 
-def _metric(
-    layers: Layerwise, cached: Cached, layout: Layout, read: Tensor, stream: Stream, metric: Metric
-) -> Float[Tensor, " row"]:
+def _metric(line: _Line, metric: Metric) -> Float[Tensor, " row"]:
+    """Of rows that have come through the last layer, where they are read."""
+    read, layout = line.is_read(), line.layout
     row = layout.row[read]
     at = (layout.base[row], layout.position[read])
-    return measured(metric, layers, cached.asked, stream, at, row, layout.rows)
+    return measured(metric, line.layers, line.cached.asked, line.stream, at, row, layout.rows)

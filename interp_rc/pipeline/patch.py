@@ -5,13 +5,15 @@ from pathlib import Path
 import pandas as pd
 
 from interp_rc.facts.contrasts import read_contrasts
+from interp_rc.mechanism.effect_estimates import unit_of
+from interp_rc.mechanism.effect_places import site_name
+from interp_rc.mechanism.effects import Effects
+from interp_rc.mechanism.named_sites import named_sites
 from interp_rc.mechanism.patching import patch
-from interp_rc.mechanism.sites import parse_site
 from interp_rc.mechanism.sweep import Into
 from interp_rc.models.load import load
 from interp_rc.models.machine import choose_machine, use_threads
-from interp_rc.records.files import write_parquet
-from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.records.numbers import Estimate
 
 
 def patch_file(
@@ -24,29 +26,29 @@ def patch_file(
     into: Into,
     memory: float | None = None,
 ) -> pd.DataFrame:
-    """Write the effects on every contrast to `out`; returns each site's mean with its interval.
+    """Write the effects on every contrast to `out`, with their baselines, as `Effects.load` reads
+    them; returns each site's mean with its interval.
 
-    Raises what `read_contrasts`, `load`, `parse_site` and `patch` raise; nothing is written then.
+    Raises what `read_contrasts`, `load`, `named_sites` and `patch` raise; nothing is written then.
     """
     contrasts = read_contrasts(pairs)
     machine = choose_machine()
     use_threads(machine)
     loaded = load(model, revision=revision, device=machine.device)
-    layers = loaded.model.config.num_hidden_layers
-    chosen = [site for text in sites for site in parse_site(text, layers)]
+    chosen = named_sites(loaded, contrasts, sites)
     effects = patch(
         loaded, contrasts, chosen, into=into, memory=None if memory is None else int(memory * 2**30)
     )
-    write_parquet(out, effects.table)
-    return summary(effects.table)
+    effects.save(out)
+    return summary(effects)
 
 
-def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean effect over facts by order and site, in nats."""
-    where = (table.span + "." + table.token).fillna(table.position.astype(str))
-    names = table.site + "." + table.layer.astype(str) + "@" + where
+def summary(effects: Effects) -> pd.DataFrame:
+    """Mean effect over facts by order and site, with its interval, for people."""
     rows = []
-    for (order, site), part in table.groupby([table.order, names], sort=False, dropna=False):
-        mean = bootstrap_mean(part.groupby("fact").effect.mean().to_numpy(float), "nat", seed=0)
-        rows.append((order, site, mean.text(2), mean.n))
+    for row in effects.estimates().to_dict("records"):
+        low, high = (None if pd.isna(row[end]) else row[end] for end in ("low", "high"))
+        mean = Estimate(row["mean"], low, high, row["n"], unit_of(row["metric"]))
+        name = site_name(*(row[key] for key in ("site", "layer", "place", "head", "neuron")))
+        rows.append((row["order"], name, mean.text(2), row["n"]))
     return pd.DataFrame(rows, columns=["order", "site", "effect", "facts"])

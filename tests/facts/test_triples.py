@@ -72,6 +72,8 @@ def test_spaces_around_texts_do_not_count():
         ([*CAPITALS, RIVERS[0]], r"'Paris\|lies on the\|Seine' \(line 5\): no other fact of 'lies"),
         ([RIVERS[0], RIVERS[2]], r"\(line 1\): no other fact"),  # the same object
         ([RIVERS[3], RIVERS[4]], r"\(line 1\): no other fact"),  # the same subject
+        # Rouen lies on both, so its Aubette does not tell it from Paris.
+        ([RIVERS[0], RIVERS[2], ("Rouen", "lies on the", "Aubette")], r"\(line 1\): no other"),
         ([RIVERS[0], RIVERS[0]], r"facts\.jsonl:2: the same fact as in line 1"),
         ([], r"facts\.jsonl: holds no facts"),
         ([("a", "", "b")], r"facts\.jsonl:1: 'relation' must be a text"),

@@ -56,6 +56,8 @@ def test_cells_are_coloured_by_value_and_grey_where_nothing_can_be(theme):
     def near(layer, row, color):
         return np.abs(color_at(figure, axes, layer, row) - to_rgba(color)[:3]).max() < 0.02
 
+    upper, lower = axes.transData.transform([(0, 0), (0, 3)])
+    assert upper[1] > lower[1]
     assert near(0, 0, theme.reverse)  # -1, in the upper left corner
     assert near(2, 3, theme.same)  # 1, in the lower right one
     assert near(2, 0, theme.faint)  # impossible

@@ -11,9 +11,12 @@ from scipy import stats
 
 from interp_rc.figures.style import DARK, LIGHT
 from interp_rc.mechanism.effect_estimates import linearised_share
+from interp_rc.mechanism.effect_places import site_name
 from interp_rc.mechanism.effects import COLUMNS, Effects
+from interp_rc.mechanism.named_sites import named_sites
 from interp_rc.mechanism.patching import patch
 from interp_rc.records.errors import DataError
+from interp_rc.records.nouns import Contrast
 from tests.mechanism.conftest import sites_of
 
 ORDERS = ("forward", None)
@@ -327,3 +330,43 @@ def test_of_a_real_sweep(taught, contrasts, tmp_path):
     assert array.sizes["pair"] == len(contrasts)
     assert array.effect.notnull().all()
     FigureCanvasAgg(effects.plot()).draw()
+
+
+def test_one_contrast_without_an_order(taught, tmp_path):
+    """What people try first: a line of three texts, at every position they share."""
+    contrast = Contrast("line 1", "line 1", None, "Ann is so", "Bob is so", " kind")
+    sites = named_sites(taught["llama"], [contrast], ["mlp_out"])
+    effects = patch(taught["llama"], [contrast], sites)
+    effects.save(tmp_path / "e.parquet")
+    loaded = Effects.load(tmp_path / "e.parquet")
+    assert loaded.table.order.isna().all()
+    estimates = loaded.estimates()
+    assert len(estimates) == len(sites)
+    assert estimates.place.tolist() == [site.position for site in sites]
+    assert (estimates["mean"].abs() > 0).any()
+    figure = loaded.plot()
+    FigureCanvasAgg(figure).draw()
+    assert figure.axes[0].get_title(loc="left") == "mlp_out"
+    assert loaded.to_xarray().sizes["pair"] == 1
+
+
+def test_heads_neurons_and_windows_of_a_real_sweep(taught, contrasts, tmp_path):
+    """Every site keeps its own row, name and cell."""
+    model, texts = taught["gpt2"], ["z.h*@A.last", "mlp_post.0.n3@A", "mlp_out.*x2@prompt.last"]
+    texts += ["mlp_out.*@prompt.last", "z.1@A.last"]
+    forward = [contrast for contrast in contrasts if contrast.order == "forward"]
+    sites = named_sites(model, forward, texts)
+    effects = patch(model, forward, sites)
+    effects.save(tmp_path / "e.parquet")
+    effects = Effects.load(tmp_path / "e.parquet")
+    estimates = effects.estimates()
+    keys = ["site", "layer", "place", "head", "neuron"]
+    names = [site_name(*row) for row in estimates[keys].itertuples(index=False)]
+    assert names == [site.name for site in sites]
+    assert set(estimates.n) == {len({contrast.fact for contrast in forward})}
+    array = effects.to_xarray()
+    assert int(array.effect.notnull().sum()) == len(effects.table) == len(sites) * len(forward)
+    figure = effects.plot()
+    FigureCanvasAgg(figure).draw()
+    titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
+    assert titles == ["z, A, last", "mlp_post, A, last", "mlp_outx2", "mlp_out", "z"]

@@ -3,24 +3,48 @@
 A silent no-op is the worst fault of such tools: nothing is used that has not been proven here.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from interp_rc.models.adapters.layerwise import Layerwise, See
-from interp_rc.models.adapters.parts import Activations, Component, Edit, Place, through
+from interp_rc.models.adapters.parts import Activations, Component, Edit, Parts, Place, through
 from interp_rc.records.errors import ModelError
 
-if TYPE_CHECKING:
-    from interp_rc.models.adapters.adapter import Adapter
+
+class Hooked(Protocol):
+    """An adapter, as far as its proof needs it."""
+
+    model: PreTrainedModel
+    parts: Parts
+
+    @property
+    def layers(self) -> int: ...
+
+    @property
+    def places(self) -> list[Place]: ...
+
+    def hooked(self) -> AbstractContextManager[None]: ...
+
+    def run(
+        self,
+        ids: Tensor,
+        mask: Tensor | None = None,
+        *,
+        capture: Collection[Place] = (),
+        edits: Mapping[Place, Edit] | None = None,
+    ) -> tuple[Tensor, Activations]: ...
+
 
 TOKENS = 5
 
 
 @torch.no_grad()
-def prove(adapter: "Adapter") -> None:
+def prove(adapter: Hooked) -> None:
     """Raise ModelError unless the stream is the sum of its parts, its end gives the model's own
     logits, and a change at each place changes them."""
     parts, places = adapter.parts, adapter.places
@@ -104,14 +128,14 @@ def _disturbed(value: Tensor, draw: torch.Generator) -> Tensor:
     return value + 3 * noise * value.abs().mean().clamp(min=1.0)
 
 
-def _prove_change(adapter: "Adapter", place: Place, changed: Tensor, own: Tensor) -> None:
+def _prove_change(adapter: Hooked, place: Place, changed: Tensor, own: Tensor) -> None:
     if _alike(changed[-1], own[-1]):
         raise unproven(adapter.model, f"changing {place.name} changes no logit")
     if adapter.parts.causal and not _alike(changed[:-1], own[:-1]):
         raise unproven(adapter.model, f"changing {place.name} changes earlier positions")
 
 
-def _prove_sum(adapter: "Adapter", at: Activations, layer: int) -> None:
+def _prove_sum(adapter: Hooked, at: Activations, layer: int) -> None:
     block = adapter.parts.blocks[layer]
     pre, attention, mlp, post = (
         at[Place(component, layer)]
