@@ -215,7 +215,8 @@ def _families(rows: Sequence[tuple[Patch, Row]]) -> Iterator[list[tuple[Patch, R
         (longest, parent), *rest = sorted(some, key=lambda one: -len(one[0].steps))
         family = [(longest, parent)]
         for patch, row in rest:
-            parts = patch.steps[-1].place.layer + 1
+            last = patch.steps[-1].place
+            parts = last.layer + (last.component != "resid_pre")
             if patch.steps == longest.steps:
                 row = parent
             elif patch.steps == longest.steps[: len(patch.steps)] and parts > parent.layer:
