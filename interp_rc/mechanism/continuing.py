@@ -31,12 +31,14 @@ class Step(NamedTuple):
 class Patch:
     """Changes to one run of the prompt `base`, which are measured together.
 
-    In the layers of `blocked` its queries (positions) do not see the keys (positions).
+    In the layers of `blocked` its queries (positions) do not see the keys (positions). Equal steps
+    are given equal values in patches with the same `where`.
     """
 
     key: tuple[int, int]
     base: int
     steps: Sequence[Step]
+    where: object = None
     blocked: Mapping[int, tuple[Sequence[int], Sequence[int]]] = field(default_factory=dict)
 
 
@@ -209,7 +211,7 @@ def _families(rows: Sequence[tuple[Patch, Row]]) -> Iterator[list[tuple[Patch, R
     alike: dict[object, list[tuple[Patch, Row]]] = {}
     for patch, row in rows:
         several = len(patch.steps) > 1 and not patch.blocked
-        key = (patch.base, patch.steps[0], row.first) if several else id(patch)
+        key = (patch.base, patch.where, patch.steps[0], row.first) if several else id(patch)
         alike.setdefault(key, []).append((patch, row))
     for some in alike.values():
         (longest, parent), *rest = sorted(some, key=lambda one: -len(one[0].steps))
