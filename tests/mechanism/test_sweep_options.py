@@ -80,37 +80,40 @@ def test_foils_of_masks_must_not_be_as_long_as_the_target(plain_models):
 
 @pytest.mark.parametrize("into", ["corrupted", "clean"])
 @pytest.mark.parametrize("family", SHAPES)
-def test_zeros_and_means(plain_models, family, into):
+def test_zeros(plain_models, family, into):
     model, some = plain_models(family), pairs(family)
     loop = Sweep(model, into=into, plain=plain(family))
     effects = patch(model, contrasts_of(some), SITES, into=into, intervention=Zero())
     assert_same(effects, some, values(loop, some, SITES, put=lambda old, _: torch.zeros_like(old)))
-    effects = patch(model, contrasts_of(some), SITES, into=into, intervention=Mean())
-    giving = into == "corrupted"
-    expected = []
-    for site in SITES:
-        half = site.window // 2
-        layers = range(max(0, site.layer - half), min(LAYERS, site.layer - half + site.window))
-        means = {}
-        for layer in layers:
-            ones = [
-                loop.unpatched(pair, 1 - giving, (site.component, layer), pair.target)[
-                    aligned(pair, site, pair.target)[1 - giving]
-                ].mean(0)
-                for pair in some
-            ]
-            means[layer] = sum(ones) / len(ones)
 
-        row = []
-        for pair in some:
-            order = iter(layers)
 
-            def of_layer(old, new, order=order, means=means):
-                return means[next(order)].expand_as(old)
-
-            row.append(loop.value(pair, site, put=of_layer))
-        expected.append(row)
+@pytest.mark.parametrize("into", ["corrupted", "clean"])
+@pytest.mark.parametrize("family", SHAPES)
+def test_means(plain_models, family, into):
+    """Two sites may name the same tokens in one contrast, and others in another."""
+    model, some = plain_models(family), pairs(family)
+    loop = Sweep(model, into=into, plain=plain(family))
+    windows = [Site("attn_out", 1, "source", "first", window=3)]
+    windows += [Site("attn_out", 1, "source", token, window=2) for token in ("last", "all")]
+    sites = [*SITES, *windows]
+    effects = patch(model, contrasts_of(some), sites, into=into, intervention=Mean())
+    expected = [_with_means(loop, some, site, int(into == "clean")) for site in sites]
     assert_same(effects, some, np.array(expected).T)
+
+
+def _with_means(loop, some, site, giving):
+    layers = range(max(0, site.layer - site.window // 2), LAYERS)
+    means = []
+    for place in [(site.component, layer) for layer in layers]:
+        tokens = [aligned(pair, site, pair.target)[giving] for pair in some]
+        whole = [loop.unpatched(pair, giving, place, pair.target) for pair in some]
+        means.append(sum(w[t].mean(0) for w, t in zip(whole, tokens, strict=True)) / len(some))
+
+    def value(pair):
+        of_layers = iter(means)
+        return loop.value(pair, site, put=lambda old, _: next(of_layers).expand_as(old))
+
+    return [value(pair) for pair in some]
 
 
 @pytest.mark.parametrize("into", ["corrupted", "clean"])
