@@ -21,7 +21,8 @@ from interp_rc.mechanism.interventions import (
 from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.sites import Site
 from interp_rc.models.load import Loaded
-from tests.mechanism.loop import LAYERS, Sweep, aligned, made
+from interp_rc.records.errors import ConfigError, DataError
+from tests.mechanism.loop import FAMILIES, LAYERS, Sweep, aligned, made
 from tests.mechanism.loop_pairs import found, pairs, plain, values, words
 
 pytestmark = pytest.mark.usefixtures("precise_softmax")
@@ -246,3 +247,95 @@ def test_without_adapters(into):
     model.model.requires_grad_(False)
     patch(model, contrasts_of(some), sites[:1], intervention=WithoutAdapters())
     assert not any(p.requires_grad for p in model.model.parameters())
+
+
+@pytest.mark.parametrize("family", SHAPES)
+def test_patterns_of_ragged_prompts(plain_models, family):
+    """Zeros and means are as wide as what they replace."""
+    model, some = plain_models(family), pairs(family)
+    sites = [Site("pattern", 1, position=2), Site("pattern", 0, "source", "first", head=3)]
+    if family == "bert":
+        with pytest.raises(DataError, match="other positions in the two prompts"):
+            patch(model, contrasts_of(some), sites[1:])
+        some = some[:2]
+    else:
+        with pytest.raises(DataError, match="their positions do not match"):
+            patch(model, contrasts_of(some), sites[:1])
+        sites[0] = dataclasses.replace(sites[1], layer=1, head=None)
+    loop = Sweep(model, plain=plain(family))
+    for memory in (1, None):
+        effects = patch(model, contrasts_of(some), sites, memory=memory)
+        assert_same(effects, some, values(loop, some, sites), 0)
+        effects = patch(model, contrasts_of(some), sites, intervention=Zero(), memory=memory)
+        expected = values(loop, some, sites, put=lambda old, _: torch.zeros_like(old))
+        assert_same(effects, some, expected, 0)
+
+        def mean(old, _, site):
+            place, wide = (site.component, site.layer), old.shape[-1]
+            ones = [
+                loop.unpatched(pair, 0, place, pair.target)[aligned(pair, site, pair.target)[0]]
+                for pair in some
+            ]
+            ones = [torch.nn.functional.pad(one.mean(0), (0, 40 - one.shape[-1])) for one in ones]
+            return (sum(ones) / len(ones))[None, :, :wide]
+
+        effects = patch(model, contrasts_of(some), sites, intervention=Mean(), memory=memory)
+        expected = [
+            [loop.value(pair, site, put=lambda o, n, s=site: mean(o, n, s)) for site in sites]
+            for pair in some
+        ]
+        assert_same(effects, some, np.array(expected), 0)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("family", SHAPES)
+def test_memory_and_threads_change_nothing(plain_models, family, threads):
+    model, contrasts = plain_models(family), contrasts_of(pairs(family))
+    sites = [*SITES, Site("resid_pre", 1, "source", "all", window=3), Site("z", 2, "source")]
+    whole = found(patch(model, contrasts, sites, metric="kl"), contrasts)
+    torch.set_num_threads(threads)
+    for memory in (1, 20_000, 100_000, 10**9):
+        parts = found(patch(model, contrasts, sites, metric="kl", memory=memory), contrasts)
+        np.testing.assert_allclose(parts, whole, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_float32_is_as_exact_as_the_loop(family):
+    """Whose noise is what batches of two sizes, or another order of sums, do to its numbers."""
+    model, some = made(family, torch.float32), pairs(family)[::2]
+    sites = [*SITES[:5], Site("attn_out", 1, "source", "last", window=3)]
+    effects = found(patch(model, contrasts_of(some), sites), some)
+    own, *others = (
+        values(Sweep(model, plain=way), some, sites, copies=copies, longer=longer)
+        for way, copies, longer in (
+            (plain(family), 1, 0),
+            (plain(family), 8, 0),
+            (True, 1, 0),
+            (plain(family), 8, 0 if family in ("bert", "roberta") else 9),
+        )
+    )
+    noise = max(np.abs(own - other).max() for other in others)
+    assert 0 < noise < 1e-3
+    assert np.abs(effects - own).max() <= 2 * noise
+
+
+@pytest.mark.parametrize(
+    ("site", "intervention", "message"),
+    [
+        (Site("attn_out", 0, "source", direction=0), FromPrompt(), "no such row"),
+        (Site("attn_out", 0, "source", direction=2), FromPrompt(torch.eye(2, 16)), "no such row"),
+        (Site("attn_out", 0, "source", window=2), FromPrompt(torch.eye(2, 16)), "of one layer"),
+        (Site("attn_out", 0, "source"), FromPrompt(torch.eye(2, 8)), "rows of width 8"),
+        (Site("attn_out", 0, "source", window=2), Noise(1), "leave the window out"),
+        (Site("attn_out", 0, "source", window=2), Fixed(torch.ones(16), add=True), "leave the win"),
+        (Site("pattern", 0, "source"), Noise(1), "as wide as its prompt"),
+        (Site("attn_out", 0, "source"), Fixed(torch.ones(8)), "vector has shape"),
+        (Site("z", 0, "source", head=4), Zero(), r"no z\.0\.h4@source\.last"),
+        (Site("mlp_post", 0, "source", neuron=20), Zero(), r"no mlp_post\.0\.n20@source\.last"),
+    ],
+)
+def test_refused(plain_models, site, intervention, message):
+    with pytest.raises(ConfigError, match=message):
+        patch(
+            plain_models("llama"), contrasts_of(pairs("llama")), [site], intervention=intervention
+        )
