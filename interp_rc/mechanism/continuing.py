@@ -163,7 +163,7 @@ def _families(rows: Sequence[tuple[Patch, Row]]) -> Iterator[list[tuple[Patch, R
     alike: dict[object, list[tuple[Patch, Row]]] = {}
     for patch, row in rows:
         several = len(patch.steps) > 1 and not patch.blocked
-        key = (patch.base, patch.steps[0], row.first) if several else id(patch)
+        key = (patch.base, patch.where, patch.steps[0], row.first) if several else id(patch)
         alike.setdefault(key, []).append((patch, row))
     for some in alike.values():
         (longest, parent), *rest = sorted(some, key=lambda one: -len(one[0].steps))

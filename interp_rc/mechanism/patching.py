@@ -64,7 +64,7 @@ def patch(
     check(contrasts, sites, metric, into)
     adapter = Adapter(model.model)
     check_sites(sites, adapter, intervention)
-    cases = _cases(model, contrasts, intervention)
+    cases = _cases(model, contrasts, intervention, metric)
     if metric == "logit_difference" and not all(is_one_token(case) for case in cases):
 
         def found(some: Sequence[Contrast], of: str) -> Effects:
@@ -100,13 +100,13 @@ def is_one_token(case: Case) -> bool:
     return len(case.clean.targets) == 1 and case.clean.foils is not None
 
 
-def _cases(model: Loaded, contrasts: Sequence[Contrast], intervention: Intervention) -> list[Case]:
-    if isinstance(intervention, FromModel):
-        same = [in_itself(contrast, "clean") for contrast in contrasts]
-        return read_cases(intervention.model, model, same)
-    if isinstance(intervention, WithoutAdapters):
-        return read_cases(model, model, [in_itself(contrast, "clean") for contrast in contrasts])
-    return read_cases(model, model, contrasts)
+def _cases(
+    model: Loaded, contrasts: Sequence[Contrast], intervention: Intervention, metric: Metric
+) -> list[Case]:
+    clean = intervention.model if isinstance(intervention, FromModel) else model
+    if isinstance(intervention, FromModel | WithoutAdapters):
+        contrasts = [in_itself(contrast, "clean") for contrast in contrasts]
+    return read_cases(clean, model, contrasts, metric)
 
 
 def in_itself(contrast: Contrast, which: Into) -> Contrast:

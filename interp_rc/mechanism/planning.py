@@ -109,7 +109,8 @@ def patches_of(
                 for layer in site.layers(layers)
             ]
             nothing = structural_zero(sweep, case, steps, tokens, intervention)
-            (zeros if nothing else patches).append(Patch((number, n), base, steps))
+            where = site.span, site.token, site.position  # what means are over
+            (zeros if nothing else patches).append(Patch((number, n), base, steps, where))
     return patches, zeros
 
 

@@ -26,12 +26,14 @@ class Step(NamedTuple):
 class Patch:
     """Changes to one run of the prompt `base`, which are measured together.
 
-    In the layers of `blocked` its queries (positions) do not see the keys (positions).
+    In the layers of `blocked` its queries (positions) do not see the keys (positions). Equal steps
+    are given equal values in patches with the same `where`.
     """
 
     key: tuple[int, int]
     base: int
     steps: Sequence[Step]
+    where: object = None
     blocked: Mapping[int, tuple[Sequence[int], Sequence[int]]] = field(default_factory=dict)
 
 

@@ -96,8 +96,10 @@ def _update(found: Any, what: object) -> None:
         for field in dataclasses.fields(what):
             _update(found, getattr(what, field.name))
     elif isinstance(what, (list, tuple)):
-        found.update(str(len(what)).encode())
+        found.update(b"[")
         for one in what:
             _update(found, one)
+            found.update(b",")
+        found.update(b"]")
     else:
         found.update(json.dumps(what).encode())

@@ -137,13 +137,14 @@ def _padded_noise(cases: Sequence[Case]) -> Float[Tensor, "prompt position width
 
 
 def read_cases(
-    clean_model: Loaded, corrupted_model: Loaded, contrasts: Sequence[Contrast]
+    clean_model: Loaded, corrupted_model: Loaded, contrasts: Sequence[Contrast], metric: Metric
 ) -> list[Case]:
-    """Both prompts of every contrast as token ids.
+    """Both prompts of every contrast as token ids; foils only where the metric needs them.
 
     Raises DataError if a target has other tokens after one prompt than after the other.
     """
-    targets, foils = [c.target for c in contrasts], [c.foil for c in contrasts]
+    targets = [c.target for c in contrasts]
+    foils = [c.foil for c in contrasts] if metric == "logit_difference" else None
     clean = read_inputs(clean_model, [c.clean for c in contrasts], targets, foils)
     corrupted = read_inputs(corrupted_model, [c.corrupted for c in contrasts], targets, foils)
     cases = [Case(*three) for three in zip(contrasts, clean, corrupted, strict=True)]

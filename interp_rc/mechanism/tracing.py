@@ -76,7 +76,7 @@ def trace(
     store = None if resume is None else Store(resume, what)
     sweep = Sweep(cases, runs, runs, metric, "corrupted", given, kept, memory, store)
 
-    ids = [one.id for one in tracings]
+    ids = [case.contrast.id for case in cases]
 
     def plan(batch: Batch) -> Plan:
         group = Group(batch.giving, batch.taking, {}, ids, sites)

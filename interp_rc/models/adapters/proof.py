@@ -3,7 +3,7 @@
 A silent no-op is the worst fault of such tools: nothing is used that has not been proven here.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from interp_rc.models.adapters.layerwise import Layerwise, See
 from interp_rc.models.adapters.parts import Activations, Component, Edit, Parts, Place, through
+from interp_rc.models.adapters.ragged import Heads
 from interp_rc.records.errors import ModelError
 
 
@@ -99,21 +100,35 @@ def prove_layerwise(model: PreTrainedModel, layerwise: Layerwise) -> None:
         logits = layerwise.logits(line[:TOKENS])
     if not _alike(logits, own[0]):
         raise unproven(model, "layer by layer, other logits than the model's come out")
+    missing = [place for place in places if place not in seen]
+    if missing:
+        raise unproven(model, f"{missing[0].name} is never computed")
     for place, row in row_of.items():
         token = (row + 1) * TOKENS - 1
-        put, layer = seen[place][token], place.layer
-        follows: Component
-        match place.component:
-            case "pattern":
-                follows, values = "z", heads[layer][1][row]
-                values = values.repeat_interleave(len(put) // values.shape[1], 1)
-                expected = torch.einsum("hp,phw->hw", put, values).flatten()
-            case "z":
-                follows, expected = "attn_out", layerwise.project(layer, put[None])[0]
-            case _:
-                follows, expected = "mlp_out", layerwise.down(layer, put[None])[0]
-        if not _alike(seen[Place(follows, layer)][token], expected):
+        follows, going_on = _following(layerwise, place, seen[place][token], heads, row)
+        if going_on is None or not _alike(seen[follows][token], going_on):
             raise unproven(model, f"what is put in the place of {place.name} is not used")
+
+
+def _following(
+    layerwise: Layerwise,
+    place: Place,
+    put: Tensor,
+    heads: Sequence[tuple[Heads, Heads]],
+    row: int,
+) -> tuple[Place, Tensor | None]:
+    """The next place, and what should be there; None if what was put does not fit."""
+    component, layer = place
+    try:
+        if component == "pattern":
+            values = heads[layer][1][row]
+            values = values.repeat_interleave(len(put) // values.shape[1], 1)
+            return Place("z", layer), torch.einsum("hp,phw->hw", put, values).flatten()
+        if component == "z":
+            return Place("attn_out", layer), layerwise.project(layer, put[None])[0]
+        return Place("mlp_out", layer), layerwise.down(layer, put[None])[0]
+    except RuntimeError:  # of other widths
+        return place, None
 
 
 def _text(model: PreTrainedModel) -> tuple[Tensor, Tensor, torch.Generator]:
