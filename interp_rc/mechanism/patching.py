@@ -79,7 +79,7 @@ def patch(
     given, kept = places_of(sites, adapter, intervention)
     what = ["patch", model, contrasts, sites, metric, into, intervention]
     store = None if resume is None else Store(resume, what)
-    sweep = Sweep(cases, clean, corrupted, metric, into, given, kept, memory, store)
+    sweep = Sweep(cases, clean, corrupted, metric, into, given, kept, len(sites), memory, store)
     with torch.no_grad():
         means = means_of(sweep, sites) if isinstance(intervention, Mean) else {}
     ids = [contrast.id for contrast in contrasts]
@@ -88,7 +88,7 @@ def patch(
         group = Group(batch.giving, batch.taking, means, ids, sites)
         return Plan(*patches_of(sweep, batch, sites, intervention), intervention.gives(group))
 
-    effects = effects_of(cases, sites, metric, into, swept(sweep, plan, len(sites)))
+    effects = effects_of(cases, sites, metric, into, swept(sweep, plan))
     if floor or (floor is None and model.model.dtype.itemsize < 4):
         floors = noise_floors(model, contrasts, sites, metric=metric, memory=memory)
         return replace(effects, floor=floors)

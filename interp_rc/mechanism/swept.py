@@ -32,6 +32,7 @@ def swept(sweep: Sweep, plan: Callable[[Batch], Plan], sites: int, what: str = "
     there."""
     budget = sweep.budget()
     done = Swept({}, {}) if sweep.store is None else sweep.store.read()
+    sites = sweep.sites
     total = len(sweep.cases) * sites
     with torch.no_grad(), tqdm(total=total, desc=what, unit="patch", disable=None) as bar:
         bar.update(len(done.known) * sites)
