@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp_rc.mechanism.cached import Cached
-from interp_rc.mechanism.continuing import Give, Token
 from interp_rc.mechanism.sites import Site
+from interp_rc.mechanism.steps import Give, Token
 from interp_rc.mechanism.waves import Unit
 from interp_rc.models.adapters.parts import Place
 from interp_rc.models.load import Loaded

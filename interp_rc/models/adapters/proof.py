@@ -57,7 +57,7 @@ def prove(adapter: Hooked) -> None:
             raise unproven(adapter.model, f"{missing[0].name} is never computed")
         for layer in range(adapter.layers):
             _prove_sum(adapter, at, layer)
-        end = parts.logits(at[Place("resid_post", adapter.layers - 1)])
+        end = parts.logits(at[Place("resid_post", adapter.layers - 1)]) if parts.known else own
         if not _alike(end, own) or not _alike(logits, own):
             raise unproven(adapter.model, "the stream's end does not give the model's logits")
         # One row a place, each changed at its own place only.
@@ -151,6 +151,14 @@ def _prove_change(adapter: Hooked, place: Place, changed: Tensor, own: Tensor) -
 
 
 def _prove_sum(adapter: Hooked, at: Activations, layer: int) -> None:
+    if Place("attn_out", layer) in at:
+        _prove_added(adapter, at, layer)
+    following = at.get(Place("resid_pre", layer + 1))
+    if following is not None and not torch.equal(at[Place("resid_post", layer)], following):
+        raise unproven(adapter.model, f"layer {layer + 1} does not read what layer {layer} gives")
+
+
+def _prove_added(adapter: Hooked, at: Activations, layer: int) -> None:
     block = adapter.parts.blocks[layer]
     pre, attention, mlp, post = (
         at[Place(component, layer)]
@@ -164,9 +172,6 @@ def _prove_sum(adapter: Hooked, at: Activations, layer: int) -> None:
         raise unproven(
             adapter.model, f"resid_mid of layer {layer} is not its input and attention summed"
         )
-    following = at.get(Place("resid_pre", layer + 1))
-    if following is not None and not torch.equal(post, following):
-        raise unproven(adapter.model, f"layer {layer + 1} does not read what layer {layer} gives")
 
 
 def _alike(first: Tensor, second: Tensor) -> bool:
