@@ -8,6 +8,7 @@ import numpy as np
 import peft
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 
 from interp_rc.mechanism.interventions import (
     Fixed,
@@ -21,8 +22,8 @@ from interp_rc.mechanism.interventions import (
 from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.sites import Site
 from interp_rc.models.load import Loaded
-from interp_rc.records.errors import ConfigError, DataError
-from tests.mechanism.loop import FAMILIES, LAYERS, Sweep, aligned, made
+from interp_rc.records.errors import ConfigError, DataError, ModelError
+from tests.mechanism.loop import FAMILIES, LAYERS, Sweep, aligned, made, word_tokenizer
 from tests.mechanism.loop_pairs import found, pairs, plain, values, words
 
 pytestmark = pytest.mark.usefixtures("precise_softmax")
@@ -339,3 +340,14 @@ def test_refused(plain_models, site, intervention, message):
         patch(
             plain_models("llama"), contrasts_of(pairs("llama")), [site], intervention=intervention
         )
+
+
+def test_another_model_must_be_alike(plain_models):
+    """Its heads would be cut elsewhere, its tokens stand elsewhere, and nothing would say so."""
+    model, contrasts = plain_models("llama"), contrasts_of(pairs("llama"))
+    fewer = made("qwen2")  # its heads are narrower
+    bare = model._replace(tokenizer=word_tokenizer(masked=False))
+    bare.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A")
+    for other, message in ((fewer, "the other model has head_dim"), (bare, "other tokens")):
+        with pytest.raises(ModelError, match=message):
+            patch(model, contrasts, SITES[:1], intervention=FromModel(other))
