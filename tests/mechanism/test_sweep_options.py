@@ -121,7 +121,7 @@ def _with_means(loop, some, site, giving):
 @pytest.mark.parametrize("into", ["corrupted", "clean"])
 @pytest.mark.parametrize("family", SHAPES)
 def test_vectors(plain_models, family, into):
-    model, some = plain_models(family), pairs(family)
+    model, some = plain_models(family), pairs(family)[1:3]
     loop = Sweep(model, into=into, plain=plain(family))
     draw = torch.Generator().manual_seed(5)
     for site in SITES:
@@ -295,7 +295,7 @@ def test_memory_and_threads_change_nothing(plain_models, family, threads):
     sites = [*SITES, Site("resid_pre", 1, "source", "all", window=3), Site("z", 2, "source")]
     whole = found(patch(model, contrasts, sites, metric="kl"), contrasts)
     torch.set_num_threads(threads)
-    for memory in (1, 20_000, 100_000, 10**9):
+    for memory in (1, 50_000, 10**9):
         parts = found(patch(model, contrasts, sites, metric="kl", memory=memory), contrasts)
         np.testing.assert_allclose(parts, whole, rtol=1e-12, atol=1e-12)
 
