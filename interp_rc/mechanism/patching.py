@@ -27,10 +27,18 @@ from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.load import Loaded
-from interp_rc.records.errors import ConfigError
+from interp_rc.records.errors import ConfigError, ModelError
 from interp_rc.records.nouns import Contrast
 
 FLOOR = 16  # contrasts that the noise floor is taken from, at the most
+SHAPE = (
+    "num_hidden_layers",
+    "hidden_size",
+    "num_attention_heads",
+    "head_dim",
+    "intermediate_size",
+    "n_inner",
+)
 
 
 def patch(
@@ -103,10 +111,25 @@ def is_one_token(case: Case) -> bool:
 def _cases(
     model: Loaded, contrasts: Sequence[Contrast], intervention: Intervention, metric: Metric
 ) -> list[Case]:
-    clean = intervention.model if isinstance(intervention, FromModel) else model
-    if isinstance(intervention, FromModel | WithoutAdapters):
-        contrasts = [in_itself(contrast, "clean") for contrast in contrasts]
-    return read_cases(clean, model, contrasts, metric)
+    if not isinstance(intervention, FromModel | WithoutAdapters):
+        return read_cases(model, model, contrasts, metric)
+    same = [in_itself(contrast, "clean") for contrast in contrasts]
+    other = intervention.model if isinstance(intervention, FromModel) else model
+    cases = read_cases(other, model, same, metric)
+    _check_alike(other, model, cases)
+    return cases
+
+
+def _check_alike(other: Loaded, model: Loaded, cases: Sequence[Case]) -> None:
+    """Raises ModelError unless activations of the other model have places in this one."""
+    for name in SHAPE:
+        there, here = (getattr(one.model.config, name, None) for one in (other, model))
+        if there != here:
+            raise ModelError(
+                f"the other model has {name} {there}, and this one {here}; give one of its shape"
+            )
+    if any(case.clean.ids != case.corrupted.ids for case in cases):
+        raise ModelError("the other model's tokenizer reads other tokens; give one with the same")
 
 
 def in_itself(contrast: Contrast, which: Into) -> Contrast:
