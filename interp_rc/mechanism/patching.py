@@ -59,7 +59,7 @@ def patch(
     check_sites(sites, adapter, intervention)
     cases = _cases(model, contrasts, intervention)
     if metric == "logit_difference" and not all(is_one_token(case) for case in cases):
-        return _whole_difference(
+        return whole_difference(
             contrasts,
             lambda some: patch(
                 model, some, sites, into=into, intervention=intervention, memory=memory
@@ -115,7 +115,7 @@ def _runs(adapter: Adapter, intervention: Intervention) -> tuple[Layerwise, Laye
     return own, own
 
 
-def _whole_difference(
+def whole_difference(
     contrasts: Sequence[Contrast], found: Callable[[Sequence[Contrast]], Effects]
 ) -> Effects:
     """Of targets and foils of several tokens: the difference of their log-probabilities, which

@@ -51,16 +51,16 @@ def swept(sweep: Sweep, plan: Callable[[Batch], Plan], sites: int, what: str = "
             patches, zeros, give = plan(batch)
             for one in zeros:
                 unchanged = of_case[one.key[0]][sweep.into == "corrupted"]
-                done.found[one.key] = Found(_position(one), unchanged, structural_zero=True)
+                done.found[one.key] = Found(position_of(one), unchanged, structural_zero=True)
             bar.update(len(batch.numbers) * sites - len(patches))
             for one, value in continued(
                 sweep.taking, batch.taking, patches, give, sweep.metric, budget, bar
             ):
-                done.found[one.key] = Found(_position(one), value)
+                done.found[one.key] = Found(position_of(one), value)
     return done
 
 
-def _position(patch: Patch) -> int | None:
+def position_of(patch: Patch) -> int | None:
     if not patch.steps:
         return None
     writes = patch.steps[0].writes
