@@ -61,10 +61,9 @@ def swept(sweep: Sweep, plan: Callable[[Batch], Plan], sites: int, what: str = "
 
 
 def position_of(patch: Patch) -> int | None:
-    if not patch.steps:
-        return None
-    writes = patch.steps[0].writes
-    return writes[0] if len(writes) == 1 else None
+    """Of the one token that a patch changes, or whose attention it does."""
+    tokens = patch.steps[0].writes if patch.steps else next(iter(patch.blocked.values()))[0]
+    return tokens[0] if len(tokens) == 1 else None
 
 
 def effects_of(
