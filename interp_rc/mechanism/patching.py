@@ -75,14 +75,20 @@ def patch(
     cases = _cases(model, contrasts, intervention, metric)
     if metric == "logit_difference" and not all(is_one_token(case) for case in cases):
 
-        def found(some: Sequence[Contrast], of: str) -> Effects:
-            place = None if resume is None else resume / of
+        def found(some: Sequence[Contrast]) -> Effects:
+            of = "target" if some is contrasts else "foil"
             return patch(
-                model, some, sites, into=into, intervention=intervention, memory=memory,
-                floor=False, resume=place,
-            )  # fmt: skip
+                model,
+                some,
+                sites,
+                into=into,
+                intervention=intervention,
+                memory=memory,
+                floor=False,
+                resume=None if resume is None else resume / of,
+            )
 
-        return _whole_difference(contrasts, found)
+        return whole_difference(contrasts, found)
     clean, corrupted = _runs(adapter, sites, intervention)
     given, kept = places_of(sites, adapter, intervention)
     what = ["patch", model, contrasts, sites, metric, into, intervention]
@@ -154,13 +160,13 @@ def _runs(
     return own, own
 
 
-def _whole_difference(
-    contrasts: Sequence[Contrast], found: Callable[[Sequence[Contrast], str], Effects]
+def whole_difference(
+    contrasts: Sequence[Contrast], found: Callable[[Sequence[Contrast]], Effects]
 ) -> Effects:
     """Of targets and foils of several tokens: the difference of their log-probabilities, which
     for single tokens is that of their logits."""
-    own = found(contrasts, "target")
-    other = found([replace(c, target=c.foil or "") for c in contrasts], "foil")
+    own = found(contrasts)
+    other = found([replace(c, target=c.foil or "") for c in contrasts])
     baselines = own.baselines.copy()
     for column in ("clean", "corrupted"):
         baselines[column] -= other.baselines[column]
