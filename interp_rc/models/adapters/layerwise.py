@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from jaxtyping import Bool, Float, Int
 from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -205,7 +206,8 @@ class Layerwise:
         return self.parts.logits(stream)
 
 
-def _adapters(model: nn.Module) -> list[BaseTunerLayer]:
-    """Those of PEFT that are switched on."""
-    layers = (module for module in model.modules() if isinstance(module, BaseTunerLayer))
+def _adapters(model: nn.Module) -> list[BaseTunerLayer | AuxiliaryTrainingWrapper]:
+    """Those of PEFT that are switched on, and modules that were trained whole beside them."""
+    kinds = (BaseTunerLayer, AuxiliaryTrainingWrapper)
+    layers = (module for module in model.modules() if isinstance(module, kinds))
     return [layer for layer in layers if not layer.disable_adapters]
