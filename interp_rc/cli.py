@@ -55,6 +55,14 @@ class TracedOption(StrEnum):
     kl = "kl"
 
 
+class DeviceOption(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+    spread = "spread"
+
+
 class InterventionOption(StrEnum):
     prompt = "prompt"
     zero = "zero"
@@ -77,6 +85,9 @@ Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of the
 Table = Annotated[Path, typer.Option("--out", help="The table to write.", metavar="PARQUET")]
 FigureFile = Annotated[
     Path | None, typer.Option(help="Draw the map too, as .svg or .png.", metavar="FILE")
+]
+Device = Annotated[
+    DeviceOption, typer.Option(help="Where to compute; spread: layers over all devices.")
 ]
 Memory = Annotated[
     float | None, typer.Option(min=0, help="GiB to compute in [default: half of what is free].")
@@ -217,6 +228,7 @@ def patch(
         ),
     ] = None,
     figure: FigureFile = None,
+    device: Device = DeviceOption.auto,
     memory: Memory = None,
 ) -> None:
     """Put activations of one prompt into the run of another; effects on the target, in nats.
@@ -252,6 +264,7 @@ def patch(
         without_adapters=without_adapters,
         floor=floor,
         memory=memory,
+        device=device.value,
         figure=figure,
     )
     _finish_effects(table, out, figure)
@@ -281,6 +294,7 @@ def trace(
     seed: Annotated[int, typer.Option(min=0, help="Draws the noise.")] = 0,
     revision: Revision = None,
     figure: FigureFile = None,
+    device: Device = DeviceOption.auto,
     memory: Memory = None,
 ) -> None:
     """Noise on each prompt's subject, then one clean state after another restored.
@@ -310,6 +324,7 @@ def trace(
         metric=metric.value,
         seed=seed,
         memory=memory,
+        device=device.value,
         figure=figure,
     )
     _finish_effects(table, out, figure)

@@ -43,7 +43,7 @@ class Cached:
             stored = self.stream[layer + (component == "resid_post")]
         else:
             stored = self.at[place]
-        return stored[base, position]
+        return stored[base.to(stored.device), position.to(stored.device)].to(base.device)
 
 
 def cache(
@@ -56,7 +56,7 @@ def cache(
 
     `noise` is added to what the first layer reads.
     """
-    device = layers.model.device
+    device = layers.home
     ids = pad_sequence([torch.tensor(one.ids) for one in inputs], batch_first=True).to(device)
     # What a causal model's last token becomes, nothing reads.
     lengths = torch.tensor([len(one.ids) - layers.parts.causal for one in inputs], device=device)

@@ -33,7 +33,7 @@ class Budget:
         self.query, self.key = self.heads * head, shared * head
         self.neurons = layers.neurons
         self.layers = layers.layers
-        self.device = layers.model.device
+        self.device = layers.home
         self.capped = getattr(config, "attn_logit_softcapping", None) is not None
         self.cached, self.wave = memory // 2, memory // 2 // at_once
 

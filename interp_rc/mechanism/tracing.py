@@ -111,9 +111,9 @@ def drawn_noise(
 @torch.no_grad()
 def _embedded(adapter: Adapter, ids: Sequence[int]) -> Float[Tensor, "token width"]:
     """As the first layer reads them (some models scale them), without learnt positions."""
-    rows = torch.tensor(ids, device=adapter.model.device)
+    rows = torch.tensor(ids, device=adapter.layerwise.home)
     if len(adapter.parts.embeddings) > 1:
-        return adapter.parts.embeddings[0](rows)
+        return adapter.parts.embeddings[0](rows).to(rows.device)
     return adapter.layerwise.embed(rows[:, None])[:, 0]
 
 

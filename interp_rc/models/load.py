@@ -16,11 +16,13 @@ from transformers.utils import logging as transformers_logging
 
 from interp_rc.models.adapter_folder import kind_of_adapter
 from interp_rc.models.lora import base_of, has_lora, read_lora
+from interp_rc.models.machine import device_of
 from interp_rc.models.soft_prompt import BASE, SoftPrompted, read_soft_prompt
 from interp_rc.records.errors import ModelError
 from interp_rc.records.files import replacing_folder
 
 Dtype = Literal["float32", "bfloat16"]
+SPREAD = "spread"
 
 
 class Loaded(NamedTuple):
@@ -40,6 +42,8 @@ def load(
     """A model by hub id and revision, or from a folder; a soft prompt with the base beside it; a
     LoRA adapter inside its base, which is not changed: they are not merged.
 
+    On the device "spread", layers go to all that there are (accelerate's `device_map="auto"`).
+
     Raises ModelError when the folder or the hub does not give a whole model: missing files,
     weights that are not safetensors, code of its own, no network and not in the cache.
     """
@@ -57,6 +61,7 @@ def load(
     elif isinstance(source, Path) or str(source).startswith((".", "/", "~")):
         raise ModelError(f"model folder {source} not found; check the path")
     options = {"revision": revision, "trust_remote_code": False}
+    spread = {"device_map": "auto"} if device == SPREAD else {}
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
@@ -66,6 +71,7 @@ def load(
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
+                **spread,
                 **options,
             )
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
@@ -79,7 +85,7 @@ def load(
         )
     if not tokenizer.is_fast:
         raise ModelError(f"{source} has no fast tokenizer, which offsets need; convert it first")
-    return Loaded(model.to(device).eval(), tokenizer)
+    return Loaded((model if spread else model.to(device)).eval(), tokenizer)
 
 
 def _load_soft_prompt(folder: Path, dtype: Dtype, device: str) -> Loaded:
@@ -91,7 +97,7 @@ def _load_soft_prompt(folder: Path, dtype: Dtype, device: str) -> Loaded:
         )
     base = load(beside, dtype=dtype, device=device)
     prompted = read_soft_prompt(folder, base.model)
-    return Loaded(prompted.to(device).eval(), base.tokenizer)
+    return Loaded(prompted.to(device_of(base.model)).eval(), base.tokenizer)
 
 
 def _load_lora(folder: Path, dtype: Dtype, device: str) -> Loaded:
@@ -100,7 +106,8 @@ def _load_lora(folder: Path, dtype: Dtype, device: str) -> Loaded:
         base = load(source, revision=revision, dtype=dtype, device=device)
     except ModelError as error:
         raise ModelError(f"the base model of the adapter in {folder}: {error}") from error
-    model = read_lora(folder, base.model).to(device).eval()
+    model = read_lora(folder, base.model)
+    model = (model if device == SPREAD else model.to(device)).eval()
     tokenizer = base.tokenizer
     if (folder / "tokenizer_config.json").is_file():
         with quiet():

@@ -1,6 +1,7 @@
 """What `interp-rc patch` and `interp-rc trace` write and print."""
 
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -9,9 +10,11 @@ from interp_rc.mechanism.effect_estimates import unit_of
 from interp_rc.mechanism.effect_places import site_name
 from interp_rc.mechanism.effects import Effects
 from interp_rc.models.load import Loaded, load
-from interp_rc.models.machine import choose_machine, use_threads
+from interp_rc.models.machine import Device, choose_machine, use_threads
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.numbers import Estimate
+
+Spread = Literal["spread"]
 
 
 def check_files(out: Path, figure: Path | None) -> None:
@@ -33,11 +36,14 @@ def write_effects(effects: Effects, out: Path, figure: Path | None) -> None:
         save_as(drawn, figure)
 
 
-def load_here(model: str, revision: str | None) -> Loaded:
-    """The model on the best device that this machine has."""
-    machine = choose_machine()
+def load_here(model: str, revision: str | None, device: Device | Spread = "auto") -> Loaded:
+    """The model on the device asked for, on the best there is, or spread over all of them.
+
+    Raises what `load` and `choose_machine` raise.
+    """
+    machine = choose_machine("auto" if device == "spread" else device)
     use_threads(machine)
-    return load(model, revision=revision, device=machine.device)
+    return load(model, revision=revision, device="spread" if device == "spread" else machine.device)
 
 
 def in_bytes(gib: float | None) -> int | None:

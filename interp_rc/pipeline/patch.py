@@ -19,7 +19,9 @@ from interp_rc.mechanism.metrics import Metric
 from interp_rc.mechanism.named_sites import named_sites
 from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.sweep import Into
+from interp_rc.models.machine import Device
 from interp_rc.pipeline.effect_files import (
+    Spread,
     check_files,
     in_bytes,
     load_here,
@@ -47,6 +49,7 @@ def patch_file(
     without_adapters: bool = False,
     floor: bool | None = None,
     memory: float | None = None,
+    device: Device | Spread = "auto",
     figure: Path | None = None,
 ) -> pd.DataFrame:
     """Write the effects on every contrast to `out`, with their baselines, as `Effects.load` reads
@@ -60,14 +63,14 @@ def patch_file(
     check_files(out, figure)
     _check_options(intervention, scale, seed, from_model, without_adapters)
     contrasts = read_contrasts(pairs)
-    loaded = load_here(model, revision)
+    loaded = load_here(model, revision, device)
     effects = patch(
         loaded,
         contrasts,
         named_sites(loaded, contrasts, sites),
         metric=metric,
         into=into,
-        intervention=_chosen(intervention, scale, seed, from_model, without_adapters),
+        intervention=_chosen(intervention, scale, seed, from_model, without_adapters, device),
         memory=in_bytes(memory),
         floor=floor,
     )
@@ -106,9 +109,10 @@ def _chosen(
     seed: int | None,
     from_model: str | None,
     without_adapters: bool,
+    device: Device | Spread,
 ) -> Intervention:
     if from_model is not None:
-        return FromModel(load_here(from_model, None))
+        return FromModel(load_here(from_model, None, device))
     if without_adapters:
         return WithoutAdapters()
     match intervention:

@@ -8,7 +8,9 @@ from interp_rc.facts.tracings import read_tracings
 from interp_rc.mechanism.metrics import Metric
 from interp_rc.mechanism.named_sites import named_sites
 from interp_rc.mechanism.tracing import DRAWS, SCALE, WINDOW, trace, trace_sites
+from interp_rc.models.machine import Device
 from interp_rc.pipeline.effect_files import (
+    Spread,
     check_files,
     in_bytes,
     load_here,
@@ -31,6 +33,7 @@ def trace_file(
     metric: Metric = "probability",
     seed: int = 0,
     memory: float | None = None,
+    device: Device | Spread = "auto",
     figure: Path | None = None,
 ) -> pd.DataFrame:
     """Write what restoring each site does to every prompt of the file to `out`, and the map to
@@ -47,7 +50,7 @@ def trace_file(
             f"mlp_out.*x{window}@A.last"
         )
     tracings = read_tracings(pairs)
-    loaded = load_here(model, revision)
+    loaded = load_here(model, revision, device)
     contrasts = [one.contrast for one in tracings]
     effects = trace(
         loaded,

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from interp_rc.models.adapters.layerwise import Layerwise, See
 from interp_rc.models.adapters.parts import Activations, Component, Edit, Parts, Place, through
+from interp_rc.models.machine import device_of
 from interp_rc.records.errors import ModelError
 
 
@@ -105,7 +106,7 @@ def prove_layerwise(model: PreTrainedModel, layerwise: Layerwise) -> None:
         follows: Component
         match place.component:
             case "pattern":
-                follows, values = "z", heads[layer][1][row]
+                follows, values = "z", heads[layer][1][row].to(put.device)
                 values = values.repeat_interleave(len(put) // values.shape[1], 1)
                 expected = torch.einsum("hp,phw->hw", put, values).flatten()
             case "z":
@@ -119,7 +120,7 @@ def prove_layerwise(model: PreTrainedModel, layerwise: Layerwise) -> None:
 def _text(model: PreTrainedModel) -> tuple[Tensor, Tensor, torch.Generator]:
     """Ids of one random text, the model's own logits, and what else is drawn from."""
     draw = torch.Generator().manual_seed(0)
-    ids = torch.randint(model.config.vocab_size, (1, TOKENS), generator=draw).to(model.device)
+    ids = torch.randint(model.config.vocab_size, (1, TOKENS), generator=draw).to(device_of(model))
     return ids, model(input_ids=ids, use_cache=False).logits, draw
 
 
@@ -141,6 +142,8 @@ def _prove_sum(adapter: Hooked, at: Activations, layer: int) -> None:
         at[Place(component, layer)]
         for component in ("resid_pre", "attn_out", "mlp_out", "resid_post")
     )
+    # Of a model that is spread over devices, the stream may come from another one.
+    pre = pre.to(attention.device)
     middle = through(block.mid_norm, pre + attention)
     if not _alike(through(block.end_norm, middle + mlp), post):
         raise unproven(adapter.model, f"layer {layer} is not its input, attention and MLP summed")
@@ -150,7 +153,7 @@ def _prove_sum(adapter: Hooked, at: Activations, layer: int) -> None:
             adapter.model, f"resid_mid of layer {layer} is not its input and attention summed"
         )
     following = at.get(Place("resid_pre", layer + 1))
-    if following is not None and not torch.equal(post, following):
+    if following is not None and not torch.equal(post.to(following.device), following):
         raise unproven(adapter.model, f"layer {layer + 1} does not read what layer {layer} gives")
 
 
@@ -159,6 +162,7 @@ def _alike(first: Tensor, second: Tensor) -> bool:
 
     In some models attention's softmax is in float32 whatever the type of the rest.
     """
+    first = first.to(second.device)
     scale = second.abs().max().clamp(min=1e-30)
     tolerance = min(200 * max(torch.finfo(second.dtype).eps, 1e-9), 0.05)
     return bool(((first - second).abs().max() / scale) <= tolerance)
