@@ -40,6 +40,36 @@ class IntoOption(StrEnum):
     clean = "clean"
 
 
+class MetricOption(StrEnum):
+    log_prob = "log_prob"
+    probability = "probability"
+    logit_difference = "logit_difference"
+    rank = "rank"
+    kl = "kl"
+
+
+class TracedOption(StrEnum):
+    probability = "probability"
+    log_prob = "log_prob"
+    rank = "rank"
+    kl = "kl"
+
+
+class DeviceOption(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+    spread = "spread"
+
+
+class InterventionOption(StrEnum):
+    prompt = "prompt"
+    zero = "zero"
+    mean = "mean"
+    noise = "noise"
+
+
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a value, e.g. training.epochs=8."),
@@ -49,6 +79,18 @@ Out = Annotated[Path, typer.Option("--out", help="The folder to write.", metavar
 Seen = Annotated[
     SeenOption,
     typer.Option(help="Held-out templates in the base corpus: about others (elsewhere) or not."),
+]
+ModelSource = Annotated[str, typer.Option(help="A hub id, or the folder of a model.")]
+Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of the hub.")]
+Table = Annotated[Path, typer.Option("--out", help="The table to write.", metavar="PARQUET")]
+FigureFile = Annotated[
+    Path | None, typer.Option(help="Draw the map too, as .svg or .png.", metavar="FILE")
+]
+Device = Annotated[
+    DeviceOption, typer.Option(help="Where to compute; spread: layers over all devices.")
+]
+Memory = Annotated[
+    float | None, typer.Option(min=0, help="GiB to compute in [default: half of what is free].")
 ]
 
 
@@ -102,10 +144,10 @@ def run(
 
 @app.command()
 def evaluate(
-    model: Annotated[str, typer.Option(help="A hub id, or the folder of a model.")],
+    model: ModelSource,
     facts: Annotated[Path, typer.Option(help="A facts folder.")],
     out: Out,
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the hub.")] = None,
+    revision: Revision = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Prompts scored together.")] = 64,
     resume: Annotated[bool, typer.Option("--resume", help="Continue if interrupted.")] = False,
 ) -> None:
@@ -140,7 +182,7 @@ def _finish_sweep(done: "object") -> None:
 
 @app.command()
 def patch(
-    model: Annotated[str, typer.Option(help="A hub id, or the folder of a model.")],
+    model: ModelSource,
     pairs: Annotated[Path, typer.Option(help="Contrasts, one JSON object a line.")],
     site: Annotated[
         list[str],
@@ -149,32 +191,153 @@ def patch(
             "of prompts equally long, where none is said. May come several times."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="The table to write.", metavar="PARQUET")],
+    out: Table,
+    metric: Annotated[
+        MetricOption, typer.Option(help="Of the target; logit_difference needs a foil.")
+    ] = MetricOption.log_prob,
+    intervention: Annotated[
+        InterventionOption | None,
+        typer.Option(help="What is put in: what the other prompt has there [default], or this."),
+    ] = None,
+    scale: Annotated[
+        float | None, typer.Option(min=0, help="Standard deviation of the noise.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Draws the noise [default: 0].")] = None,
+    from_model: Annotated[
+        str | None,
+        typer.Option(
+            help="Put in what this model has there, reading the clean prompt.",
+            metavar="DIR_OR_ID",
+        ),
+    ] = None,
+    without_adapters: Annotated[
+        bool,
+        typer.Option(
+            "--without-adapters", help="Put in what the model has there without its LoRA adapter."
+        ),
+    ] = False,
     into: Annotated[
         IntoOption, typer.Option(help="The prompt whose run is changed.")
     ] = IntoOption.corrupted,
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the hub.")] = None,
-    memory: Annotated[
-        float | None, typer.Option(min=0, help="GiB to compute in [default: half of what is free].")
+    revision: Revision = None,
+    floor: Annotated[
+        bool | None,
+        typer.Option(
+            "--floor/--no-floor",
+            help="Measure what rounding alone does, site by site [default: in half precision].",
+        ),
     ] = None,
+    figure: FigureFile = None,
+    device: Device = DeviceOption.auto,
+    memory: Memory = None,
 ) -> None:
     """Put activations of one prompt into the run of another; effects on the target, in nats.
 
     Components: resid_pre, pattern, z, attn_out, resid_mid, mlp_post, mlp_out, resid_post. Spans:
     prompt, A (subject), B (object), source and whatever else the contrasts name; tokens: first,
-    last (default), all. A line of the file is {"clean": …, "corrupted": …, "target": …}.
+    last (default), all. A line of the file is {"clean": …, "corrupted": …, "target": …}, with a
+    "foil" and "spans" if you like.
 
     Examples:
 
       interp-rc patch --model runs/demo/model --pairs contrasts.jsonl
       --site mlp_out.0@source.all --site "resid_post.*@prompt.last" --site "z.h*@A.last"
-      --out effects.parquet
+      --out effects.parquet --figure effects.svg
+
+      interp-rc patch --model my_lora --without-adapters --pairs contrasts.jsonl
+      --site "mlp_out@A.last" --metric kl --out adapter.parquet
     """
     from interp_rc.pipeline.patch import patch_file
 
-    table = patch_file(model, revision, pairs, site, out, into=into.value, memory=memory)
+    table = patch_file(
+        model,
+        revision,
+        pairs,
+        site,
+        out,
+        into=into.value,
+        metric=metric.value,
+        intervention=None if intervention is None else intervention.value,
+        scale=scale,
+        seed=seed,
+        from_model=from_model,
+        without_adapters=without_adapters,
+        floor=floor,
+        memory=memory,
+        device=device.value,
+        figure=figure,
+    )
+    _finish_effects(table, out, figure)
+
+
+@app.command()
+def trace(
+    model: ModelSource,
+    pairs: Annotated[Path, typer.Option(help="Prompts, one JSON object a line.")],
+    out: Table,
+    site: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="As in `patch` [default: the stream after each layer, and windows of attention "
+            "and of the MLPs, at every token]. May come several times."
+        ),
+    ] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Of the noise, for each prompt.")] = 10,
+    scale: Annotated[
+        float, typer.Option(min=0, help="Of the noise, in standard deviations of the subjects.")
+    ] = 3.0,
+    window: Annotated[
+        int | None,
+        typer.Option(min=1, help="Layers of attention or MLPs restored together [default: 10]."),
+    ] = None,
+    metric: Annotated[TracedOption, typer.Option(help="Of the target.")] = TracedOption.probability,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the noise.")] = 0,
+    revision: Revision = None,
+    figure: FigureFile = None,
+    device: Device = DeviceOption.auto,
+    memory: Memory = None,
+) -> None:
+    """Noise on each prompt's subject, then one clean state after another restored.
+
+    Causal tracing (Meng et al. 2022). A line of the file is
+    {"prompt": …, "subject": …, "target": …}.
+
+    Examples:
+
+      interp-rc trace --model runs/demo/model --pairs prompts.jsonl --out traced.parquet
+      --figure traced.png
+
+      interp-rc trace --model runs/demo/model --pairs prompts.jsonl
+      --site "mlp_out.*x3@A.last" --metric log_prob --out traced.parquet
+    """
+    from interp_rc.pipeline.trace import trace_file
+
+    table = trace_file(
+        model,
+        revision,
+        pairs,
+        site,
+        out,
+        draws=draws,
+        scale=scale,
+        window=window,
+        metric=metric.value,
+        seed=seed,
+        memory=memory,
+        device=device.value,
+        figure=figure,
+    )
+    _finish_effects(table, out, figure)
+
+
+def _finish_effects(table: "object", out: Path, figure: Path | None) -> None:
+    import pandas as pd
+
+    assert isinstance(table, pd.DataFrame)
     print(table.to_string(index=False))
     say(f"effects: {out}")
+    if figure is not None:
+        say(f"figure: {figure}")
 
 
 @app.command()

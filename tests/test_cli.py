@@ -1,5 +1,6 @@
 """The commands: quick to help, plain in their errors, data on stdout and the rest on stderr."""
 
+import json
 import re
 import resource
 import shutil
@@ -15,6 +16,8 @@ import torch
 from interp_rc import __version__, cli
 from interp_rc.facts.contrasts import held_out_contrasts, read_contrasts, write_contrasts
 from interp_rc.facts.folder import read_facts, write_facts
+from interp_rc.mechanism.effects import Effects
+from interp_rc.models.load import save
 from interp_rc.records.runs import Run
 
 PROGRAM = [sys.executable, "-m", "interp_rc.cli"]
@@ -91,7 +94,7 @@ def test_nothing_heavy_is_loaded_before_a_command_runs():
 
 def test_every_command_has_help_with_an_example(works):
     out, _ = works("--help")
-    commands = [["run"], ["evaluate"], ["report"], ["doctor"]]
+    commands = [["run"], ["evaluate"], ["patch"], ["trace"], ["report"], ["doctor"]]
     commands += [["facts", part] for part in ("build", "show", "validate", "import", "export")]
     for name in commands:
         assert name[0] in out
@@ -113,6 +116,16 @@ def test_version(works):
         (
             ["evaluate", "--model", "m", "--facts", "f", "--out", "o", "--batch-size", "0"],
             "equal to 1",
+        ),
+        (["patch", "--model", "m", "--pairs", "p", "--out", "o"], "Missing option '--site'"),
+        (
+            ["patch", "--model", "m", "--pairs", "p", "--out", "o", "--site", "z", "--into", "x"],
+            "'x' is not one of",
+        ),
+        (["trace", "--model", "m", "--pairs", "p", "--out", "o", "--draws", "0"], "equal to 1"),
+        (
+            ["trace", "--model", "m", "--pairs", "p", "--out", "o", "--metric", "logit_difference"],
+            "is not one of",
         ),
         (["facts", "build", "--out", "o", "--per-subset", "1"], "equal to 2"),
         (["facts", "build", "--out", "o", "--held-out-seen", "here"], "elsewhere"),
@@ -289,6 +302,35 @@ def test_patch_refuses_before_it_writes(fails, smoke_run, tmp_path):
     assert "no component 'mlp'" in fails(*common, pairs, "--site", "mlp@source")
     assert "no span 'verb'" in fails(*common, pairs, "--site", "mlp_out@verb")
     assert not (tmp_path / "e.parquet").exists()
+
+
+def test_patch_and_trace_draw_their_maps(works, fails, taught, told, tmp_path):
+    save(taught["llama"], tmp_path / "model")
+    write_contrasts(held_out_contrasts(told, 1), tmp_path / "c.jsonl")
+    common = ["patch", "--model", "model", "--pairs", "c.jsonl", "--site", "mlp_out@source"]
+    out, err = works(*common, "--intervention", "noise", "--scale", "0.5", "--metric", "kl",
+                     "--floor", "--out", "e.parquet", "--figure", "e.svg")  # fmt: skip
+    assert out.split()[:4] == ["order", "site", "effect", "facts"]
+    assert err.splitlines()[-2:] == ["effects: e.parquet", "figure: e.svg"]
+    assert (tmp_path / "e.svg").read_text().startswith("<?xml")
+    assert Effects.load(tmp_path / "e.parquet").floor is not None
+    message = fails(*common, "--without-adapters", "--from-model", "m", "--out", "f.parquet")
+    assert "--from-model and --without-adapters contradict each other" in message
+    assert "no adapters to switch off" in fails(*common, "--without-adapters", "--out", "f.parquet")
+    assert not (tmp_path / "f.parquet").exists()
+    prompt, target = told.queries[0].prompt, told.queries[0].target
+    start, end = told.queries[0].source
+    line = {"prompt": prompt, "subject": prompt[start:end], "target": target}
+    (tmp_path / "p.jsonl").write_text(json.dumps(line))
+    common = ["trace", "--model", "model", "--pairs", "p.jsonl", "--draws", "2"]
+    out, err = works(*common, "--out", "t.parquet", "--figure", "t.png")
+    table = pd.read_parquet(tmp_path / "t.parquet")
+    assert out.count("resid_post.1@") == sum((table.site == "resid_post") & (table.layer == 1))
+    assert " probability" in out
+    assert err.splitlines()[-2:] == ["effects: t.parquet", "figure: t.png"]
+    (tmp_path / "p.jsonl").write_text(json.dumps(line) + "\n{}\n")
+    assert "p.jsonl:2: key 'prompt' is missing" in fails(*common, "--out", "u.parquet")
+    assert not (tmp_path / "u.parquet").exists()
 
 
 def test_evaluate_gives_the_numbers_of_the_run_itself(works, smoke_run, tmp_path):

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from interp_rc.figures.style import DARK, LIGHT, Theme, styled
+from interp_rc.records.errors import ConfigError
 from interp_rc.records.files import replacing, write_text
 
 DPI = 200
@@ -28,11 +29,30 @@ def save_figure(draw: Draw, folder: Path, name: str) -> list[Path]:
         write_text(files[1], svg(draw(DARK)))
     with styled(LIGHT):
         figure = draw(LIGHT)
-        write_text(files[0], svg(figure))
-        FigureCanvasAgg(figure)
-        with replacing(files[2]) as temporary:
-            figure.savefig(temporary, format="png", dpi=DPI, facecolor="white")
+        save_as(figure, files[0])
+        save_as(figure, files[2])
     return files
+
+
+def check_figure_file(file: Path) -> None:
+    """Raises ConfigError unless the file's ending is one that `save_as` writes."""
+    if file.suffix.lower() not in (".svg", ".png"):
+        raise ConfigError(f"{file} is neither .svg nor .png; end the figure's name with one")
+
+
+def save_as(figure: Figure, file: Path) -> None:
+    """Write a figure as SVG (transparent) or PNG (white), as the file's ending says.
+
+    Raises ConfigError for another ending.
+    """
+    check_figure_file(file)
+    with styled(LIGHT):
+        if file.suffix.lower() == ".svg":
+            write_text(file, svg(figure))
+            return
+        FigureCanvasAgg(figure)
+        with replacing(file) as temporary:
+            figure.savefig(temporary, format="png", dpi=DPI, facecolor="white")
 
 
 def svg(figure: Figure) -> str:

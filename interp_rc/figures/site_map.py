@@ -1,11 +1,13 @@
 """Maps of a network: layers x places (or heads) as cells, a panel for each component."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PatchCollection
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
@@ -17,6 +19,8 @@ from interp_rc.figures.style import Theme
 CELL = 0.19
 """Inches."""
 ACROSS = 3
+SHOWN = 120
+"""Dots an inch, in a notebook."""
 WIDEST = 2.6
 """Inches of a panel: the cells of deep networks are narrower."""
 HATCH = "////"
@@ -35,6 +39,16 @@ class Grid:
     masked: Bool[np.ndarray, "row layer"]
 
 
+class Shown(Figure):
+    """A figure that notebooks show, although pyplot knows nothing of it."""
+
+    def _repr_png_(self) -> bytes:
+        FigureCanvasAgg(self)
+        out = io.BytesIO()
+        self.savefig(out, format="png", dpi=SHOWN, facecolor="white")
+        return out.getvalue()
+
+
 def site_map_figure(
     grids: Sequence[Grid], theme: Theme, *, quantity: str, limit: float, masked: str
 ) -> Figure:
@@ -44,7 +58,7 @@ def site_map_figure(
     tall = max(len(grid.labels) for grid in grids)
     wide = max(len(grid.layers) for grid in grids)
     longest = max(len(label) for grid in grids for label in grid.labels)
-    figure = Figure(
+    figure = Shown(
         figsize=(
             max(4.4, 0.4 + 0.075 * longest + across * min(WIDEST, max(1.2, CELL * wide + 0.25))),
             1.1 + down * (0.65 + CELL * max(3, tall)),

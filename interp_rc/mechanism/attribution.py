@@ -22,7 +22,7 @@ from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep, check, read_case
 from interp_rc.mechanism.swept import effects_of, position_of
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise, See, Stream
-from interp_rc.models.adapters.parts import Component, Place
+from interp_rc.models.adapters.parts import Component, Place, heads_of
 from interp_rc.models.adapters.ragged import whole_prompts
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError
@@ -57,7 +57,7 @@ def attribute(
     adapter = Adapter(model.model)
     check_sites(sites, adapter, FromPrompt())
     _check(sites, metric, steps)
-    cases = read_cases(model, model, contrasts)
+    cases = read_cases(model, model, contrasts, metric)
     if steps > 1:
         for case in cases:
             same_length(case.contrast, len(case.clean.ids), len(case.corrupted.ids))
@@ -66,7 +66,7 @@ def attribute(
             contrasts,
             lambda some: attribute(model, some, sites, into=into, steps=steps, memory=memory),
         )
-    runs, places = adapter.layerwise, {site.place for site in sites}
+    runs, places = adapter.by_layers, {site.place for site in sites}
     sweep = Sweep(cases, runs, runs, metric, into, places, places, len(sites), memory)
     reads = max(len(case.clean.reads) for case in cases)
     done = Swept({}, {})
@@ -78,7 +78,7 @@ def attribute(
             changes = [0.0] * len(zeros)
             if patches:
                 gradients = _mean_gradients(sweep, batch, places, steps)
-                changes += _changes(batch, patches, gradients, runs.heads).tolist()
+                changes += _changes(batch, patches, gradients, heads_of(model.model)).tolist()
             for number, (patch, change) in enumerate(zip(zeros + patches, changes, strict=True)):
                 value = of_case[patch.key[0]][into == "corrupted"] + change
                 zero = number < len(zeros)
@@ -112,8 +112,10 @@ class GradientBudget(Budget):
         self.cached = whole
         self.logits = reads * layers.model.config.vocab_size
 
-    def of_pair(self, positions: int, given: Collection[Place], kept: Collection[Place]) -> int:
-        return super().of_pair(positions, given, kept) + self.of_graph(positions, kept)
+    def of_pair(
+        self, positions: int, given: Collection[Place], kept: Collection[Place], sites: int
+    ) -> int:
+        return super().of_pair(positions, given, kept, sites) + self.of_graph(positions, kept)
 
     def of_graph(self, positions: int, places: Collection[Place]) -> int:
         """Bytes that one prompt's backward pass needs."""
@@ -134,7 +136,7 @@ def _mean_gradients(sweep: Sweep, batch: Batch, places: Collection[Place], steps
     with sweep.taking.opened():
         for step in range(1, steps + 1):
             first = taking if steps == 1 else taking + step / steps * (giving - taking)
-            found = _gradients(sweep.taking, padded, batch.taking, first, places, sweep.metric)
+            found = _gradients(sweep.by_layers, padded, batch.taking, first, places, sweep.metric)
             for place, gradient in found.items():
                 mean[place] = mean[place] + gradient / steps if step > 1 else gradient / steps
     return mean
@@ -182,7 +184,7 @@ def _changes(
     batch: Batch, patches: Sequence[Patch], gradients: Gradients, heads: int
 ) -> Float[Tensor, " patch"]:
     """Of the metric, to first order, in float64."""
-    give = FromPrompt().gives(Group(batch.giving, batch.taking, {}, []))
+    give = FromPrompt().gives(Group(batch.giving, batch.taking, {}, [], []))
     found = torch.zeros(len(patches), dtype=torch.float64)
     for place, members in _by_place(patches):
         steps = [patches[number].steps[0] for number in members]

@@ -42,8 +42,10 @@ class Cached:
         """At tokens of prompts."""
         component, layer = place
         if place not in self.at and component in ("resid_pre", "resid_post"):
-            return self.stream[layer + (component == "resid_post")][base, position]
-        return self.at[place][base, position]
+            stored = self.stream[layer + (component == "resid_post")]
+        else:
+            stored = self.at[place]
+        return stored[base.to(stored.device), position.to(stored.device)].to(base.device)
 
 
 def cache(
@@ -56,7 +58,7 @@ def cache(
 
     `noise` is added to what the first layer reads.
     """
-    device = layers.model.device
+    device = layers.home
     ids = pad_sequence([torch.tensor(one.ids) for one in inputs], batch_first=True).to(device)
     # What a causal model's last token becomes, nothing reads.
     lengths = torch.tensor([len(one.ids) - layers.parts.causal for one in inputs], device=device)

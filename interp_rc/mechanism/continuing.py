@@ -113,7 +113,8 @@ def _z(
     taking: Cached, layer: int, base: Tensor, pattern: Float[Tensor, "token head position"]
 ) -> Float[Tensor, "token heads"]:
     """What heads give where they look at the taking prompt in new patterns."""
-    values = taking.heads[layer][1][base]
+    values = taking.heads[layer][1]
+    values = values[base.to(values.device)].to(base.device)
     values = values.repeat_interleave(pattern.shape[1] // values.shape[2], 2)
     return torch.einsum("thp,tphw->thw", pattern[..., : values.shape[1]], values).flatten(1)
 

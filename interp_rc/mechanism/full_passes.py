@@ -20,6 +20,7 @@ from interp_rc.mechanism.metrics import Asked, Metric, measured
 from interp_rc.mechanism.steps import Give, Patch, token_of
 from interp_rc.models.adapters.adapter import FAMILIES, Adapter
 from interp_rc.models.adapters.parts import Edit, Place
+from interp_rc.models.machine import device_of
 
 START = Place("resid_pre", 0)
 
@@ -30,6 +31,7 @@ class FullPasses:
     def __init__(self, adapter: Adapter, modules: Collection[Place] = ()) -> None:
         self.adapter, self.modules = adapter, modules
         self.model, self.parts = adapter.model, adapter.parts
+        self.home = device_of(self.model)
         if not self.parts.known:
             warnings.warn(
                 f"no adapter knows models of type {self.model.config.model_type!r} (known: "
@@ -56,7 +58,7 @@ class FullPasses:
         noise: Float[Tensor, "prompt position width"] | None,
     ) -> Cached:
         """Run the prompts, keeping logits and the places of `keep`."""
-        device = self.model.device
+        device = self.home
         ids = pad_sequence([torch.tensor(one.ids) for one in inputs], batch_first=True).to(device)
         lengths = torch.tensor([len(one.ids) for one in inputs], device=device)
         edits, noised = {}, None

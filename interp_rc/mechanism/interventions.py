@@ -107,7 +107,7 @@ class Mean:
     def gives(self, group: Group) -> Give:
         return lambda place, _, token: torch.stack(
             [group.fitted(place, group.means[p.key[1], place]) for p in token.patches]
-        )
+        ).to(group.taking.stream[0])  # means are taken in float64
 
 
 @dataclass(frozen=True)

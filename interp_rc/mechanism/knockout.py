@@ -51,7 +51,7 @@ def knockout(
     for site in sites:
         if site.layer >= adapter.layers:
             raise ConfigError(f"this model has no layer {site.layer}; it has {adapter.layers}")
-    cases = read_cases(model, model, contrasts)
+    cases = read_cases(model, model, contrasts, metric)
     if metric == "logit_difference" and not all(is_one_token(case) for case in cases):
         return whole_difference(
             contrasts,
@@ -59,7 +59,7 @@ def knockout(
                 model, some, queries, keys, window=window, layers=layers, into=into, memory=memory
             ),
         )
-    runs = adapter.layerwise
+    runs = adapter.by_layers
     sweep = Sweep(cases, runs, runs, metric, into, (), (), len(sites), memory)
 
     def plan(batch: Batch) -> Plan:

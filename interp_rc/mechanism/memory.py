@@ -26,6 +26,7 @@ class Runs(Protocol):
     """Whatever runs a model's layers."""
 
     model: PreTrainedModel
+    home: torch.device
 
     @property
     def layers(self) -> int: ...
@@ -44,7 +45,7 @@ class Budget:
         self.query, self.key = self.heads * head, shared * head
         self.neurons = neurons_of(layers.model)
         self.layers = layers.layers
-        self.device = layers.model.device
+        self.device = layers.home
         self.capped = getattr(config, "attn_logit_softcapping", None) is not None
         self.cached, self.wave = memory // 2, memory // 2 // at_once
 

@@ -80,7 +80,7 @@ def _rank(logits: Logits, asked: Asked, at: tuple[Tensor, Tensor]) -> Float[Tens
 def _kl(logits: Logits, asked: Asked, at: tuple[Tensor, Tensor]) -> Float[Tensor, " token"]:
     assert asked.reference is not None
     number = asked.read.flatten().cumsum(0).view(asked.read.shape)[at] - 1
-    clean = asked.reference[number]
+    clean = asked.reference[number.to(asked.reference.device)].to(logits.device)
     return (clean.exp() * (clean - torch.log_softmax(logits, -1))).sum(-1)
 
 

@@ -9,13 +9,16 @@ from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import Contrast
 
 
-def named_sites(model: Loaded, contrasts: Sequence[Contrast], texts: Sequence[str]) -> list[Site]:
+def named_sites(
+    model: Loaded, contrasts: Sequence[Contrast], texts: str | Sequence[str]
+) -> list[Site]:
     """Each site once, as `parse_site` reads it with the model's layers and heads.
 
     `mlp_out` or `mlp_out@*` means every position of the prompts, whose two must then have equally
     many tokens. A module's name, as in `model.named_modules()`, stands for its output. Raises
     ConfigError for texts that name no site, DataError for such prompts.
     """
+    texts = [texts] if isinstance(texts, str) else texts
     config = model.model.config
     modules = dict(model.model.named_modules())
     known = [_module(text, modules) for text in texts]

@@ -45,13 +45,13 @@ def path_patch(
     adapter = Adapter(model.model)
     check_sites([*senders, *receivers], adapter, FromPrompt())
     check_paths(pairs, adapter.parts)
-    cases = read_cases(model, model, contrasts)
+    cases = read_cases(model, model, contrasts, metric)
     if metric == "logit_difference" and not all(is_one_token(case) for case in cases):
         return whole_difference(
             contrasts,
             lambda some: path_patch(model, some, senders, receivers, into=into, memory=memory),
         )
-    runs = adapter.layerwise
+    runs = adapter.by_layers
     given = {site.place for site in senders}
     kept = given.union(*places_of(receivers, adapter, FromPrompt()))
     sweep = Sweep(cases, runs, runs, metric, into, given, kept, len(pairs), memory)

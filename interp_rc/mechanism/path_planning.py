@@ -19,7 +19,7 @@ from interp_rc.records.errors import ConfigError, ModelError
 ATTENDING: tuple[Component, ...] = ("z", "attn_out")
 # Before attention, between attention and MLP, after the MLP: where in its layer a component first
 # stands in the stream, and where it reads it.
-WRITES: dict[Component, int] = {
+WRITES: dict[str, int] = {
     "resid_pre": 0,
     "z": 1,
     "attn_out": 1,
@@ -28,7 +28,7 @@ WRITES: dict[Component, int] = {
     "mlp_out": 2,
     "resid_post": 2,
 }
-READS: dict[Component, int] = {
+READS: dict[str, int] = {
     "resid_pre": 0,
     "z": 0,
     "attn_out": 0,
@@ -73,7 +73,8 @@ def check_paths(pairs: Sequence[Pair], parts: Parts) -> None:
 def sent_tokens(sweep: Sweep, case: Case, sender: Site) -> Tokens:
     """Where the sender is read and written; empty if it cannot differ, or is not there."""
     tokens = tokens_of(case.contrast, sender, case.clean.offsets, case.corrupted.offsets)
-    if not tokens or structural_zero(sweep, case, sender.place, tokens, FromPrompt()):
+    steps = [Step(sender.place, [a for a, _ in tokens], [b for _, b in tokens])]
+    if not tokens or structural_zero(sweep, case, steps, tokens, FromPrompt()):
         return []
     return tokens if sweep.into == "corrupted" else [(write, read) for read, write in tokens]
 
@@ -129,12 +130,14 @@ class PathBudget(Budget):
         super().__init__(sweep.taking, memory, torch.get_num_threads() if is_small(model) else 1)
         self.senders, self.receivers = senders, receivers
 
-    def of_pair(self, positions: int, given: Collection[Place], kept: Collection[Place]) -> int:
+    def of_pair(
+        self, positions: int, given: Collection[Place], kept: Collection[Place], sites: int
+    ) -> int:
         wide = max(self.width, self.query, self.neurons)
         sent = _tokens(self.senders, positions) * self.width
         received = len(self.senders) * positions * wide
         put = len(self.senders) * _tokens(self.receivers, positions) * self.width
-        return super().of_pair(positions, given, kept) + self.item * (sent + received + put)
+        return super().of_pair(positions, given, kept, sites) + self.item * (sent + received + put)
 
 
 def _tokens(sites: Sequence[Site], positions: int) -> int:

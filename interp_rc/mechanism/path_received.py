@@ -21,7 +21,7 @@ from interp_rc.mechanism.steps import Give, Token
 from interp_rc.mechanism.sweep import Batch, Sweep
 from interp_rc.mechanism.waves import blended
 from interp_rc.models.adapters.layerwise import Layerwise, See, Stream
-from interp_rc.models.adapters.parts import Component, Place
+from interp_rc.models.adapters.parts import Component, Place, heads_of
 from interp_rc.models.adapters.ragged import Attending, lay_out
 
 Received = tuple[Float[Tensor, "token ..."], Int[Tensor, "row position"]]
@@ -62,7 +62,7 @@ def send(sweep: Sweep, batch: Batch, senders: Sequence[Site]) -> Sent:
             if tokens:
                 of, read, write = torch.tensor(tokens, device=device).unbind(1)
                 position.append(write)
-                added.append(_added(sweep.taking, batch, sender, of, read, write))
+                added.append(_added(sweep.by_layers, batch, sender, of, read, write))
     if not added:
         nothing = torch.zeros(0, dtype=torch.long, device=device)
         return Sent({}, nothing, nothing, nothing, nothing, batch.taking.stream[0][0, :0])
@@ -78,7 +78,7 @@ def _added(
     old = batch.taking.values(place, base, write)
     new = batch.giving.values(place, base, read)
     if unit is not None:
-        new = blended(old, new, place.component, unit, layers.heads)
+        new = blended(old, new, place.component, unit, heads_of(layers.model))
     if place.component == "z":
         return layers.project(place.layer, new) - layers.project(place.layer, old)
     if place.component == "mlp_post":

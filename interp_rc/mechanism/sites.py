@@ -242,10 +242,12 @@ def same_length(contrast: Contrast, clean: int, corrupted: int) -> int:
     """The number of tokens of both prompts; DataError if they differ: positions then do not
     belong together, and cutting the longer one would hide that."""
     if clean != corrupted:
+        known = sorted({PROMPT, *contrast.spans})
         raise DataError(
             f"{contrast.named}: the clean prompt has {clean} tokens and the corrupted one "
-            f"{corrupted}, so their positions do not match; give spans and name those, or make "
-            "the prompts equally long"
+            f"{corrupted}, so their positions do not match; name a span instead "
+            f"(it has {_listed(tuple(known))}), e.g. resid_post@{known[0]}.last, or make the "
+            "prompts equally long"
         )
     return clean
 

@@ -66,6 +66,12 @@ class Sweep:
         return self.corrupted if self.into == "corrupted" else self.clean
 
     @property
+    def by_layers(self) -> Layerwise:
+        """`taking`, of tools that go layer by layer."""
+        assert isinstance(self.taking, Layerwise)
+        return self.taking
+
+    @property
     def giving(self) -> Layerwise | FullPasses:
         return self.clean if self.into == "corrupted" else self.corrupted
 

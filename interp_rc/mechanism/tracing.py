@@ -22,15 +22,12 @@ from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded
+from interp_rc.models.machine import device_of
 from interp_rc.records.errors import DataError
 from interp_rc.records.seeds import derive_seed
 
 DRAWS, SCALE, WINDOW = 10, 3.0, 10
-TRACED: tuple[tuple[Component, int], ...] = (
-    ("resid_post", 1),
-    ("attn_out", WINDOW),
-    ("mlp_out", WINDOW),
-)
+WINDOWED: tuple[Component, ...] = ("attn_out", "mlp_out")
 SUBJECT = Site("resid_pre", 0, "A", "all")
 
 Noise = Float[Tensor, "draw token width"]
@@ -86,14 +83,14 @@ def trace(
     return _over_draws(sweep, sites, swept(sweep, plan, "tracing"), of_contrast)
 
 
-def trace_sites(model: Loaded, tracings: Sequence[Tracing]) -> list[Site]:
+def trace_sites(model: Loaded, tracings: Sequence[Tracing], *, window: int = WINDOW) -> list[Site]:
     """The published ones: each state at every position of the longest prompt."""
     prompts = [one.prompt for one in tracings]
     read = read_inputs(model, prompts, [one.target for one in tracings])
     positions = range(max(one.start for one in read))
     return [
-        Site(component, layer, position=position, window=window, optional=True)
-        for component, window in TRACED
+        Site(component, layer, position=position, window=layers, optional=True)
+        for component, layers in (("resid_post", 1), *((name, window) for name in WINDOWED))
         for layer in range(model.model.config.num_hidden_layers)
         for position in positions
     ]
@@ -122,9 +119,9 @@ def drawn_noise(
 @torch.no_grad()
 def _embedded(adapter: Adapter, ids: Sequence[int]) -> Float[Tensor, "token width"]:
     """As the first layer reads them (some models scale them), without learnt positions."""
-    rows = torch.tensor(ids, device=adapter.model.device)
+    rows = torch.tensor(ids, device=device_of(adapter.model))
     if len(adapter.parts.embeddings) > 1:
-        return adapter.parts.embeddings[0](rows)
+        return adapter.parts.embeddings[0](rows).to(rows.device)
     with adapter.hooked():
         _, at = adapter.run(rows[:, None], capture=[START])
     return at[START][:, 0]

@@ -18,7 +18,7 @@ from interp_rc.mechanism.cached import Cached
 from interp_rc.mechanism.metrics import Metric, Unembeds, measured
 from interp_rc.models.adapters.layerwise import Layerwise, See, Stream, unchanged
 from interp_rc.models.adapters.parts import Component, Place, heads_of
-from interp_rc.models.adapters.ragged import Attending, Layout, lay_out
+from interp_rc.models.adapters.ragged import Attending, Layout, Masks, lay_out
 
 Unit = int | None
 """A head (of `z`, `pattern`), a neuron (of `mlp_post`), or a direction; None: all there is."""
@@ -60,7 +60,7 @@ class _Line:
         self.rows: list[Row] = []
         self.stream = cached.stream[0].new_zeros(0, cached.stream[0].shape[-1])
         self.layout = self._layout([])
-        self.masks: dict[int | None, Tensor] = {}
+        self.masks: Masks = {}
 
     def join(self, layer: int, rows: Sequence[Row]) -> None:
         """Rows that begin with what `layer` reads."""

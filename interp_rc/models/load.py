@@ -1,4 +1,4 @@
-"""Load and save Hugging Face causal language models: safetensors only, no remote code."""
+"""Load and save Hugging Face language models: safetensors only, no remote code."""
 
 import logging
 from pathlib import Path
@@ -14,11 +14,15 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from interp_rc.models.soft_prompt import BASE, SoftPrompted, is_soft_prompt, read_soft_prompt
+from interp_rc.models.adapter_folder import kind_of_adapter
+from interp_rc.models.lora import base_of, has_lora, read_lora
+from interp_rc.models.machine import device_of
+from interp_rc.models.soft_prompt import BASE, SoftPrompted, read_soft_prompt
 from interp_rc.records.errors import ModelError
 from interp_rc.records.files import replacing_folder
 
 Dtype = Literal["float32", "bfloat16"]
+SPREAD = "spread"
 
 
 class Loaded(NamedTuple):
@@ -35,19 +39,29 @@ def load(
     dtype: Dtype = "float32",
     device: str = "cpu",
 ) -> Loaded:
-    """A model by hub id and revision, or from a folder; a soft prompt with the base beside it.
+    """A model by hub id and revision, or from a folder; a soft prompt with the base beside it; a
+    LoRA adapter inside its base, which is not changed: they are not merged.
+
+    On the device "spread", layers go to all that there are (accelerate's `device_map="auto"`).
 
     Raises ModelError when the folder or the hub does not give a whole model: missing files,
     weights that are not safetensors, code of its own, no network and not in the cache.
     """
     folder = Path(source)
-    if is_soft_prompt(folder):
-        return _load_soft_prompt(folder, dtype, device)
+    adapter = kind_of_adapter(folder)
+    if adapter is not None:
+        loads = {"PROMPT_TUNING": _load_soft_prompt, "LORA": _load_lora}
+        if adapter not in loads:
+            raise ModelError(
+                f"{folder} holds an adapter of type {adapter}; merge it into its model first"
+            )
+        return loads[adapter](folder, dtype, device)
     if folder.is_dir():
         _check_folder(folder)
     elif isinstance(source, Path) or str(source).startswith((".", "/", "~")):
         raise ModelError(f"model folder {source} not found; check the path")
     options = {"revision": revision, "trust_remote_code": False}
+    spread = {"device_map": "auto"} if device == SPREAD else {}
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
@@ -57,6 +71,7 @@ def load(
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
+                **spread,
                 **options,
             )
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
@@ -70,7 +85,7 @@ def load(
         )
     if not tokenizer.is_fast:
         raise ModelError(f"{source} has no fast tokenizer, which offsets need; convert it first")
-    return Loaded(model.to(device).eval(), tokenizer)
+    return Loaded((model if spread else model.to(device)).eval(), tokenizer)
 
 
 def _load_soft_prompt(folder: Path, dtype: Dtype, device: str) -> Loaded:
@@ -82,7 +97,22 @@ def _load_soft_prompt(folder: Path, dtype: Dtype, device: str) -> Loaded:
         )
     base = load(beside, dtype=dtype, device=device)
     prompted = read_soft_prompt(folder, base.model)
-    return Loaded(prompted.to(device).eval(), base.tokenizer)
+    return Loaded(prompted.to(device_of(base.model)).eval(), base.tokenizer)
+
+
+def _load_lora(folder: Path, dtype: Dtype, device: str) -> Loaded:
+    source, revision = base_of(folder)
+    try:
+        base = load(source, revision=revision, dtype=dtype, device=device)
+    except ModelError as error:
+        raise ModelError(f"the base model of the adapter in {folder}: {error}") from error
+    model = read_lora(folder, base.model)
+    model = (model if device == SPREAD else model.to(device)).eval()
+    tokenizer = base.tokenizer
+    if (folder / "tokenizer_config.json").is_file():
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+    return Loaded(model, tokenizer)
 
 
 def _check_folder(folder: Path) -> None:
@@ -114,8 +144,13 @@ def save(loaded: Loaded, folder: Path) -> None:
     """Write model and tokenizer as a Hugging Face folder, whole or not at all.
 
     Of a model with a soft prompt only the prompt is written; its base goes into the folder `base`
-    beside, unless there is one.
+    beside, unless there is one. Raises ModelError for a model with a LoRA adapter in it.
     """
+    if has_lora(loaded.model):
+        raise ModelError(
+            f"{folder} would hold neither the base nor its LoRA adapter whole; merge the adapter "
+            "into its model first"
+        )
     if isinstance(loaded.model, SoftPrompted) and not (folder.parent / BASE).is_dir():
         save(Loaded(loaded.model.base_model, loaded.tokenizer), folder.parent / BASE)
     with replacing_folder(folder) as temporary, quiet():

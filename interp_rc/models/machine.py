@@ -75,14 +75,27 @@ def use_threads(machine: Machine) -> None:
     torch.set_num_threads(machine.threads)
 
 
+def device_of(module: torch.nn.Module) -> torch.device:
+    """Where the module computes. Weights may be elsewhere until they are needed: models that are
+    spread over devices, or kept in memory or on disk, say in accelerate's hooks where they go."""
+    for one in module.modules():
+        hook = getattr(one, "_hf_hook", None)
+        for part in getattr(hook, "hooks", [hook]):
+            device = getattr(part, "execution_device", None)
+            if device is not None:
+                return torch.device(device)
+    return next(module.parameters()).device
+
+
 def is_small(model: torch.nn.Module) -> bool:
     """Whether a CPU's operations on this model are too short to be shared between threads.
 
     Threads that meet after every operation of a fraction of a millisecond gain little on quiet
     cores, and where another process is busy they were seen to lose a factor of ten.
     """
-    first = next(model.parameters())
-    return first.device.type == "cpu" and counts_as_small(model)
+    # Weights that come and go (on "meta" in between) do so for one thread at a time.
+    here = all(parameter.device.type == "cpu" for parameter in model.parameters())
+    return here and counts_as_small(model)
 
 
 def counts_as_small(model: torch.nn.Module) -> bool:

@@ -6,14 +6,12 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from peft import PeftModelForCausalLM, PromptTuningConfig, set_peft_model_state_dict
-from safetensors.torch import load_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from interp_rc.models.adapter_folder import read_weights
 from interp_rc.records.errors import ModelError
-from interp_rc.records.files import read_json
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 BASE = "base"
 """A saved soft prompt holds no model: this folder, beside its own, does."""
 
@@ -101,24 +99,15 @@ def soft_prompted(model: PreTrainedModel, virtual_tokens: int) -> SoftPrompted:
     return SoftPrompted(model, config)
 
 
-def is_soft_prompt(folder: Path) -> bool:
-    """Whether the folder holds a PEFT adapter instead of a whole model."""
-    return (folder / CONFIG).is_file() and not (folder / "config.json").is_file()
-
-
 def read_soft_prompt(folder: Path, model: PreTrainedModel) -> SoftPrompted:
     """The soft prompt of a folder in front of `model`.
 
-    Raises ModelError for another kind of adapter, or weights that are missing or do not fit.
+    Raises ModelError for weights that are missing or do not fit.
     """
-    kind = read_json(folder / CONFIG).get("peft_type")
-    if kind != "PROMPT_TUNING":
-        raise ModelError(f"{folder} holds an adapter of type {kind}; merge it into its model first")
-    if not (folder / WEIGHTS).is_file():
-        raise ModelError(f"{folder} holds no {WEIGHTS}; other formats can run code when loaded")
+    weights = read_weights(folder)
     try:
         prompted = SoftPrompted(model, PromptTuningConfig.from_pretrained(str(folder)))
-        set_peft_model_state_dict(prompted, load_file(folder / WEIGHTS))
+        set_peft_model_state_dict(prompted, weights)
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         message = f"{folder} holds no soft prompt that fits the model beside it: {first}"

@@ -1,19 +1,36 @@
 """Patching a file of contrasts, apart from any run."""
 
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
 from interp_rc.facts.contrasts import read_contrasts
-from interp_rc.mechanism.effect_estimates import unit_of
-from interp_rc.mechanism.effect_places import site_name
-from interp_rc.mechanism.effects import Effects
+from interp_rc.mechanism.interventions import (
+    FromModel,
+    FromPrompt,
+    Intervention,
+    Mean,
+    Noise,
+    WithoutAdapters,
+    Zero,
+)
+from interp_rc.mechanism.metrics import Metric
 from interp_rc.mechanism.named_sites import named_sites
 from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.sweep import Into
-from interp_rc.models.load import load
-from interp_rc.models.machine import choose_machine, use_threads
-from interp_rc.records.numbers import Estimate
+from interp_rc.models.machine import Device
+from interp_rc.pipeline.effect_files import (
+    Spread,
+    check_files,
+    in_bytes,
+    load_here,
+    summary,
+    write_effects,
+)
+from interp_rc.records.errors import ConfigError
+
+Named = Literal["prompt", "zero", "mean", "noise"]
 
 
 def patch_file(
@@ -24,31 +41,85 @@ def patch_file(
     out: Path,
     *,
     into: Into,
+    metric: Metric = "log_prob",
+    intervention: Named | None = None,
+    scale: float | None = None,
+    seed: int | None = None,
+    from_model: str | None = None,
+    without_adapters: bool = False,
+    floor: bool | None = None,
     memory: float | None = None,
+    device: Device | Spread = "auto",
+    figure: Path | None = None,
 ) -> pd.DataFrame:
     """Write the effects on every contrast to `out`, with their baselines, as `Effects.load` reads
-    them; returns each site's mean with its interval.
+    them, and their map to `figure`; returns each site's mean with its interval.
 
-    Raises what `read_contrasts`, `load`, `named_sites` and `patch` raise; nothing is written then.
+    Without an `intervention`, the other prompt's activations are given, or those of `from_model`,
+    or the model's own `without_adapters`. `memory` is in GiB. Raises ConfigError for options that
+    contradict each other, and what `read_contrasts`, `load`, `named_sites` and `patch` raise;
+    nothing is written then.
     """
+    check_files(out, figure)
+    _check_options(intervention, scale, seed, from_model, without_adapters)
     contrasts = read_contrasts(pairs)
-    machine = choose_machine()
-    use_threads(machine)
-    loaded = load(model, revision=revision, device=machine.device)
-    chosen = named_sites(loaded, contrasts, sites)
+    loaded = load_here(model, revision, device)
     effects = patch(
-        loaded, contrasts, chosen, into=into, memory=None if memory is None else int(memory * 2**30)
+        loaded,
+        contrasts,
+        named_sites(loaded, contrasts, sites),
+        metric=metric,
+        into=into,
+        intervention=_chosen(intervention, scale, seed, from_model, without_adapters, device),
+        memory=in_bytes(memory),
+        floor=floor,
     )
-    effects.save(out)
+    write_effects(effects, out, figure)
     return summary(effects)
 
 
-def summary(effects: Effects) -> pd.DataFrame:
-    """Mean effect over facts by order and site, with its interval, for people."""
-    rows = []
-    for row in effects.estimates().to_dict("records"):
-        low, high = (None if pd.isna(row[end]) else row[end] for end in ("low", "high"))
-        mean = Estimate(row["mean"], low, high, row["n"], unit_of(row["metric"]))
-        name = site_name(*(row[key] for key in ("site", "layer", "place", "head", "neuron")))
-        rows.append((row["order"], name, mean.text(2), row["n"]))
-    return pd.DataFrame(rows, columns=["order", "site", "effect", "facts"])
+def _check_options(
+    intervention: Named | None,
+    scale: float | None,
+    seed: int | None,
+    from_model: str | None,
+    without_adapters: bool,
+) -> None:
+    """Raises ConfigError for options that contradict each other."""
+    asked = {
+        f"--intervention {intervention}": intervention is not None,
+        "--from-model": from_model is not None,
+        "--without-adapters": without_adapters,
+    }
+    chosen = [name for name, given in asked.items() if given]
+    if len(chosen) > 1:
+        raise ConfigError(
+            f"{' and '.join(chosen)} contradict each other: each says what is put in; give one"
+        )
+    for name, value in (("--scale", scale), ("--seed", seed)):
+        if value is not None and intervention != "noise":
+            raise ConfigError(f"{name} is of noise; add --intervention noise, or leave it out")
+    if intervention == "noise" and scale is None:
+        raise ConfigError("noise needs its standard deviation; add --scale, e.g. --scale 0.1")
+
+
+def _chosen(
+    intervention: Named | None,
+    scale: float | None,
+    seed: int | None,
+    from_model: str | None,
+    without_adapters: bool,
+    device: Device | Spread,
+) -> Intervention:
+    if from_model is not None:
+        return FromModel(load_here(from_model, None, device))
+    if without_adapters:
+        return WithoutAdapters()
+    match intervention:
+        case "zero":
+            return Zero()
+        case "mean":
+            return Mean()
+        case "noise":
+            return Noise(scale or 0.0, seed or 0)
+    return FromPrompt()

@@ -1,34 +1,109 @@
-"""The mean of each site, as the command prints it."""
+"""The command's options are the Python interventions; those that contradict are refused."""
 
 import pandas as pd
+import pytest
 
+from interp_rc.facts.contrasts import held_out_contrasts, write_contrasts
 from interp_rc.mechanism.effects import COLUMNS, Effects
-from interp_rc.pipeline.patch import summary
+from interp_rc.mechanism.interventions import FromModel, Mean, Noise, Zero
+from interp_rc.mechanism.named_sites import named_sites
+from interp_rc.mechanism.patching import patch
+from interp_rc.models.load import save
+from interp_rc.pipeline.patch import patch_file
+from interp_rc.records.errors import ConfigError, DataError
+from tests.conftest import untaught
 
-PLACES = [
-    ({"site": "z", "head": 3, "position": 4}, 1.0, "z.1.h3@4"),
-    ({"site": "z", "head": 0, "position": 4}, 2.0, "z.1.h0@4"),
-    ({"site": "mlp_out", "window": 5, "span": "A", "token": "last"}, 3.0, "mlp_out.1x5@A.last"),
-    ({"site": "mlp_post", "neuron": 7, "position": 4}, 4.0, "mlp_post.1.n7@4"),
-    ({"site": "resid_pre", "neuron": 7, "position": 4}, 5.0, "resid_pre.1.d7@4"),
-]
+SITES = ["mlp_out.0@source.last", "resid_post.*@prompt.last", "z.1.h*@source.last"]
 
 
-def test_each_site_by_its_name_without_an_order_too():
-    facts = (("f", 1.0, "1"), ("f", 3.0, "2"), ("g", 6.0, "3"))
-    rows = [
-        {"pair": pair, "fact": fact, "layer": 1, "effect": shift + effect, "metric": "log_prob",
-         "structural_zero": False, "window": 1} | place
-        for fact, effect, pair in facts
-        for place, shift, _ in PLACES
-    ]  # fmt: skip
-    table = pd.DataFrame(rows).reindex(columns=[*COLUMNS, "window"]).astype({"position": "Int64"})
-    baselines = pd.DataFrame(
-        {"pair": ["1", "2", "3"], "clean": [0.0, 1.0, 2.0], "corrupted": [-9.0, -9.0, -9.0]}
-    )
-    found = summary(Effects(table, baselines))
-    assert found.site.tolist() == [name for _, _, name in PLACES]
-    assert found.facts.tolist() == [2] * len(PLACES)
-    texts = [f"{4 + shift:.2f} nat [" for _, shift, _ in PLACES]
-    assert [text[: len(known)] for text, known in zip(found.effect, texts, strict=True)] == texts
-    assert found.order.isna().all()
+@pytest.fixture(scope="module")
+def contrasts(told):
+    return held_out_contrasts(told, templates=1)
+
+
+@pytest.fixture(scope="module")
+def there(taught, tokenizer, contrasts, tmp_path_factory):
+    """Two models of one shape, and a file of contrasts."""
+    folder = tmp_path_factory.mktemp("patch")
+    save(taught["llama"], folder / "model")
+    save(untaught(tokenizer, "llama"), folder / "other")
+    write_contrasts(contrasts, folder / "pairs.jsonl")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("options", "python"),
+    [
+        ({}, {}),
+        ({"intervention": "prompt", "metric": "kl", "into": "clean"},
+         {"metric": "kl", "into": "clean"}),
+        ({"intervention": "zero", "metric": "logit_difference"},
+         {"intervention": Zero(), "metric": "logit_difference"}),
+        ({"intervention": "mean"}, {"intervention": Mean()}),
+        ({"intervention": "noise", "scale": 0.5, "seed": 3}, {"intervention": Noise(0.5, 3)}),
+        ({"from_model": "other"}, {"intervention": "other"}),
+        ({"floor": True, "memory": 0.01}, {"floor": True}),
+    ],
+)  # fmt: skip
+def test_options_are_the_interventions(there, taught, tokenizer, contrasts, tmp_path, options,
+                                       python):  # fmt: skip
+    options, python = dict(options), dict(python)
+    if "from_model" in options:
+        options["from_model"] = str(there / "other")
+        python["intervention"] = FromModel(untaught(tokenizer, "llama"))
+    out = tmp_path / "e.parquet"
+    options = {"into": "corrupted"} | options
+    shown = patch_file(str(there / "model"), None, there / "pairs.jsonl", SITES, out, **options)
+    model = taught["llama"]
+    sites = named_sites(model, contrasts, SITES)
+    expected = patch(model, contrasts, sites, **python)
+    saved = Effects.load(out)
+    pd.testing.assert_frame_equal(saved.table, expected.table, rtol=1e-4, atol=1e-5)
+    assert set(COLUMNS) <= set(saved.table.columns)
+    assert (saved.floor is None) == (expected.floor is None)
+    assert len(shown) == len(sites) * 2  # orders
+    assert saved.table.effect.abs().max() > 0.1
+
+
+@pytest.mark.parametrize("ending", ["svg", "png"])
+def test_the_map_is_drawn_too(there, tmp_path, ending):
+    figure = tmp_path / f"map.{ending}"
+    patch_file(str(there / "model"), None, there / "pairs.jsonl", SITES, tmp_path / "e.parquet",
+               into="corrupted", figure=figure)  # fmt: skip
+    begins = {"svg": b"<?xml", "png": b"\x89PNG"}[ending]
+    assert figure.read_bytes().startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"intervention": "zero", "from_model": "m"},
+         "--intervention zero and --from-model contradict each other"),
+        ({"from_model": "m", "without_adapters": True},
+         "--from-model and --without-adapters contradict"),
+        ({"intervention": "prompt", "without_adapters": True}, "--intervention prompt and"),
+        ({"scale": 1.0}, "--scale is of noise; add --intervention noise"),
+        ({"intervention": "mean", "seed": 1}, "--seed is of noise"),
+        ({"intervention": "noise"}, "noise needs its standard deviation; add --scale"),
+        ({"figure": "map.pdf"}, "map.pdf is neither .svg nor .png"),
+        ({"figure": "."}, "is a folder; give the path of a file"),
+    ],
+)  # fmt: skip
+def test_contradictions_are_refused_before_anything_is_read(tmp_path, options, message):
+    options = {"into": "corrupted"} | dict(options)
+    if "figure" in options:
+        options["figure"] = tmp_path / options["figure"]
+    nowhere = tmp_path / "nowhere"
+    with pytest.raises(ConfigError, match=message):
+        patch_file(str(nowhere), None, nowhere, SITES, tmp_path / "e.parquet", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_line_is_named_and_nothing_is_written(there, tmp_path):
+    pairs = tmp_path / "pairs.jsonl"
+    good = (there / "pairs.jsonl").read_text().splitlines()[:2]
+    pairs.write_text("\n".join([*good, '{"clean": "a"}']))
+    with pytest.raises(DataError, match=r"pairs\.jsonl:3: key 'corrupted' is missing"):
+        patch_file(str(there / "model"), None, pairs, SITES, tmp_path / "e.parquet",
+                   into="corrupted", figure=tmp_path / "e.svg")  # fmt: skip
+    assert list(tmp_path.iterdir()) == [pairs]

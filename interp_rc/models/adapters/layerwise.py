@@ -6,11 +6,19 @@ from contextlib import contextmanager
 
 from jaxtyping import Bool, Float, Int
 from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from interp_rc.models.adapters.parts import Component, Parts, through
-from interp_rc.models.adapters.ragged import Attending, Heads, ragged_attention, whole_prompts
+from interp_rc.models.adapters.ragged import (
+    Attending,
+    Heads,
+    Masks,
+    ragged_attention,
+    whole_prompts,
+)
+from interp_rc.models.machine import device_of
 from interp_rc.records.errors import ModelError
 
 Stream = Float[Tensor, "token width"]
@@ -27,10 +35,17 @@ class _Embedded(Exception):
 
 
 class Layerwise:
-    """Embedding, layers, and logits; usable within `opened`, by several threads."""
+    """Embedding, layers, and logits; usable within `opened`, by several threads.
+
+    The layers may be on several devices. All that goes in or out is on one, `home`; a layer's keys
+    and values stay on its own.
+    """
 
     def __init__(self, model: PreTrainedModel, parts: Parts, *, adapted: bool = True) -> None:
         self.model, self.parts, self.adapted = model, parts, adapted
+        self.home = device_of(model)
+        self.devices = [device_of(block.whole) for block in parts.blocks]
+        self.end = device_of(parts.head)
         self._thread = threading.local()
 
     def without_adapters(self) -> "Layerwise":
@@ -92,7 +107,7 @@ class Layerwise:
             pass
         finally:
             handle.remove()
-        return found["stream"]
+        return found["stream"].to(self.home)
 
     def whole(
         self,
@@ -109,7 +124,7 @@ class Layerwise:
         """
         layout, line = whole_prompts(lengths), self.embed(ids)
         line = line[layout.row, layout.position]
-        masks: dict[int | None, Tensor] = {}
+        masks: Masks = {}
         heads = []
         for layer in range(self.layers):
             ragged = Attending(layout, lengths, self.parts.causal, None, masks)
@@ -138,20 +153,30 @@ class Layerwise:
         self, layer: int, stream: Stream, ragged: Attending, see: See = unchanged
     ) -> Stream:
         """What attention adds to the stream."""
-        block = self.parts.blocks[layer]
-        read = through(block.attention_norm, stream)[None]
-        told = self.parts.positions(read, ragged.layout.position[None], layer)
+        block, device = self.parts.blocks[layer], self.devices[layer]
+        read = through(block.attention_norm, stream.to(device))[None]
+        there = ragged if device == self.home else ragged.at(device)
+        told = self.parts.positions(read, there.layout.position[None], layer)
         if see is not unchanged:
-            ragged.see = see
-        out = block.attention(read, attention_mask=None, ragged=ragged, **told)[0][0]
+            there.see = self._at_home(layer, see)
+        out = block.attention(read, attention_mask=None, ragged=there, **told)[0][0]
+        ragged.cached = there.cached
         if not block.projects:
             out = block.project(out)
-        return through(block.after_attention, out)
+        return through(block.after_attention, out).to(self.home)
+
+    def _at_home(self, layer: int, see: See) -> See:
+        """Shown, on `home`, what is computed where the layer is."""
+        device = self.devices[layer]
+        if device == self.home:
+            return see
+        return lambda component, value: see(component, value.to(self.home)).to(device)
 
     def project(self, layer: int, z: Float[Tensor, "token heads"]) -> Stream:
         """What attention adds, from what its heads give, side by side."""
         block = self.parts.blocks[layer]
-        return through(block.after_attention, block.project(z))
+        out = block.project(z.to(self.devices[layer]))
+        return through(block.after_attention, out).to(self.home)
 
     def after_attention(
         self, layer: int, stream: Stream, added: Stream, see: See = unchanged
@@ -165,7 +190,13 @@ class Layerwise:
 
     def mid(self, layer: int, stream: Stream, added: Stream) -> Stream:
         """The stream between attention and MLP."""
-        return through(self.parts.blocks[layer].mid_norm, stream + added)
+        return self._through(layer, self.parts.blocks[layer].mid_norm, stream + added)
+
+    def _through(self, layer: int, norm: nn.Module | None, value: Stream) -> Stream:
+        """A norm of the layer, from home and back."""
+        if norm is None:
+            return value
+        return norm(value.to(self.devices[layer])).to(self.home)
 
     def after_mid(self, layer: int, mid: Stream, see: See = unchanged) -> Stream:
         """The layer's output, from the stream between attention and MLP."""
@@ -173,27 +204,30 @@ class Layerwise:
 
     def after_mlp(self, layer: int, mid: Stream, mlp: Stream, see: See = unchanged) -> Stream:
         """The layer's output, from what the MLP read and what it added."""
-        return see("resid_post", through(self.parts.blocks[layer].end_norm, mid + mlp))
+        return see("resid_post", self._through(layer, self.parts.blocks[layer].end_norm, mid + mlp))
 
     def mlp(self, layer: int, mid: Stream, see: See = unchanged) -> Stream:
         """What the MLP adds to the stream."""
         block = self.parts.blocks[layer]
-        self._thread.see = None if see is unchanged else see
+        self._thread.see = None if see is unchanged else self._at_home(layer, see)
         try:
-            return through(block.after_mlp, block.mlp(through(block.mlp_norm, mid)))
+            read = through(block.mlp_norm, mid.to(self.devices[layer]))
+            return through(block.after_mlp, block.mlp(read)).to(self.home)
         finally:
             self._thread.see = None
 
     def down(self, layer: int, neurons: Float[Tensor, "token neuron"]) -> Stream:
         """What the MLP adds, from its neurons' values."""
         block = self.parts.blocks[layer]
-        return through(block.after_mlp, block.down(neurons))
+        out = block.down(neurons.to(self.devices[layer]))
+        return through(block.after_mlp, out).to(self.home)
 
     def logits(self, stream: Stream) -> Float[Tensor, "token vocabulary"]:
-        return self.parts.logits(stream)
+        return self.parts.logits(stream.to(self.end)).to(self.home)
 
 
-def _adapters(model: nn.Module) -> list[BaseTunerLayer]:
-    """Those of PEFT that are switched on."""
-    layers = (module for module in model.modules() if isinstance(module, BaseTunerLayer))
+def _adapters(model: nn.Module) -> list[BaseTunerLayer | AuxiliaryTrainingWrapper]:
+    """Those of PEFT that are switched on, and modules that were trained whole beside them."""
+    kinds = (BaseTunerLayer, AuxiliaryTrainingWrapper)
+    layers = (module for module in model.modules() if isinstance(module, kinds))
     return [layer for layer in layers if not layer.disable_adapters]

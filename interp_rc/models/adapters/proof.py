@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from interp_rc.models.adapters.layerwise import Layerwise, See
 from interp_rc.models.adapters.parts import Activations, Component, Edit, Parts, Place, through
 from interp_rc.models.adapters.ragged import Heads
+from interp_rc.models.machine import device_of
 from interp_rc.records.errors import ModelError
 
 
@@ -121,7 +122,7 @@ def _following(
     component, layer = place
     try:
         if component == "pattern":
-            values = heads[layer][1][row]
+            values = heads[layer][1][row].to(put.device)
             values = values.repeat_interleave(len(put) // values.shape[1], 1)
             return Place("z", layer), torch.einsum("hp,phw->hw", put, values).flatten()
         if component == "z":
@@ -134,7 +135,7 @@ def _following(
 def _text(model: PreTrainedModel) -> tuple[Tensor, Tensor, torch.Generator]:
     """Ids of one random text, the model's own logits, and what else is drawn from."""
     draw = torch.Generator().manual_seed(0)
-    ids = torch.randint(model.config.vocab_size, (1, TOKENS), generator=draw).to(model.device)
+    ids = torch.randint(model.config.vocab_size, (1, TOKENS), generator=draw).to(device_of(model))
     return ids, model(input_ids=ids, use_cache=False).logits, draw
 
 
@@ -154,7 +155,8 @@ def _prove_sum(adapter: Hooked, at: Activations, layer: int) -> None:
     if Place("attn_out", layer) in at:
         _prove_added(adapter, at, layer)
     following = at.get(Place("resid_pre", layer + 1))
-    if following is not None and not torch.equal(at[Place("resid_post", layer)], following):
+    given = at[Place("resid_post", layer)]
+    if following is not None and not torch.equal(given.to(following.device), following):
         raise unproven(adapter.model, f"layer {layer + 1} does not read what layer {layer} gives")
 
 
@@ -164,6 +166,8 @@ def _prove_added(adapter: Hooked, at: Activations, layer: int) -> None:
         at[Place(component, layer)]
         for component in ("resid_pre", "attn_out", "mlp_out", "resid_post")
     )
+    # Of a model that is spread over devices, the stream may come from another one.
+    pre = pre.to(attention.device)
     middle = through(block.mid_norm, pre + attention)
     if not _alike(through(block.end_norm, middle + mlp), post):
         raise unproven(adapter.model, f"layer {layer} is not its input, attention and MLP summed")
@@ -179,6 +183,7 @@ def _alike(first: Tensor, second: Tensor) -> bool:
 
     In some models attention's softmax is in float32 whatever the type of the rest.
     """
+    first = first.to(second.device)
     scale = second.abs().max().clamp(min=1e-30)
     tolerance = min(200 * max(torch.finfo(second.dtype).eps, 1e-9), 0.05)
     return bool(((first - second).abs().max() / scale) <= tolerance)

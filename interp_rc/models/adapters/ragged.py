@@ -7,7 +7,7 @@ ones from where the row begins.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -59,6 +59,8 @@ def whole_prompts(lengths: Int[Tensor, " prompt"]) -> Layout:
 
 
 Heads = Float[Tensor, "prompt position head width"]
+Masks = dict[tuple[int | None, torch.device], Bool[Tensor, "row 1 slot position"]]
+"""By window and device."""
 
 
 @dataclass(slots=True)
@@ -74,7 +76,7 @@ class Attending:
     lengths: Int[Tensor, " prompt"]
     causal: bool
     cached: tuple[Heads, Heads] | None = None
-    masks: dict[int | None, Bool[Tensor, "row 1 slot position"]] = field(default_factory=dict)
+    masks: Masks = field(default_factory=dict)
     see: Callable[[Any, Tensor], Tensor] | None = None
     patterned: bool = False
     blocked: Bool[Tensor, "row slot position"] | None = None
@@ -88,12 +90,22 @@ class Attending:
     def device(self) -> torch.device:
         return self.lengths.device
 
+    def at(self, device: torch.device) -> "Attending":
+        """The same on another device, where the cached keys and values are already."""
+        return replace(
+            self,
+            layout=Layout(*(getattr(self.layout, f.name).to(device) for f in fields(Layout))),
+            lengths=self.lengths.to(device),
+            blocked=None if self.blocked is None else self.blocked.to(device),
+        )
+
     def mask(self, window: int | None) -> Bool[Tensor, "row 1 slot position"]:
         """Which positions each query sees: in a causal model none after its own, none before its
         window; in others those of its prompt."""
-        if window not in self.masks:
-            self.masks[window] = self._allowed(window)[:, None]
-        mask = self.masks[window]
+        key = window, self.device
+        if key not in self.masks:
+            self.masks[key] = self._allowed(window)[:, None]
+        mask = self.masks[key]
         return mask if self.blocked is None else mask & ~self.blocked[:, None]
 
     def _allowed(self, window: int | None) -> Bool[Tensor, "row slot position"]:

@@ -1,0 +1,50 @@
+"""What `interp_rc` offers, for type checkers; see `__init__.py`."""
+
+from interp_rc.facts.contrasts import read_contrasts, write_contrasts
+from interp_rc.facts.tracings import Tracing, read_tracings
+from interp_rc.facts.triples import Triple, contrasts_of, read_triples
+from interp_rc.mechanism.effects import Effects
+from interp_rc.mechanism.interventions import (
+    Fixed,
+    FromModel,
+    FromPrompt,
+    Mean,
+    Noise,
+    WithoutAdapters,
+    Zero,
+)
+from interp_rc.mechanism.named_sites import named_sites as sites
+from interp_rc.mechanism.patching import patch
+from interp_rc.mechanism.sites import Site
+from interp_rc.mechanism.tracing import trace
+from interp_rc.models.load import Loaded, load
+from interp_rc.records.nouns import Contrast, Span
+
+__version__: str
+
+__all__ = [
+    "Contrast",
+    "Effects",
+    "Fixed",
+    "FromModel",
+    "FromPrompt",
+    "Loaded",
+    "Mean",
+    "Noise",
+    "Site",
+    "Span",
+    "Tracing",
+    "Triple",
+    "WithoutAdapters",
+    "Zero",
+    "__version__",
+    "contrasts_of",
+    "load",
+    "patch",
+    "read_contrasts",
+    "read_tracings",
+    "read_triples",
+    "sites",
+    "trace",
+    "write_contrasts",
+]

@@ -1,0 +1,73 @@
+"""A LoRA adapter inside the model it was trained in (Hu et al. 2021, arXiv:2106.09685)."""
+
+from pathlib import Path
+from typing import cast
+
+from peft import LoraConfig, PeftModelForCausalLM, set_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
+from transformers import PreTrainedModel
+
+from interp_rc.models.adapter_folder import CONFIG, read_weights
+from interp_rc.records.errors import ModelError
+from interp_rc.records.files import read_json
+
+# Kinds that begin by changing the base model's own weights.
+CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
+
+
+def base_of(folder: Path) -> tuple[str, str | None]:
+    """Where the adapter's base model is, and its revision: a folder (as it is written, or seen
+    from the adapter's own), or else a hub id. Raises ModelError if the adapter does not say."""
+    config = read_json(folder / CONFIG)
+    named = config.get("base_model_name_or_path")
+    if not isinstance(named, str) or not named:
+        raise ModelError(
+            f"{folder / CONFIG} does not name the adapter's base model; write its folder or hub id "
+            'into "base_model_name_or_path"'
+        )
+    beside = folder / named
+    return str(beside if beside.is_dir() else named), config.get("revision")
+
+
+def read_lora(folder: Path, model: PreTrainedModel) -> PreTrainedModel:
+    """`model` with the adapter of a folder in its layers, not merged; it can be switched off.
+
+    DoRA is LoRA too. Raises ModelError for a kind that cannot be switched off again or needs more
+    than its layers, and for weights that are missing or do not fit.
+    """
+    weights = read_weights(folder)
+    try:
+        config = LoraConfig.from_pretrained(str(folder))
+        _check(folder, config)
+        config.inference_mode = True
+        inside = PeftModelForCausalLM(model, config)
+        left = set_peft_model_state_dict(inside, weights)
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{folder} holds no adapter that fits its base model: {first}") from error
+    lacking = [name for name in left.missing_keys if "lora_" in name]
+    if lacking or left.unexpected_keys:
+        name = min([*lacking, *left.unexpected_keys])
+        raise ModelError(f"{folder} holds an adapter of another model: see {name}; give its own")
+    return cast(PreTrainedModel, inside.base_model.model)
+
+
+def has_lora(model: PreTrainedModel) -> bool:
+    return any(isinstance(module, LoraLayer) for module in model.modules())
+
+
+def _check(folder: Path, config: LoraConfig) -> None:
+    begins = str(config.init_lora_weights).lower()
+    faults = {
+        "trains biases of the base": config.bias != "none",
+        f"begins by changing the base ({begins})": begins.startswith(CHANGES_BASE),
+        "repeats layers": bool(config.layer_replication),
+        "waits for certain tokens (aLoRA)": bool(config.alora_invocation_tokens),
+        "chooses between adapters (Arrow)": config.arrow_config is not None,
+    }
+    for what, is_so in faults.items():
+        if is_so:
+            raise ModelError(
+                f"{folder} holds a LoRA adapter that {what}, which cannot be switched off layer by "
+                "layer; merge it into its model first"
+            )

@@ -1,0 +1,68 @@
+"""Causal tracing of a file of prompts, apart from any run."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from interp_rc.facts.tracings import read_tracings
+from interp_rc.mechanism.metrics import Metric
+from interp_rc.mechanism.named_sites import named_sites
+from interp_rc.mechanism.tracing import DRAWS, SCALE, WINDOW, trace, trace_sites
+from interp_rc.models.machine import Device
+from interp_rc.pipeline.effect_files import (
+    Spread,
+    check_files,
+    in_bytes,
+    load_here,
+    summary,
+    write_effects,
+)
+from interp_rc.records.errors import ConfigError
+
+
+def trace_file(
+    model: str,
+    revision: str | None,
+    pairs: Path,
+    sites: list[str] | None,
+    out: Path,
+    *,
+    draws: int = DRAWS,
+    scale: float = SCALE,
+    window: int | None = None,
+    metric: Metric = "probability",
+    seed: int = 0,
+    memory: float | None = None,
+    device: Device | Spread = "auto",
+    figure: Path | None = None,
+) -> pd.DataFrame:
+    """Write what restoring each site does to every prompt of the file to `out`, and the map to
+    `figure`; returns each site's mean with its interval.
+
+    Without `sites`, the published ones, with windows of attention and MLPs over `window` layers.
+    `memory` is in GiB. Raises ConfigError for options that contradict each other, and what
+    `read_tracings`, `load`, `named_sites` and `trace` raise; nothing is written then.
+    """
+    check_files(out, figure)
+    if sites and window is not None:
+        raise ConfigError(
+            f"--site and --window contradict each other: write the window into the site, e.g. "
+            f"mlp_out.*x{window}@A.last"
+        )
+    tracings = read_tracings(pairs)
+    loaded = load_here(model, revision, device)
+    contrasts = [one.contrast for one in tracings]
+    effects = trace(
+        loaded,
+        tracings,
+        named_sites(loaded, contrasts, sites)
+        if sites
+        else trace_sites(loaded, tracings, window=WINDOW if window is None else window),
+        metric=metric,
+        draws=draws,
+        scale=scale,
+        seed=seed,
+        memory=in_bytes(memory),
+    )
+    write_effects(effects, out, figure)
+    return summary(effects)

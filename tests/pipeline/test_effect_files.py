@@ -1,0 +1,34 @@
+"""The mean of each site, as the command prints it."""
+
+import pandas as pd
+
+from interp_rc.mechanism.effects import COLUMNS, Effects
+from interp_rc.pipeline.effect_files import summary
+
+PLACES = [
+    ({"site": "z", "head": 3, "position": 4}, 1.0, "z.1.h3@4"),
+    ({"site": "z", "head": 0, "position": 4}, 2.0, "z.1.h0@4"),
+    ({"site": "mlp_out", "window": 5, "span": "A", "token": "last"}, 3.0, "mlp_out.1x5@A.last"),
+    ({"site": "mlp_post", "neuron": 7, "position": 4}, 4.0, "mlp_post.1.n7@4"),
+    ({"site": "resid_pre", "neuron": 7, "position": 4}, 5.0, "resid_pre.1.d7@4"),
+]
+
+
+def test_each_site_by_its_name_without_an_order_too():
+    facts = (("f", 1.0, "1"), ("f", 3.0, "2"), ("g", 6.0, "3"))
+    rows = [
+        {"pair": pair, "fact": fact, "layer": 1, "effect": shift + effect, "metric": "log_prob",
+         "structural_zero": False, "window": 1} | place
+        for fact, effect, pair in facts
+        for place, shift, _ in PLACES
+    ]  # fmt: skip
+    table = pd.DataFrame(rows).reindex(columns=[*COLUMNS, "window"]).astype({"position": "Int64"})
+    baselines = pd.DataFrame(
+        {"pair": ["1", "2", "3"], "clean": [0.0, 1.0, 2.0], "corrupted": [-9.0, -9.0, -9.0]}
+    )
+    found = summary(Effects(table, baselines))
+    assert found.site.tolist() == [name for _, _, name in PLACES]
+    assert found.facts.tolist() == [2] * len(PLACES)
+    texts = [f"{4 + shift:.2f} nat [" for _, shift, _ in PLACES]
+    assert [text[: len(known)] for text, known in zip(found.effect, texts, strict=True)] == texts
+    assert found.columns.tolist() == ["site", "effect", "facts"]
