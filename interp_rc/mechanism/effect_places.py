@@ -7,7 +7,8 @@ KEYS = ("site", "layer", "place", "head", "neuron", "order", "metric")
 
 
 def with_place(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with `place`: a position, or `span.token`; a window of layers joins the site.
+    """The table with `place`: a position, or `span.token`; a window of layers joins the site, and
+    so does the sender of a path.
 
     Places are whole numbers where all are positions, and texts if any is a span.
     """
@@ -25,4 +26,6 @@ def with_place(table: pd.DataFrame) -> pd.DataFrame:
         rows["site"] = rows.site.astype(object).where(
             ~wide, rows.site.astype(object) + "x" + window
         )
+    if "sender" in rows:
+        rows["site"] = rows.site.astype(object) + " from " + rows.sender.astype(object)
     return rows

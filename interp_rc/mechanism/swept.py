@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from interp_rc.mechanism.continuing import Give, Patch, continued
 from interp_rc.mechanism.effects import BASELINE, COLUMNS, Effects
+from interp_rc.mechanism.memory import Budget
 from interp_rc.mechanism.metrics import Metric
 from interp_rc.mechanism.sites import Site
 from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep
@@ -39,9 +40,15 @@ class Swept(NamedTuple):
     found: dict[tuple[int, int], Found]
 
 
-def swept(sweep: Sweep, plan: Callable[[Batch], Plan], sites: int, what: str = "patching") -> Swept:
-    """Everything that `plan` asks for, batch after batch."""
-    budget = sweep.budget()
+def swept(
+    sweep: Sweep,
+    plan: Callable[[Batch], Plan],
+    sites: int,
+    what: str = "patching",
+    budget: Budget | None = None,
+) -> Swept:
+    """Everything that `plan` asks for, batch after batch, within the sweep's budget or another."""
+    budget = budget or sweep.budget()
     done = Swept({}, {})
     total = len(sweep.cases) * sites
     with torch.no_grad(), tqdm(total=total, desc=what, unit="patch", disable=None) as bar:

@@ -174,11 +174,11 @@ def test_refused(taught, contrasts, options, error, message):
 
 
 def test_a_narrow_layer_may_see_nothing_else(taught, contrasts):
-    """Six tokens are all that its first layer sees."""
+    """24 tokens are all that its first layer sees."""
     model = precise(taught, "gemma2")
     contrast = contrasts[0]
     _, _, reads, offsets = read(model, contrast.clean, contrast.target)
-    begin = offsets[reads[0] - 6][0]
+    begin = offsets[reads[0] - 24][0]
     spans = {"near": [Span(begin, len(contrast.clean))] * 2}
     narrow = dataclasses.replace(contrast, spans=spans, corrupted=contrast.clean)
     with pytest.raises(DataError, match="would see nothing at all"):
