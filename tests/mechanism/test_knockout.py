@@ -126,6 +126,7 @@ def test_the_table_and_batches(taught, contrasts):
             model, contrasts, "prompt.last", "source.all", window=2, memory=memory
         ).table
         np.testing.assert_allclose(parts.value, table.value, atol=1e-12)
+    assert set(effects.estimates().site) == {"patternx2 without source.all"}
     [one] = knockout(model, contrasts[:1], "prompt.last", "source.all", layers=[1]).table.layer
     assert one == 1
 
