@@ -55,8 +55,8 @@ def attribute(
     """
     check(contrasts, sites, metric, into)
     adapter = Adapter(model.model)
-    check_sites(sites, adapter, FromPrompt())
     _check(sites, metric, steps)
+    check_sites(sites, adapter, FromPrompt())
     cases = read_cases(model, model, contrasts, metric)
     if steps > 1:
         for case in cases:

@@ -10,7 +10,7 @@ KEYS = ("site", "layer", "place", "head", "neuron", "order", "metric")
 
 def with_place(table: pd.DataFrame) -> pd.DataFrame:
     """The table with `place`: a position, or `span.token`; a window of layers joins the site, and
-    so does the sender of a path.
+    so do the sender of a path, and the keys of a knockout.
 
     Places are whole numbers where all are positions, and texts if any is a span.
     """
@@ -28,8 +28,9 @@ def with_place(table: pd.DataFrame) -> pd.DataFrame:
         rows["site"] = rows.site.astype(object).where(
             ~wide, rows.site.astype(object) + "x" + window
         )
-    if "sender" in rows:
-        rows["site"] = rows.site.astype(object) + " from " + rows.sender.astype(object)
+    for column, word in (("sender", "from"), ("keys", "without")):
+        if column in rows:
+            rows["site"] = rows.site.astype(object) + f" {word} " + rows[column].astype(object)
     return rows
 
 

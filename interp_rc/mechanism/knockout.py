@@ -72,7 +72,9 @@ def knockout(
                 asked = _tokens(case, site, into)
                 _check_some_are_left(case, runs, _input(case, into), asked, of_keys)
                 within = site.layers(runs.layers)
-                patch = Patch((number, n), base, [], dict.fromkeys(within, (asked, of_keys)))
+                patch = Patch(
+                    (number, n), base, [], blocked=dict.fromkeys(within, (asked, of_keys))
+                )
                 nothing = _changes_nothing(_input(case, into), runs, within[0], asked, of_keys)
                 (zeros if nothing else patches).append(patch)
         return Plan(patches, zeros, _gives_nothing)

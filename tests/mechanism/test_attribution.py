@@ -10,7 +10,7 @@ from torch import nn
 
 from interp_rc.mechanism.attribution import GradientBudget, attribute
 from interp_rc.mechanism.effects import COLUMNS
-from interp_rc.mechanism.interventions import Fixed, FromPrompt
+from interp_rc.mechanism.interventions import FromPrompt
 from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.sites import Site
 from interp_rc.models.adapters.adapter import Adapter
@@ -24,10 +24,10 @@ FAMILIES = ["llama", "gpt2", "gpt_neox", "gemma2", "bert"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Towards(Fixed):
+class Towards:
     """A little of the way from what is there to what the other prompt has."""
 
-    share: float = 1.0
+    share: float
 
     def gives(self, group):
         whole = FromPrompt().gives(group)
@@ -42,7 +42,7 @@ class Towards(Fixed):
 def slopes(model, contrasts, sites, **options):
     """Of patching, by central differences."""
     ends = [
-        patch(model, contrasts, sites, intervention=Towards(torch.empty(0), share=share), **options)
+        patch(model, contrasts, sites, intervention=Towards(share), **options)
         for share in (1e-5, -1e-5)
     ]
     return (ends[0].table.value - ends[1].table.value) / 2e-5

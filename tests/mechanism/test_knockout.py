@@ -126,6 +126,7 @@ def test_the_table_and_batches(taught, contrasts):
             model, contrasts, "prompt.last", "source.all", window=2, memory=memory
         ).table
         np.testing.assert_allclose(parts.value, table.value, atol=1e-12)
+    assert set(effects.estimates().site) == {"patternx2 without source.all"}
     [one] = knockout(model, contrasts[:1], "prompt.last", "source.all", layers=[1]).table.layer
     assert one == 1
 
@@ -174,11 +175,11 @@ def test_refused(taught, contrasts, options, error, message):
 
 
 def test_a_narrow_layer_may_see_nothing_else(taught, contrasts):
-    """Twelve tokens are all that its first layer sees."""
+    """24 tokens are all that its first layer sees."""
     model = precise(taught, "gemma2")
     contrast = contrasts[0]
     _, _, reads, offsets = read(model, contrast.clean, contrast.target)
-    begin = offsets[reads[0] - 12][0]
+    begin = offsets[reads[0] - 24][0]
     spans = {"near": [Span(begin, len(contrast.clean))] * 2}
     narrow = dataclasses.replace(contrast, spans=spans, corrupted=contrast.clean)
     with pytest.raises(DataError, match="would see nothing at all"):

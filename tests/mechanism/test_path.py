@@ -275,3 +275,20 @@ def test_refused_by_the_kind_of_model(taught, contrasts):
     wide = dataclasses.replace(attention, window=2)
     with pytest.raises(ConfigError, match="window"):
         path_patch(taught["llama"], contrasts[:2], [wide], [mlp])
+
+
+def test_each_sender_has_maps_of_its_own(taught, contrasts, tmp_path):
+    effects = path_patch(taught["llama"], contrasts, SENDERS[:2], RECEIVERS[3:5])
+    array = effects.to_xarray()
+    assert [str(name) for name in array.component.values] == [
+        "resid_pre from z.0.h1@source.all",
+        "resid_pre from z.0@prompt.last",
+    ]
+    pair = contrasts[0].id
+    own = effects.table[(effects.table.pair == pair) & (effects.table.sender == SENDERS[1].name)]
+    there = array.effect.sel(pair=pair, component="resid_pre from z.0@prompt.last", layer=1)
+    np.testing.assert_array_equal(there.sel(place=["source.all", "prompt.last"]), own.effect)
+    effects.save(tmp_path / "path.parquet")
+    assert Effects.load(tmp_path / "path.parquet").table.sender.equals(effects.table.sender)
+    titles = [axes.get_title(loc) for axes in effects.plot().axes for loc in ("left", "center")]
+    assert any("from z.0.h1" in title for title in titles), titles

@@ -32,9 +32,9 @@ def precise(taught, shape):
     torch.manual_seed(0)
     if shape == "bert":
         model = BertForMaskedLM(BertConfig(**size))
-    else:  # norms before and after, shared keys, a window of twelve tokens in the first layer
+    else:  # norms before and after, shared keys, a window of 24 tokens in the first layer
         kinds = ["sliding_attention", "full_attention"]
-        of_gemma = {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 12}
+        of_gemma = {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 24}
         none = {"attn_logit_softcapping": None, "layer_types": kinds}  # caps come with float32
         model = Gemma2ForCausalLM(Gemma2Config(**size, **of_gemma, **none))
     return Loaded(_in_double(model.double().eval().requires_grad_(False)), tokenizer)
