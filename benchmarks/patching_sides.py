@@ -33,16 +33,20 @@ Values = Float[Tensor, "component layer position pair"]  # nats
 Side = Callable[[Work], Values]
 
 
-def engine(work: Work) -> Values:
+def contrasts_of(work: Work) -> list[Contrast]:
     def text(ids: Tensor) -> str:
         return " ".join(f"w{i}" for i in ids.tolist())
 
-    contrasts = [
+    return [
         Contrast(str(i), str(i), "forward", text(one), text(other), f" w{int(target)}", None, {})
         for i, (one, other, target) in enumerate(
             zip(work.clean, work.corrupted, work.target, strict=True)
         )
     ]
+
+
+def engine(work: Work) -> Values:
+    contrasts = contrasts_of(work)
     sites = [
         Site(component, layer, position=position)
         for component, layer, position in product(

@@ -50,6 +50,11 @@ class Budget:
         self.cached, self.wave = memory // 2, memory // 2 // at_once
 
     @property
+    def unembedded(self) -> int:
+        """Numbers: the metric makes two more of each."""
+        return self.wave // 16
+
+    @property
     def tokens(self) -> int:
         return TOKENS.get(self.device.type, MOST)
 

@@ -14,7 +14,7 @@ from interp_rc.mechanism.inputs import Input
 Metric = Literal["log_prob", "probability", "logit_difference", "rank", "kl"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 
-LOGITS = 2**24  # numbers that are unembedded at once, at the most
+LOGITS = 2**24  # that are made at once, at the most: more make no core faster
 
 Logits = Float[Tensor, "token vocabulary"]
 
@@ -32,6 +32,7 @@ class Asked:
     foil: Int[Tensor, "prompt position"] | None = None
     reference: Float[Tensor, "read vocabulary"] | None = None
     first: Sequence[int] = ()  # that is read, of each prompt
+    at_once: int = LOGITS  # what memory allows
 
     @classmethod
     def of(cls, inputs: Sequence[Input], positions: int, device: torch.device) -> "Asked":
@@ -110,7 +111,7 @@ def measured(
     rule = RULES[metric]
     values = [
         rule.of_token(logits, asked, (at[0][part], at[1][part])).double()
-        for part, logits in _unembedded(layers, lines)
+        for part, logits in _unembedded(layers, lines, asked.at_once)
     ]
     found = torch.zeros(rows, dtype=torch.float64, device=lines.device)
     return rule.finish(found.scatter_reduce(0, row, torch.cat(values), rule.of_row))
@@ -124,10 +125,10 @@ def log_probs_at(
 
 
 def _unembedded(
-    layers: Unembeds, lines: Float[Tensor, "token width"]
+    layers: Unembeds, lines: Float[Tensor, "token width"], at_once: int = LOGITS
 ) -> Iterator[tuple[slice, Logits]]:
     """Logits in parts that fit into memory, in float32 at least."""
-    step = max(1, LOGITS // layers.model.config.vocab_size)
+    step = max(1, min(at_once, LOGITS) // layers.model.config.vocab_size)
     for begin in range(0, len(lines), step):
         part = slice(begin, begin + step)
         logits = layers.logits(lines[part])

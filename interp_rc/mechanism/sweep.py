@@ -90,7 +90,7 @@ class Sweep:
             with self.clean.opened():
                 clean = _cached(self.clean, [case.clean for case in cases], places["clean"])
                 reference = self._reference(clean)
-                clean.asked.reference = reference
+                clean.asked.reference, clean.asked.at_once = reference, budget.unembedded
                 known = [unpatched(self.clean, clean, self.metric).tolist()]
             with self.corrupted.opened():
                 corrupted = _cached(
@@ -99,7 +99,7 @@ class Sweep:
                     places["corrupted"],
                     _padded_noise(cases),
                 )
-                corrupted.asked.reference = reference
+                corrupted.asked.reference, corrupted.asked.at_once = reference, budget.unembedded
                 known.append(unpatched(self.corrupted, corrupted, self.metric).tolist())
             both = (clean, corrupted) if self.into == "corrupted" else (corrupted, clean)
             yield Batch(numbers, *both, list(zip(*known, strict=True)))
