@@ -30,16 +30,18 @@ class Cached:
     stream: list[Stored]
     heads: list[tuple[Heads, Heads]]
     at: dict[Place, Stored]
+    ids: Int[Tensor, "prompt position"]
+    noised: Float[Tensor, "prompt position width"] | None = None  # what layer 0 reads instead
 
     @property
     def positions(self) -> int:
         """Of the longest prompt."""
-        return self.stream[0].shape[1]
+        return self.asked.read.shape[1]
 
     def values(self, place: Place, base: Tensor, position: Tensor) -> Tensor:
         """At tokens of prompts."""
         component, layer = place
-        if component in ("resid_pre", "resid_post"):
+        if place not in self.at and component in ("resid_pre", "resid_post"):
             stored = self.stream[layer + (component == "resid_post")]
         else:
             stored = self.at[place]
@@ -83,4 +85,4 @@ def cache(
     last, heads = layers.whole(ids, lengths, see, patterned=patterned)
     stream = [at.pop(Place("resid_pre", layer)) for layer in range(layers.layers)]
     asked = Asked.of(inputs, positions, device)
-    return Cached(lengths, asked, [*stream, stored(last)], heads, at)
+    return Cached(lengths, asked, [*stream, stored(last)], heads, at, ids)

@@ -1,8 +1,6 @@
 """Patches as rows of waves: what each puts into the stream, and how many go up together."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float
@@ -12,45 +10,11 @@ from tqdm import tqdm
 from interp_rc.mechanism.cached import Cached
 from interp_rc.mechanism.memory import Budget
 from interp_rc.mechanism.metrics import Metric
+from interp_rc.mechanism.steps import Give, Patch, Step, Token, token_of
 from interp_rc.mechanism.waves import Change, Row, Unit, blended, rise
 from interp_rc.models.adapters.layerwise import Layerwise
-from interp_rc.models.adapters.parts import Place
+from interp_rc.models.adapters.parts import Place, heads_of
 from interp_rc.models.machine import spread
-
-
-class Step(NamedTuple):
-    """What one place is given: values from positions `reads`, put at positions `writes`."""
-
-    place: Place
-    reads: Sequence[int]
-    writes: Sequence[int]
-    unit: Unit = None
-
-
-@dataclass(slots=True)
-class Patch:
-    """Changes to one run of the prompt `base`, which are measured together.
-
-    In the layers of `blocked` its queries (positions) do not see the keys (positions).
-    """
-
-    key: tuple[int, int]
-    base: int
-    steps: Sequence[Step]
-    blocked: Mapping[int, tuple[Sequence[int], Sequence[int]]] = field(default_factory=dict)
-
-
-class Token(NamedTuple):
-    """Tokens that are to be changed, one an entry: prompts, and where values come from and go."""
-
-    patches: Sequence[Patch]
-    base: Tensor
-    read: Tensor
-    write: Tensor
-
-
-Give = Callable[[Place, Unit, Token], Float[Tensor, "token ..."]]
-"""The new values of a place, whole, of which the unit's are taken."""
 
 
 def continued(
@@ -72,10 +36,9 @@ def continued(
         of_row = dict(zip(map(id, rows), values, strict=True))
         return [(patch, of_row[id(row)]) for patch, row in wave]
 
-    with layers.opened():
-        rows = _rows(layers, taking, patches, give)
-        for done in spread(layers.model, work, _waves(rows, taking, budget)):
-            yield from done
+    rows = _rows(layers, taking, patches, give)
+    for done in spread(layers.model, work, _waves(rows, taking, budget)):
+        yield from done
 
 
 def _rows(
@@ -90,7 +53,7 @@ def _rows(
     for (place, unit), members in groups.items():
         steps = [patches[number].steps[n] for number, n in members]
         counts = [len(step.writes) for step in steps]
-        token = _token(taking, [patches[number] for number, _ in members], steps)
+        token = token_of(taking, [patches[number] for number, _ in members], steps)
         values = give(place, unit, token)
         given |= zip(members, torch.split(values, counts), strict=True)
         first = [n == 0 and _begins_behind(patches[number]) for number, n in members]
@@ -104,17 +67,6 @@ def _rows(
         (patch, _row(layers, taking, patch, [given[number, n] for n in range(len(patch.steps))]))
         for number, patch in enumerate(patches)
     ]
-
-
-def _token(taking: Cached, patches: Sequence[Patch], steps: Sequence[Step]) -> Token:
-    device = taking.lengths.device
-    both = list(zip(patches, steps, strict=True))
-    return Token(
-        [patch for patch, step in both for _ in step.writes],
-        torch.tensor([patch.base for patch, step in both for _ in step.writes], device=device),
-        torch.tensor([t for step in steps for t in step.reads], device=device),
-        torch.tensor([t for step in steps for t in step.writes], device=device),
-    )
 
 
 def _begins_behind(patch: Patch) -> bool:
@@ -137,7 +89,9 @@ def _output(
     component, layer = place
     base, write = token.base, token.write
     if unit is not None:
-        values = blended(taking.values(place, base, write), values, component, unit, layers.heads)
+        values = blended(
+            taking.values(place, base, write), values, component, unit, heads_of(layers.model)
+        )
     stream = taking.stream[layer][base, write]
     match component:
         case "pattern":
@@ -210,13 +164,14 @@ def _families(rows: Sequence[tuple[Patch, Row]]) -> Iterator[list[tuple[Patch, R
     alike: dict[object, list[tuple[Patch, Row]]] = {}
     for patch, row in rows:
         several = len(patch.steps) > 1 and not patch.blocked
-        key = (patch.base, patch.steps[0], row.first) if several else id(patch)
+        key = (patch.base, patch.where, patch.steps[0], row.first) if several else id(patch)
         alike.setdefault(key, []).append((patch, row))
     for some in alike.values():
         (longest, parent), *rest = sorted(some, key=lambda one: -len(one[0].steps))
         family = [(longest, parent)]
         for patch, row in rest:
-            parts = patch.steps[-1].place.layer + 1
+            last = patch.steps[-1].place
+            parts = last.layer + (last.component != "resid_pre")
             if patch.steps == longest.steps:
                 row = parent
             elif patch.steps == longest.steps[: len(patch.steps)] and parts > parent.layer:

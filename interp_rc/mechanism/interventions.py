@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp_rc.mechanism.cached import Cached
-from interp_rc.mechanism.continuing import Give, Token
 from interp_rc.mechanism.sites import Site
+from interp_rc.mechanism.steps import Give, Token
 from interp_rc.mechanism.waves import Unit
 from interp_rc.models.adapters.parts import Place
 from interp_rc.models.load import Loaded
@@ -157,7 +157,8 @@ class Noise:
 def _along(basis: Float[Tensor, "direction width"], give: Give, group: Group) -> Give:
     """Exchange only what lies along one row of the basis, or in the span of all."""
     _, sizes, span = torch.linalg.svd(basis.double(), full_matrices=False)
-    span = span[sizes > 1e-9 * sizes.max()]  # rows may repeat each other
+    rounding = max(basis.shape) * torch.finfo(basis.dtype).eps * sizes.max()
+    span = span[sizes > rounding]  # rows may repeat each other
     unit = basis.double() / basis.double().norm(dim=-1, keepdim=True)
 
     def along(place: Place, _: Unit, token: Token) -> Tensor:

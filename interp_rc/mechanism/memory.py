@@ -1,12 +1,14 @@
 """How much may be computed at once: from the memory that a sweep may use."""
 
 from collections.abc import Collection
+from typing import Protocol
 
 import psutil
 import torch
+from transformers import PreTrainedModel
 
-from interp_rc.models.adapters.layerwise import Layerwise
-from interp_rc.models.adapters.parts import Place
+from interp_rc.models.adapters.parts import Place, heads_of, neurons_of
+from interp_rc.models.machine import device_of
 
 ON_CPU = 2 * 2**30  # bytes; more makes no core faster
 TOKENS = {"cpu": 2000}  # of a wave, at the most; so too
@@ -20,20 +22,29 @@ def default_memory(device: torch.device) -> int:
     return min(psutil.virtual_memory().available // 2, ON_CPU)
 
 
+class Runs(Protocol):
+    """Whatever runs a model's layers."""
+
+    model: PreTrainedModel
+
+    @property
+    def layers(self) -> int: ...
+
+
 class Budget:
     """What fits into `memory` bytes: half for cached prompts, half for waves under way."""
 
-    def __init__(self, layers: Layerwise, memory: int, at_once: int) -> None:
+    def __init__(self, layers: Runs, memory: int, at_once: int) -> None:
         config = layers.model.config
         self.item = layers.model.dtype.itemsize
         self.width = config.hidden_size
-        self.heads = layers.heads
+        self.heads = heads_of(layers.model)
         head = getattr(config, "head_dim", None) or self.width // self.heads
         shared = getattr(config, "num_key_value_heads", None) or self.heads
         self.query, self.key = self.heads * head, shared * head
-        self.neurons = layers.neurons
+        self.neurons = neurons_of(layers.model)
         self.layers = layers.layers
-        self.device = layers.home
+        self.device = device_of(layers.model)
         self.capped = getattr(config, "attn_logit_softcapping", None) is not None
         self.cached, self.wave = memory // 2, memory // 2 // at_once
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, Protocol, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from interp_rc.mechanism.inputs import Input
-from interp_rc.models.adapters.layerwise import Layerwise
 
 Metric = Literal["log_prob", "probability", "logit_difference", "rank", "kl"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
@@ -45,6 +45,14 @@ class Asked:
                 foil[row, one.reads] = torch.tensor(one.foils)
         first = [min(one.reads) for one in inputs]
         return cls(read.to(device), target.to(device), foil.to(device), first=first)
+
+
+class Unembeds(Protocol):
+    """Makes logits of what the last layer gives."""
+
+    model: PreTrainedModel
+
+    def logits(self, stream: Float[Tensor, "token width"]) -> Logits: ...
 
 
 class _Rule(NamedTuple):
@@ -90,7 +98,7 @@ KL(clean run || this run) of the predictions, in nats."""
 
 def measured(
     metric: Metric,
-    layers: Layerwise,
+    layers: Unembeds,
     asked: Asked,
     lines: Float[Tensor, "token width"],
     at: tuple[Int[Tensor, " token"], Int[Tensor, " token"]],
@@ -109,14 +117,14 @@ def measured(
 
 
 def log_probs_at(
-    layers: Layerwise, lines: Float[Tensor, "token width"]
+    layers: Unembeds, lines: Float[Tensor, "token width"]
 ) -> Float[Tensor, "token vocabulary"]:
     """Of every token of the vocabulary."""
     return torch.cat([torch.log_softmax(logits, -1) for _, logits in _unembedded(layers, lines)])
 
 
 def _unembedded(
-    layers: Layerwise, lines: Float[Tensor, "token width"]
+    layers: Unembeds, lines: Float[Tensor, "token width"]
 ) -> Iterator[tuple[slice, Logits]]:
     """Logits in parts that fit into memory, in float32 at least."""
     step = max(1, LOGITS // layers.model.config.vocab_size)

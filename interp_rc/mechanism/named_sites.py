@@ -1,6 +1,7 @@
 """The sites that texts name in one model, for some contrasts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from interp_rc.mechanism.inputs import positions
 from interp_rc.mechanism.sites import Site, means_every_position, parse_site
@@ -14,21 +15,32 @@ def named_sites(
     """Each site once, as `parse_site` reads it with the model's layers and heads.
 
     `mlp_out` or `mlp_out@*` means every position of the prompts, whose two must then have equally
-    many tokens. Raises ConfigError for texts that name no site, DataError for such prompts.
+    many tokens. A module's name, as in `model.named_modules()`, stands for its output. Raises
+    ConfigError for texts that name no site, DataError for such prompts.
     """
     texts = [texts] if isinstance(texts, str) else texts
     config = model.model.config
-    every = any(map(means_every_position, texts))
+    modules = dict(model.model.named_modules())
+    known = [_module(text, modules) for text in texts]
+    every = any(means_every_position(text) for text, _ in known)
     there = positions(model, contrasts) if every else None
-    return list(
-        dict.fromkeys(
-            site
-            for text in texts
-            for site in parse_site(
-                text,
-                config.num_hidden_layers,
-                heads=config.num_attention_heads,
-                positions=there,
-            )
+    found: dict[Site, None] = {}
+    for text, module in known:
+        sites = parse_site(
+            text,
+            config.num_hidden_layers,
+            heads=config.num_attention_heads,
+            positions=there,
         )
-    )
+        if module is not None:
+            sites = [replace(site, component=module, layer=0) for site in sites]
+        found |= dict.fromkeys(sites)
+    return list(found)
+
+
+def _module(text: str, modules: Collection[str]) -> tuple[str, str | None]:
+    """The text as it would be of a component, and the module that it names, if it does."""
+    name, at, where = text.partition("@")
+    if "." in name and name in modules:
+        return f"resid_pre.0{at}{where}", name
+    return text, None

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import torch
 
 from interp_rc.mechanism.effects import Effects
+from interp_rc.mechanism.full_passes import FullPasses
 from interp_rc.mechanism.interventions import (
     FromModel,
     FromPrompt,
@@ -17,13 +19,15 @@ from interp_rc.mechanism.interventions import (
     WithoutAdapters,
 )
 from interp_rc.mechanism.metrics import Metric
-from interp_rc.mechanism.planning import check_sites, means_of, patches_of, places_of
+from interp_rc.mechanism.planning import check_sites, means_of, patches_of, places_of, runs_of
 from interp_rc.mechanism.sites import Site
+from interp_rc.mechanism.store import Store
 from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep, check, read_cases
 from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.load import Loaded
+from interp_rc.records.errors import ConfigError
 from interp_rc.records.nouns import Contrast
 
 FLOOR = 16  # contrasts that the noise floor is taken from, at the most
@@ -39,6 +43,7 @@ def patch(
     intervention: Intervention = FromPrompt(),  # noqa: B008 (it has no state)
     memory: int | None = None,
     floor: bool | None = None,
+    resume: Path | None = None,
 ) -> Effects:
     """Patch every site of every contrast, one at a time.
 
@@ -48,7 +53,9 @@ def patch(
     teacher-forced, in nats. Prompts may differ in length: tokens are matched by their spans.
     `memory` bounds what is computed at once, in bytes; by default half of what is free, 2 GiB at
     the most on a CPU. No value depends on it. With `floor`, by default in half precision only, the
-    effects carry what rounding alone can do at each site (`noise_floors`).
+    effects carry what rounding alone can do at each site (`noise_floors`). `resume` is a folder
+    to keep the results of each batch in: called again, a sweep that was killed continues there.
+    Remove it once the effects are saved.
 
     Raises ConfigError for an unknown metric, a site that the model does not have, or no sites or
     contrasts; DataError for a contrast without the span, or without a foil where one is needed;
@@ -57,17 +64,22 @@ def patch(
     check(contrasts, sites, metric, into)
     adapter = Adapter(model.model)
     check_sites(sites, adapter, intervention)
-    cases = _cases(model, contrasts, intervention)
+    cases = _cases(model, contrasts, intervention, metric)
     if metric == "logit_difference" and not all(is_one_token(case) for case in cases):
-        return _whole_difference(
-            contrasts,
-            lambda some: patch(
-                model, some, sites, into=into, intervention=intervention, memory=memory
-            ),
-        )
-    clean, corrupted = _runs(adapter, intervention)
+
+        def found(some: Sequence[Contrast], of: str) -> Effects:
+            place = None if resume is None else resume / of
+            return patch(
+                model, some, sites, into=into, intervention=intervention, memory=memory,
+                floor=False, resume=place,
+            )  # fmt: skip
+
+        return _whole_difference(contrasts, found)
+    clean, corrupted = _runs(adapter, sites, intervention)
     given, kept = places_of(sites, adapter, intervention)
-    sweep = Sweep(cases, clean, corrupted, metric, into, given, kept, memory)
+    what = ["patch", model, contrasts, sites, metric, into, intervention]
+    store = None if resume is None else Store(resume, what)
+    sweep = Sweep(cases, clean, corrupted, metric, into, given, kept, memory, store)
     with torch.no_grad():
         means = means_of(sweep, sites) if isinstance(intervention, Mean) else {}
     ids = [contrast.id for contrast in contrasts]
@@ -88,13 +100,13 @@ def is_one_token(case: Case) -> bool:
     return len(case.clean.targets) == 1 and case.clean.foils is not None
 
 
-def _cases(model: Loaded, contrasts: Sequence[Contrast], intervention: Intervention) -> list[Case]:
-    if isinstance(intervention, FromModel):
-        same = [in_itself(contrast, "clean") for contrast in contrasts]
-        return read_cases(intervention.model, model, same)
-    if isinstance(intervention, WithoutAdapters):
-        return read_cases(model, model, [in_itself(contrast, "clean") for contrast in contrasts])
-    return read_cases(model, model, contrasts)
+def _cases(
+    model: Loaded, contrasts: Sequence[Contrast], intervention: Intervention, metric: Metric
+) -> list[Case]:
+    clean = intervention.model if isinstance(intervention, FromModel) else model
+    if isinstance(intervention, FromModel | WithoutAdapters):
+        contrasts = [in_itself(contrast, "clean") for contrast in contrasts]
+    return read_cases(clean, model, contrasts, metric)
 
 
 def in_itself(contrast: Contrast, which: Into) -> Contrast:
@@ -104,24 +116,28 @@ def in_itself(contrast: Contrast, which: Into) -> Contrast:
     return replace(contrast, clean=prompt, corrupted=prompt, spans=spans)
 
 
-def _runs(adapter: Adapter, intervention: Intervention) -> tuple[Layerwise, Layerwise]:
-    """Where the clean and the corrupted run take place."""
-    own = adapter.layerwise
+def _runs(
+    adapter: Adapter, sites: Sequence[Site], intervention: Intervention
+) -> tuple[Layerwise | FullPasses, Layerwise | FullPasses]:
+    """What runs the clean and the corrupted prompts."""
+    own = runs_of(adapter, sites)
     match intervention:
         case FromModel(other):
-            return Adapter(other.model).layerwise, own
+            return runs_of(Adapter(other.model), sites), own
         case WithoutAdapters():
+            if isinstance(own, FullPasses):
+                raise ConfigError("modules by their names are patched with adapters on or merged")
             return own.without_adapters(), own
     return own, own
 
 
 def _whole_difference(
-    contrasts: Sequence[Contrast], found: Callable[[Sequence[Contrast]], Effects]
+    contrasts: Sequence[Contrast], found: Callable[[Sequence[Contrast], str], Effects]
 ) -> Effects:
     """Of targets and foils of several tokens: the difference of their log-probabilities, which
     for single tokens is that of their logits."""
-    own = found(contrasts)
-    other = found([replace(c, target=c.foil or "") for c in contrasts])
+    own = found(contrasts, "target")
+    other = found([replace(c, target=c.foil or "") for c in contrasts], "foil")
     baselines = own.baselines.copy()
     for column in ("clean", "corrupted"):
         baselines[column] -= other.baselines[column]

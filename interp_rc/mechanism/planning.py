@@ -6,12 +6,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from interp_rc.mechanism.continuing import Patch, Step
+from interp_rc.mechanism.full_passes import FullPasses
 from interp_rc.mechanism.interventions import Fixed, FromPrompt, Intervention, Itself, Means, Noise
 from interp_rc.mechanism.sites import Site, Tokens, tokens_of
+from interp_rc.mechanism.steps import Patch, Step
 from interp_rc.mechanism.sweep import Batch, Case, Sweep
 from interp_rc.models.adapters.adapter import Adapter
-from interp_rc.models.adapters.parts import Place
+from interp_rc.models.adapters.layerwise import Layerwise
+from interp_rc.models.adapters.parts import STREAM, Place, heads_of, neurons_of
 from interp_rc.records.errors import ConfigError, DataError
 
 
@@ -21,10 +23,12 @@ def check_sites(sites: Sequence[Site], adapter: Adapter, intervention: Intervent
     basis = intervention.basis if isinstance(intervention, FromPrompt) else None
     adds = isinstance(intervention, Noise) or (isinstance(intervention, Fixed) and intervention.add)
     for site in sites:
-        there = adapter.layers if site.place in known else 0
-        if site.layer >= there or (site.head or 0) >= adapter.layerwise.heads:
+        there = site.place in known or adapter.module(site.place) is not None
+        if not there or (site.head or 0) >= heads_of(adapter.model):
             raise ConfigError(f"this model has no {site.name}; name another component or layer")
-        if (site.neuron or 0) >= adapter.layerwise.neurons:
+        if site.place.is_module and site.window > 1:
+            raise ConfigError(f"site {site.name}: a module is of one layer; leave the window out")
+        if (site.neuron or 0) >= neurons_of(adapter.model):
             raise ConfigError(f"this model has no {site.name}; name another neuron")
         if site.direction is not None and site.direction >= (0 if basis is None else len(basis)):
             raise ConfigError(
@@ -42,6 +46,21 @@ def check_sites(sites: Sequence[Site], adapter: Adapter, intervention: Intervent
             )
         if basis is not None and (site.window > 1 or (site.head, site.neuron) != (None, None)):
             raise ConfigError(f"site {site.name}: a basis takes whole components of one layer")
+
+
+def runs_of(adapter: Adapter, sites: Sequence[Site]) -> Layerwise | FullPasses:
+    """Layer by layer where that is possible. Raises ConfigError for sites that only one of both
+    can change, and sites that only the other can."""
+    modules = {site.place for site in sites if site.place.is_module}
+    if adapter.layerwise is not None and not modules:
+        return adapter.layerwise
+    for site in sites:
+        if not site.place.is_module and site.component not in STREAM:
+            raise ConfigError(
+                f"site {site.name} is not changed together with modules by their names; patch "
+                "them one after the other"
+            )
+    return FullPasses(adapter, modules)
 
 
 def places_of(
@@ -90,7 +109,8 @@ def patches_of(
                 for layer in site.layers(layers)
             ]
             nothing = structural_zero(sweep, case, steps, tokens, intervention)
-            (zeros if nothing else patches).append(Patch((number, n), base, steps))
+            where = site.span, site.token, site.position  # what means are over
+            (zeros if nothing else patches).append(Patch((number, n), base, steps, where))
     return patches, zeros
 
 
@@ -108,6 +128,7 @@ def structural_zero(
     last = sweep.taking.layers - 1
     is_read = (
         steps[0].place == Place("resid_pre", last)
+        or steps[0].place.is_module
         or steps[0].place.layer < last
         or any(one in case.clean.reads or other in case.corrupted.reads for one, other in tokens)
     )

@@ -37,12 +37,13 @@ class Site:
     are aligned at their ends, so that last tokens meet. `head` is one head of `z` or `pattern`,
     `neuron` one of `mlp_post`, `direction` one row of a basis (see `FromPrompt`); null for all of
     them at once. A `window` of layers is changed
-    together. An `optional` position may be behind the end of some prompts, which it leaves out.
+    together. The component may also be a module's name, which stands for its output; the layer is
+    then 0. An `optional` position may be behind the end of some prompts, which it leaves out.
 
     Raises ConfigError for what no network has.
     """
 
-    component: Component
+    component: Component | str
     layer: int
     span: str | None = None
     token: Token = "last"

@@ -1,6 +1,6 @@
 """A sweep of interventions: both runs of every contrast, cached in batches that fit into memory."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -10,9 +10,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from interp_rc.mechanism.cached import Cached, cache
+from interp_rc.mechanism.full_passes import FullPasses
 from interp_rc.mechanism.inputs import Input, read_inputs
 from interp_rc.mechanism.memory import Budget, default_memory
 from interp_rc.mechanism.metrics import METRICS, Metric, log_probs_at
+from interp_rc.mechanism.store import Store
 from interp_rc.mechanism.waves import unpatched
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Place
@@ -49,20 +51,21 @@ class Sweep:
     that takes. The runs may be of two models."""
 
     cases: Sequence[Case]
-    clean: Layerwise
-    corrupted: Layerwise
+    clean: Layerwise | FullPasses
+    corrupted: Layerwise | FullPasses
     metric: Metric
     into: Into
     given: Collection[Place]
     kept: Collection[Place]
     memory: int | None = None
+    store: Store | None = None
 
     @property
-    def taking(self) -> Layerwise:
+    def taking(self) -> Layerwise | FullPasses:
         return self.corrupted if self.into == "corrupted" else self.clean
 
     @property
-    def giving(self) -> Layerwise:
+    def giving(self) -> Layerwise | FullPasses:
         return self.clean if self.into == "corrupted" else self.corrupted
 
     def budget(self) -> Budget:
@@ -70,19 +73,20 @@ class Sweep:
         memory = default_memory(model.device) if self.memory is None else self.memory
         return Budget(self.taking, memory, torch.get_num_threads() if is_small(model) else 1)
 
-    def batches(self, budget: Budget) -> Iterator[Batch]:
-        for numbers in self._fitting(budget):
+    def batches(self, budget: Budget, done: Container[int] = ()) -> Iterator[Batch]:
+        """Of the cases that are not `done`."""
+        for numbers in self._fitting(budget, done):
             cases = [self.cases[number] for number in numbers]
             places = {"clean": self.given, "corrupted": self.kept}
             if self.into == "clean":
                 places = {"clean": self.kept, "corrupted": self.given}
             with self.clean.opened():
-                clean = cache(self.clean, [case.clean for case in cases], places["clean"])
+                clean = _cached(self.clean, [case.clean for case in cases], places["clean"])
                 reference = self._reference(clean)
                 clean.asked.reference = reference
                 known = [unpatched(self.clean, clean, self.metric).tolist()]
             with self.corrupted.opened():
-                corrupted = cache(
+                corrupted = _cached(
                     self.corrupted,
                     [case.corrupted for case in cases],
                     places["corrupted"],
@@ -98,17 +102,31 @@ class Sweep:
             return None
         return log_probs_at(self.clean, clean.stream[-1][clean.asked.read])
 
-    def _fitting(self, budget: Budget) -> Iterator[list[int]]:
+    def _fitting(self, budget: Budget, done: Container[int]) -> Iterator[list[int]]:
         """Cases of like length together, as many as fit."""
         sizes = [max(len(case.clean.ids), len(case.corrupted.ids)) for case in self.cases]
         numbers: list[int] = []
         for number in sorted(range(len(sizes)), key=sizes.__getitem__):
+            if number in done:
+                continue
             needed = (len(numbers) + 1) * budget.of_pair(sizes[number], self.given, self.kept)
             if numbers and needed > budget.cached:
                 yield numbers
                 numbers = []
             numbers.append(number)
-        yield numbers
+        if numbers:
+            yield numbers
+
+
+def _cached(
+    runs: Layerwise | FullPasses,
+    inputs: Sequence[Input],
+    keep: Collection[Place],
+    noise: Float[Tensor, "prompt position width"] | None = None,
+) -> Cached:
+    if isinstance(runs, FullPasses):
+        return runs.cache(inputs, keep, noise)
+    return cache(runs, inputs, keep, noise)
 
 
 def _padded_noise(cases: Sequence[Case]) -> Float[Tensor, "prompt position width"] | None:
@@ -119,13 +137,14 @@ def _padded_noise(cases: Sequence[Case]) -> Float[Tensor, "prompt position width
 
 
 def read_cases(
-    clean_model: Loaded, corrupted_model: Loaded, contrasts: Sequence[Contrast]
+    clean_model: Loaded, corrupted_model: Loaded, contrasts: Sequence[Contrast], metric: Metric
 ) -> list[Case]:
-    """Both prompts of every contrast as token ids.
+    """Both prompts of every contrast as token ids; foils only where the metric needs them.
 
     Raises DataError if a target has other tokens after one prompt than after the other.
     """
-    targets, foils = [c.target for c in contrasts], [c.foil for c in contrasts]
+    targets = [c.target for c in contrasts]
+    foils = [c.foil for c in contrasts] if metric == "logit_difference" else None
     clean = read_inputs(clean_model, [c.clean for c in contrasts], targets, foils)
     corrupted = read_inputs(corrupted_model, [c.corrupted for c in contrasts], targets, foils)
     cases = [Case(*three) for three in zip(contrasts, clean, corrupted, strict=True)]

@@ -7,10 +7,14 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from interp_rc.mechanism.continuing import Give, Patch, continued
+from interp_rc.mechanism.continuing import continued
 from interp_rc.mechanism.effects import BASELINE, COLUMNS, Effects
+from interp_rc.mechanism.full_passes import FullPasses
+from interp_rc.mechanism.memory import Budget
 from interp_rc.mechanism.metrics import Metric
 from interp_rc.mechanism.sites import Site
+from interp_rc.mechanism.steps import Give, Patch
+from interp_rc.mechanism.store import Found, Swept
 from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep
 
 
@@ -23,41 +27,36 @@ class Plan(NamedTuple):
     give: Give
 
 
-class Found(NamedTuple):
-    """The metric after the intervention at one site of one contrast."""
-
-    position: int | None
-    value: float
-    structural_zero: bool = False
-
-
-class Swept(NamedTuple):
-    """By case: the metric of the clean and of the corrupted run; by case and site: after the
-    intervention."""
-
-    known: dict[int, tuple[float, float]]
-    found: dict[tuple[int, int], Found]
-
-
 def swept(sweep: Sweep, plan: Callable[[Batch], Plan], sites: int, what: str = "patching") -> Swept:
-    """Everything that `plan` asks for, batch after batch."""
+    """Everything that `plan` asks for, batch after batch; what the sweep's store has is taken from
+    there."""
     budget = sweep.budget()
-    done = Swept({}, {})
+    done = Swept({}, {}) if sweep.store is None else sweep.store.read()
     total = len(sweep.cases) * sites
     with torch.no_grad(), tqdm(total=total, desc=what, unit="patch", disable=None) as bar:
-        for batch in sweep.batches(budget):
-            of_case = dict(zip(batch.numbers, batch.known, strict=True))
-            done.known.update(of_case)
+        bar.update(len(done.known) * sites)
+        for batch in sweep.batches(budget, done.known):
+            part = Swept(dict(zip(batch.numbers, batch.known, strict=True)), {})
             patches, zeros, give = plan(batch)
             for one in zeros:
-                unchanged = of_case[one.key[0]][sweep.into == "corrupted"]
-                done.found[one.key] = Found(_position(one), unchanged, structural_zero=True)
+                unchanged = part.known[one.key[0]][sweep.into == "corrupted"]
+                part.found[one.key] = Found(_position(one), unchanged, structural_zero=True)
             bar.update(len(batch.numbers) * sites - len(patches))
-            for one, value in continued(
-                sweep.taking, batch.taking, patches, give, sweep.metric, budget, bar
-            ):
-                done.found[one.key] = Found(_position(one), value)
+            with sweep.taking.opened():
+                values = _continued(sweep, batch, patches, give, budget, bar)
+            part.found.update({one.key: Found(_position(one), value) for one, value in values})
+            if sweep.store is not None:
+                sweep.store.add(part)
+            done.known.update(part.known)
+            done.found.update(part.found)
     return done
+
+
+def _continued(
+    sweep: Sweep, batch: Batch, patches: Sequence[Patch], give: Give, budget: Budget, bar: tqdm
+) -> list[tuple[Patch, float]]:
+    runs, rest = sweep.taking, (batch.taking, patches, give, sweep.metric, budget, bar)
+    return list(runs.continued(*rest) if isinstance(runs, FullPasses) else continued(runs, *rest))
 
 
 def _position(patch: Patch) -> int | None:

@@ -1,6 +1,7 @@
 """Causal tracing: noise on the subject, and one state after another restored."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,16 +10,19 @@ from torch import Tensor
 
 from interp_rc.facts.tracings import Tracing
 from interp_rc.mechanism.effects import Effects
+from interp_rc.mechanism.full_passes import START
 from interp_rc.mechanism.inputs import read_inputs
 from interp_rc.mechanism.interventions import FromPrompt, Group
 from interp_rc.mechanism.metrics import Metric
-from interp_rc.mechanism.planning import check_sites, patches_of, places_of
+from interp_rc.mechanism.planning import check_sites, patches_of, places_of, runs_of
 from interp_rc.mechanism.sites import Site, tokens_of
+from interp_rc.mechanism.store import Found, Store, Swept
 from interp_rc.mechanism.sweep import Batch, Case, Sweep, check
-from interp_rc.mechanism.swept import Found, Plan, Swept, effects_of, swept
+from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded
+from interp_rc.models.machine import device_of
 from interp_rc.records.errors import DataError
 from interp_rc.records.seeds import derive_seed
 
@@ -40,6 +44,7 @@ def trace(
     noise: Sequence[Noise] | None = None,
     seed: int = 0,
     memory: int | None = None,
+    resume: Path | None = None,
 ) -> Effects:
     """Corrupt each prompt's subject with noise, and restore the clean state at one site at a time.
 
@@ -51,7 +56,8 @@ def trace(
     tokens of the subject, width). Corrupted is the metric with noise and nothing restored. What is
     drawn depends on `seed` and a prompt's id only.
 
-    Raises what `patch` raises.
+    `resume` is the folder of the sweep's results so far, as in `patch`, which also says what is
+    raised.
     """
     adapter = Adapter(model.model)
     sites = trace_sites(model, tracings) if sites is None else sites
@@ -62,10 +68,12 @@ def trace(
         noise = drawn_noise(model, tracings, draws=draws, scale=scale, seed=seed)
     cases, of_contrast = _noised(model, adapter, tracings, noise)
     given, kept = places_of(sites, adapter, FromPrompt())
-    runs = adapter.layerwise
-    sweep = Sweep(cases, runs, runs, metric, "corrupted", given, kept, memory)
+    runs = runs_of(adapter, sites)
+    what = ["trace", model, contrasts, sites, metric, list(noise)]
+    store = None if resume is None else Store(resume, what)
+    sweep = Sweep(cases, runs, runs, metric, "corrupted", given, kept, memory, store)
 
-    ids = [one.id for one in tracings]
+    ids = [case.contrast.id for case in cases]
 
     def plan(batch: Batch) -> Plan:
         group = Group(batch.giving, batch.taking, {}, ids, sites)
@@ -111,10 +119,12 @@ def drawn_noise(
 @torch.no_grad()
 def _embedded(adapter: Adapter, ids: Sequence[int]) -> Float[Tensor, "token width"]:
     """As the first layer reads them (some models scale them), without learnt positions."""
-    rows = torch.tensor(ids, device=adapter.layerwise.home)
+    rows = torch.tensor(ids, device=device_of(adapter.model))
     if len(adapter.parts.embeddings) > 1:
         return adapter.parts.embeddings[0](rows).to(rows.device)
-    return adapter.layerwise.embed(rows[:, None])[:, 0]
+    with adapter.hooked():
+        _, at = adapter.run(rows[:, None], capture=[START])
+    return at[START][:, 0].to(rows.device)
 
 
 def _noised(

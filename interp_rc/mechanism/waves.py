@@ -15,9 +15,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interp_rc.mechanism.cached import Cached
-from interp_rc.mechanism.metrics import Metric, measured
+from interp_rc.mechanism.metrics import Metric, Unembeds, measured
 from interp_rc.models.adapters.layerwise import Layerwise, See, Stream, unchanged
-from interp_rc.models.adapters.parts import Component, Place
+from interp_rc.models.adapters.parts import Component, Place, heads_of
 from interp_rc.models.adapters.ragged import Attending, Layout, Masks, lay_out
 
 Unit = int | None
@@ -123,7 +123,7 @@ class _Line:
     def _see(self, layer: int, ragged: Attending, only: Tensor | None) -> See:
         """What the rows' later changes put in place of components of this layer."""
         begins = self.layout.begins.tolist()
-        changes: dict[tuple[Component, Unit], list[tuple[list[int], Tensor]]] = {}
+        changes: dict[tuple[Component | str, Unit], list[tuple[list[int], Tensor]]] = {}
         for number, row in enumerate(self.rows):
             for place, positions, values, unit in row.changes:
                 if place.layer == layer:
@@ -151,17 +151,17 @@ def replaced(
     value: Tensor,
     tokens: Int[Tensor, " change"],
     new: Tensor,
-    component: Component,
+    component: Component | str,
     unit: Unit,
     layers: Layerwise,
 ) -> Tensor:
     """The value with other ones at some tokens, whole or of one head or neuron."""
     value = value.clone()
-    value[tokens] = blended(value[tokens], new, component, unit, layers.heads)
+    value[tokens] = blended(value[tokens], new, component, unit, heads_of(layers.model))
     return value
 
 
-def blended(old: Tensor, new: Tensor, component: Component, unit: Unit, heads: int) -> Tensor:
+def blended(old: Tensor, new: Tensor, component: Component | str, unit: Unit, heads: int) -> Tensor:
     """The old values, with the unit's taken from the new ones."""
     if unit is None:
         return new
@@ -193,7 +193,7 @@ def rise(
     return found[[number[id(row)] for row in rows]]
 
 
-def unpatched(layers: Layerwise, cached: Cached, metric: Metric) -> Float[Tensor, " prompt"]:
+def unpatched(layers: Unembeds, cached: Cached, metric: Metric) -> Float[Tensor, " prompt"]:
     """The metric of every cached prompt, in float64."""
     prompt, position = cached.asked.read.nonzero(as_tuple=True)
     stream = cached.stream[-1][prompt, position]

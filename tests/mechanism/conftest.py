@@ -5,12 +5,37 @@ import torch
 
 from interp_rc.facts.contrasts import held_out_contrasts
 from interp_rc.mechanism.sites import Site
+from tests.mechanism.loop import made
 
 
 @pytest.fixture(scope="session")
 def contrasts(told):
     """Ragged: names and descriptions of many lengths, in two templates an order."""
     return held_out_contrasts(told, templates=2)
+
+
+@pytest.fixture(scope="session")
+def plain_models():
+    """Tiny models of every family that the plain loop knows, in float64. Read-only."""
+    made_already = {}
+
+    def get(family, seed=0):
+        if (family, seed) not in made_already:
+            made_already[family, seed] = made(family, seed=seed)
+        return made_already[family, seed]
+
+    return get
+
+
+@pytest.fixture
+def precise_softmax(monkeypatch):
+    """Models that cap scores round the softmax to float32, where a last bit of float64 decides."""
+    own = torch.softmax
+
+    def softmax(value, dim, dtype=None):
+        return own(value, dim, dtype=None if value.dtype == torch.float64 else dtype)
+
+    monkeypatch.setattr(torch, "softmax", softmax)
 
 
 def sites_of(components, layers=2):

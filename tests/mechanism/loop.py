@@ -4,6 +4,7 @@ Shares nothing with the package but its nouns: words are tokens by a table of it
 modules that are listed here, and patterns go through an attention function written here.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -168,19 +169,19 @@ def read(words, target):
     return ids + [IDS[word] for word in target], reads, places
 
 
-def tokens(pair, site, which):
+def tokens(pair, site, which, target):
     words, source = (pair.clean, pair.corrupted)[which], pair.source[which]
     if site.position is not None:
         return [site.position]
-    _, _, places = read(words, pair.target)
+    _, _, places = read(words, target)
     a, b = source if site.span == "source" else (0, len(words))
     found = [position for n in range(a, b) for position in places[n]]
     return {"first": found[:1], "last": found[-1:], "all": found}[site.token]
 
 
-def aligned(pair, site):
+def aligned(pair, site, target):
     """Positions in the clean and in the corrupted prompt; the ends meet."""
-    both = [tokens(pair, site, which) for which in (0, 1)]
+    both = [tokens(pair, site, which, target) for which in (0, 1)]
     shared = min(map(len, both))
     return [one[len(one) - shared :] for one in both]
 
@@ -325,7 +326,7 @@ class PlainLoop:
         return [module.register_forward_hook(coming_out)]
 
 
-def measure(metric, logits, reads, target, foil=None, clean=None):
+def measure(metric, logits, reads, target, clean=None):
     """In nats; `clean` are the clean run's logits where it is read."""
     log_probs = torch.log_softmax(logits[reads], -1)
     wanted = [IDS[word] for word in target]
@@ -333,7 +334,7 @@ def measure(metric, logits, reads, target, foil=None, clean=None):
     if metric == "log_prob":
         return own
     if metric == "probability":
-        return torch.tensor(own).double().exp().item()
+        return math.exp(own)
     if metric == "rank":
         return max(
             1 + sum(other > logits[at, word] for other in logits[at]).item()
@@ -341,11 +342,7 @@ def measure(metric, logits, reads, target, foil=None, clean=None):
         )
     assert metric == "kl"
     before = torch.log_softmax(clean, -1)
-    return (
-        sum(torch.nn.functional.kl_div(log_probs, before, log_target=True, reduction="none"))
-        .sum()
-        .item()
-    )
+    return torch.nn.functional.kl_div(log_probs, before, log_target=True, reduction="sum").item()
 
 
 def exchanged(old, new):
@@ -400,7 +397,7 @@ class Sweep:
                 pair, site, target
             )[1]
         taking = ("clean", "corrupted").index(self.into)
-        where = [tokens(pair, site, 0)] * 2 if self.same else aligned(pair, site)
+        where = [tokens(pair, site, 0, target)] * 2 if self.same else aligned(pair, site, target)
         edits = {}
         half = site.window // 2
         for layer in range(max(0, site.layer - half), min(LAYERS, site.layer - half + site.window)):

@@ -6,62 +6,12 @@ import torch
 
 from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.sites import Site
-from tests.mechanism.loop import FAMILIES, LAYERS, MASK, MASKED, Pair, PlainLoop, Sweep, made, read
+from tests.mechanism.loop import FAMILIES, LAYERS, MASKED, PlainLoop, Sweep, read
+from tests.mechanism.loop_pairs import found, pairs, plain, values
+
+pytestmark = pytest.mark.usefixtures("precise_softmax")
 
 COMPONENTS = ("resid_pre", "z", "attn_out", "resid_mid", "mlp_post", "mlp_out", "resid_post")
-
-
-@pytest.fixture(autouse=True)
-def _precise_softmax(monkeypatch):
-    """Models that cap scores round the softmax to float32, where a last bit of float64 decides."""
-    own = torch.softmax
-
-    def softmax(value, dim, dtype=None):
-        return own(value, dim, dtype=None if value.dtype == torch.float64 else dtype)
-
-    monkeypatch.setattr(torch, "softmax", softmax)
-
-
-def words(text):
-    """Words by their numbers; `_` is a mask."""
-    return [MASK if one == "_" else f"w{one}" for one in text.split()]
-
-
-def pairs(family):
-    """Ragged sources and prompts; targets of one and of three tokens."""
-    if family in MASKED:
-        return [
-            Pair("one", words("3 4 5 _ 6"), words("3 7 8 _ 6"), ((1, 3), (1, 3)), words("20")),
-            Pair("even", words("3 4 5 _"), words("13 14 15 _"), ((0, 3), (0, 3)), words("26 27")),
-            Pair(
-                "three",
-                words("9 1 2 8 7 _ 6 4"),
-                words("9 3 _ 6 4"),
-                ((1, 4), (1, 2)),
-                words("21 22 23"),
-            ),
-            Pair(
-                "masks",
-                words("_ 5 5 8 _"),
-                words("_ 6 2 9 9 9 _"),
-                ((1, 3), (1, 4)),
-                words("24 25"),
-            ),
-        ]
-    return [
-        Pair("one", words("3 4 5 6 11"), words("3 7 8 6 11"), ((1, 3), (1, 3)), words("20")),
-        Pair("even", words("3 4 5 6"), words("13 14 15 16"), ((0, 3), (0, 3)), words("26 27")),
-        Pair(
-            "three",
-            words("9 10 1 2 8 7 6 4 3"),
-            words("9 10 3 6 4 3"),
-            ((2, 5), (2, 3)),
-            words("21 22 23"),
-        ),
-        Pair("longer", words("5 6 8 1"), words("5 2 9 6 8 12 1"), ((1, 2), (1, 4)), words("24 25")),
-    ]
-
-
 PLACES = [("source", "first"), ("source", "last"), ("prompt", "last"), ("source", "first")]
 WINDOWED = ("attn_out", "mlp_out", "resid_post", "z", "resid_pre")
 
@@ -91,34 +41,10 @@ def sites_of(family):
     return found
 
 
-def values(sweep, some, sites, **kwargs):
-    return np.array([[sweep.value(pair, site, **kwargs) for site in sites] for pair in some])
-
-
-def found(effects, some):
-    return effects.table.value.to_numpy().reshape(len(some), -1)
-
-
-@pytest.fixture(scope="module")
-def models():
-    made_already = {}
-
-    def get(family, seed=0):
-        if (family, seed) not in made_already:
-            made_already[family, seed] = made(family, seed=seed)
-        return made_already[family, seed]
-
-    return get
-
-
-def plain(family):
-    return family == "gemma2"  # its own attention rounds to float32
-
-
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_loop_is_the_model(models, family):
+def test_the_loop_is_the_model(plain_models, family):
     """Its attention gives the model's own logits, and its tokens are the tokenizer's."""
-    model = models(family)
+    model = plain_models(family)
     for pair in pairs(family):
         ids, reads, _ = read(pair.clean, pair.target)
         contrast = pair.contrast
@@ -133,8 +59,8 @@ def test_the_loop_is_the_model(models, family):
 
 @pytest.mark.parametrize("into", ["corrupted", "clean"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_site(models, family, into):
-    model, some, sites = models(family), pairs(family), sites_of(family)
+def test_every_site(plain_models, family, into):
+    model, some, sites = plain_models(family), pairs(family), sites_of(family)
     even = [pair for pair in some if len(pair.clean) == len(pair.corrupted)]
     patterns = [site for site in sites if site.component == "pattern"]
     sites = [site for site in sites if site.component != "pattern"]

@@ -1,7 +1,7 @@
 """Read and replace activations of a Hugging Face model, on its own modules."""
 
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from interp_rc.models.adapters import bert, gemma2, gpt2, gpt_neox, llama
+from interp_rc.models.adapters import bert, gemma2, gpt2, gpt_neox, llama, unknown
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import (
     STREAM,
@@ -36,6 +36,13 @@ FAMILIES = {
 }
 
 
+ENDS: tuple[Component, ...] = ("resid_pre", "resid_post")
+
+
+def _family(model: PreTrainedModel) -> Callable[[PreTrainedModel], Parts]:
+    return FAMILIES.get(model.config.model_type, unknown.parts)
+
+
 _PROVEN: WeakKeyDictionary[PreTrainedModel, object] = WeakKeyDictionary()
 
 
@@ -45,26 +52,32 @@ def _fingerprint(model: PreTrainedModel) -> object:
         (id(m), len(m._forward_hooks), len(m._forward_pre_hooks), "forward" in vars(m))
         for m in model.modules()
     )
-    family = FAMILIES[model.config.model_type]
-    return family, model.dtype, model.device, model.config._attn_implementation, modules
+    return _family(model), model.dtype, model.device, model.config._attn_implementation, modules
 
 
 @dataclass(slots=True)
 class _Now:
     """What the forward pass in progress reads and replaces."""
 
+    shape: torch.Size
     capture: Collection[Place] = ()
     edits: Mapping[Place, Edit] = field(default_factory=dict)
     found: Activations = field(default_factory=dict)
+    met: set[Place] = field(default_factory=set)
 
 
 class Adapter:
-    """Access to `resid_pre`, `attn_out`, `resid_mid`, `mlp_out` and `resid_post` of every layer.
+    """Access to `resid_pre`, `attn_out`, `resid_mid`, `mlp_out` and `resid_post` of every layer,
+    and to the output of any module.
 
     Attention and MLP outputs are what is added to the residual stream. When it is made, it proves
     itself on a random text: the stream is the sum of its parts from layer to layer, its end gives
-    the model's own logits, and a change at each place changes them. Raises ModelError where that
-    fails, if the family is not known, or if a soft prompt stands before every text.
+    the model's own logits, and a change at each place changes them. `layerwise` runs the layers
+    one by one; for models of a family that has no adapter it is None, and only those places are
+    offered whose names are proven right.
+
+    Raises ModelError where the proof fails, no layers are found, or a soft prompt stands before
+    every text.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -73,21 +86,33 @@ class Adapter:
                 "this model reads every text after a soft prompt, whose positions no tool counts; "
                 "look inside its base, or inside a model that was finetuned"
             )
-        family = getattr(model.config, "model_type", None)
-        if family not in FAMILIES:
-            raise ModelError(
-                f"no adapter knows models of type {family!r}; known: {', '.join(sorted(FAMILIES))}"
-            )
         self.model = model
-        self.parts: Parts = FAMILIES[family](model)
-        self.layerwise = Layerwise(model, self.parts)
+        self.parts: Parts = _family(model)(model)
+        self.layerwise = Layerwise(model, self.parts) if self.parts.known else None
+        self.offered: tuple[Component, ...] = STREAM if self.parts.known else ENDS
         self._thread = threading.local()
         self._hooked = 0
-        now = _fingerprint(model)
-        if _PROVEN.get(model) != now:
+        if self.parts.known:
+            self._prove()
+        else:
+            self._prove_offered()
+
+    def _prove(self) -> None:
+        now = _fingerprint(self.model)
+        if _PROVEN.get(self.model) != now:
             prove(self)
-            prove_layerwise(model, self.layerwise)
-            _PROVEN[model] = now
+            if self.layerwise is not None:
+                prove_layerwise(self.model, self.layerwise)
+            _PROVEN[self.model] = now
+
+    def _prove_offered(self) -> None:
+        """Attention and MLP where the stream is their sum, else the layers' ends alone."""
+        prove(self)
+        self.offered = STREAM
+        try:
+            prove(self)
+        except ModelError:
+            self.offered = ENDS
 
     @property
     def layers(self) -> int:
@@ -99,20 +124,26 @@ class Adapter:
         return [
             Place(component, layer)
             for layer, block in enumerate(self.parts.blocks)
-            for component in STREAM
+            for component in self.offered
             if component != "resid_mid" or not block.parallel
         ]
 
     @property
     def components(self) -> list[Place]:
         """Every place that the sweep engine can change."""
-        inside: tuple[Component, ...] = ("pattern", "z", "mlp_post")
+        inside: tuple[Component, ...] = ("pattern", "z", "mlp_post") if self.layerwise else ()
         return self.places + [Place(c, layer) for layer in range(self.layers) for c in inside]
 
+    def module(self, place: Place) -> nn.Module | None:
+        """The module that a place names, if it does."""
+        return dict(self.model.named_modules()).get(place.component) if place.is_module else None
+
     @contextmanager
-    def hooked(self) -> Iterator[None]:
-        """`run` works inside; the model's modules are as before afterwards."""
+    def hooked(self, modules: Collection[Place] = ()) -> Iterator[None]:
+        """`run` works inside, also on the output of some `modules`; the model's modules are as
+        before afterwards."""
         handles = [h for i, block in enumerate(self.parts.blocks) for h in self._hook(i, block)]
+        handles += [self._hook_module(place) for place in modules]
         self._hooked += 1
         try:
             yield
@@ -134,17 +165,37 @@ class Adapter:
         Several threads may run at once. Raises ModelError outside `hooked`, and for places that
         the model does not have: nothing would be read or replaced there.
         """
-        unknown = {*capture, *(edits or {})}.difference(self.places)
+        asked = {*capture, *(edits or {})}
+        unknown = {place for place in asked if not place.is_module}.difference(self.places)
         if unknown:
             raise ModelError(f"this model has no {min(unknown).name}; name one of its places")
         if self._hooked != 1:
             raise ModelError("activations are read and replaced inside one `with adapter.hooked()`")
-        now = self._thread.now = _Now(capture, edits or {})
+        now = self._thread.now = _Now(ids.shape, capture, edits or {})
         try:
             logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
         finally:
             self._thread.now = None
+        missed = {place for place in asked if place.is_module}.difference(now.met)
+        if missed:
+            raise ModelError(f"{min(missed).name} is never computed; name a place that is")
         return logits, now.found
+
+    def _hook_module(self, place: Place) -> torch.utils.hooks.RemovableHandle:
+        module = self.module(place)
+        if module is None:
+            raise ModelError(f"this model has no module {place.component!r}; see named_modules()")
+
+        def at_output(_: nn.Module, __: Any, out: Any) -> Any:
+            value = _first(out)
+            now: _Now | None = getattr(self._thread, "now", None)
+            if now is not None and (value.ndim != 3 or value.shape[:2] != now.shape):
+                raise ModelError(
+                    f"module {place.component!r} gives no vector for each token; name another one"
+                )
+            return _with_first(out, self._at(place, value))
+
+        return module.register_forward_hook(at_output)
 
     def _hook(self, layer: int, block: Block) -> list[torch.utils.hooks.RemovableHandle]:
         stream: dict[int, Tensor] = {}  # by thread: what the layer was given
@@ -157,15 +208,15 @@ class Adapter:
                 return (value, *args[1:]), kwargs
             return args, kwargs | {"hidden_states": value}
 
-        def at_attention(_: nn.Module, __: Any, value: Tensor) -> Tensor:
-            value = self._at(Place("attn_out", layer), value)
+        def at_attention(_: nn.Module, __: Any, out: Any) -> Any:
+            value = self._at(Place("attn_out", layer), _first(out))
             edit = self._edit(Place("resid_mid", layer))
             if edit is not None and block.mid_norm is None:
                 # The stream then reads as asked for, in MLP and skip alike.
                 before = stream[threading.get_ident()][edit.rows, edit.positions]
                 value = value.clone()
                 value[edit.rows, edit.positions] = edit.values.to(value) - before
-            return value
+            return _with_first(out, value)
 
         def at_mid_norm(_: nn.Module, __: Any, value: Tensor) -> Tensor:
             return self._at(Place("resid_mid", layer), value)
@@ -173,8 +224,8 @@ class Adapter:
         def before_mlp(_: nn.Module, args: tuple[Tensor, ...]) -> None:
             self._keep(Place("resid_mid", layer), args[0])
 
-        def at_mlp(_: nn.Module, __: Any, value: Tensor) -> Tensor:
-            return self._at(Place("mlp_out", layer), value)
+        def at_mlp(_: nn.Module, __: Any, out: Any) -> Any:
+            return _with_first(out, self._at(Place("mlp_out", layer), _first(out)))
 
         def at_output(_: nn.Module, __: Any, out: Any) -> Any:
             return _with_first(out, self._at(Place("resid_post", layer), _first(out)))
@@ -202,11 +253,15 @@ class Adapter:
 
     def _edit(self, place: Place) -> Edit | None:
         now: _Now | None = getattr(self._thread, "now", None)
-        return None if now is None else now.edits.get(place)
+        if now is None:
+            return None
+        now.met.add(place)
+        return now.edits.get(place)
 
     def _keep(self, place: Place, value: Tensor) -> None:
         now: _Now | None = getattr(self._thread, "now", None)
         if now is not None and place in now.capture:
+            now.met.add(place)
             now.found[place] = value
 
 

@@ -61,18 +61,6 @@ class Layerwise:
     def layers(self) -> int:
         return len(self.parts.blocks)
 
-    @property
-    def heads(self) -> int:
-        """Of queries, in a layer."""
-        return int(self.model.config.num_attention_heads)
-
-    @property
-    def neurons(self) -> int:
-        """Of a layer's MLP."""
-        config = self.model.config
-        given = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None)
-        return int(given or 4 * config.hidden_size)
-
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Inside, the model's attention takes lines of tokens, and its neurons can be seen."""

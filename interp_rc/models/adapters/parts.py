@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 Component = Literal[
     "resid_pre", "pattern", "z", "attn_out", "resid_mid", "mlp_post", "mlp_out", "resid_post"
@@ -19,10 +20,14 @@ Positions = Callable[[Float[Tensor, "1 token width"], Int[Tensor, "1 token"], in
 
 
 class Place(NamedTuple):
-    """A component of one layer; layers count from 0."""
+    """A component of one layer; layers count from 0. Or a module by its name, layer 0."""
 
-    component: Component
+    component: Component | str
     layer: int
+
+    @property
+    def is_module(self) -> bool:
+        return self.component not in COMPONENTS
 
     @property
     def name(self) -> str:
@@ -86,11 +91,24 @@ class Parts(NamedTuple):
     positions: Positions
     softcap: float | None = None  # of the logits: c tanh(x / c)
     causal: bool = True
+    known: bool = True  # or found by names: then `logits` does not hold
 
     def logits(self, stream: Float[Tensor, "*token width"]) -> Float[Tensor, "*token vocabulary"]:
         """What the last layer's output becomes."""
         found = self.head(through(self.final_norm, stream))
         return found if self.softcap is None else self.softcap * torch.tanh(found / self.softcap)
+
+
+def heads_of(model: PreTrainedModel) -> int:
+    """Query heads of a layer."""
+    return int(model.config.num_attention_heads)
+
+
+def neurons_of(model: PreTrainedModel) -> int:
+    """Neurons of a layer's MLP."""
+    config = model.config
+    given = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None)
+    return int(given or 4 * config.hidden_size)
 
 
 def through(module: nn.Module | None, value: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 A silent no-op is the worst fault of such tools: nothing is used that has not been proven here.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from interp_rc.models.adapters.layerwise import Layerwise, See
 from interp_rc.models.adapters.parts import Activations, Component, Edit, Parts, Place, through
+from interp_rc.models.adapters.ragged import Heads
 from interp_rc.models.machine import device_of
 from interp_rc.records.errors import ModelError
 
@@ -57,7 +58,7 @@ def prove(adapter: Hooked) -> None:
             raise unproven(adapter.model, f"{missing[0].name} is never computed")
         for layer in range(adapter.layers):
             _prove_sum(adapter, at, layer)
-        end = parts.logits(at[Place("resid_post", adapter.layers - 1)])
+        end = parts.logits(at[Place("resid_post", adapter.layers - 1)]) if parts.known else own
         if not _alike(end, own) or not _alike(logits, own):
             raise unproven(adapter.model, "the stream's end does not give the model's logits")
         # One row a place, each changed at its own place only.
@@ -100,21 +101,35 @@ def prove_layerwise(model: PreTrainedModel, layerwise: Layerwise) -> None:
         logits = layerwise.logits(line[:TOKENS])
     if not _alike(logits, own[0]):
         raise unproven(model, "layer by layer, other logits than the model's come out")
+    missing = [place for place in places if place not in seen]
+    if missing:
+        raise unproven(model, f"{missing[0].name} is never computed")
     for place, row in row_of.items():
         token = (row + 1) * TOKENS - 1
-        put, layer = seen[place][token], place.layer
-        follows: Component
-        match place.component:
-            case "pattern":
-                follows, values = "z", heads[layer][1][row].to(put.device)
-                values = values.repeat_interleave(len(put) // values.shape[1], 1)
-                expected = torch.einsum("hp,phw->hw", put, values).flatten()
-            case "z":
-                follows, expected = "attn_out", layerwise.project(layer, put[None])[0]
-            case _:
-                follows, expected = "mlp_out", layerwise.down(layer, put[None])[0]
-        if not _alike(seen[Place(follows, layer)][token], expected):
+        follows, going_on = _following(layerwise, place, seen[place][token], heads, row)
+        if going_on is None or not _alike(seen[follows][token], going_on):
             raise unproven(model, f"what is put in the place of {place.name} is not used")
+
+
+def _following(
+    layerwise: Layerwise,
+    place: Place,
+    put: Tensor,
+    heads: Sequence[tuple[Heads, Heads]],
+    row: int,
+) -> tuple[Place, Tensor | None]:
+    """The next place, and what should be there; None if what was put does not fit."""
+    component, layer = place
+    try:
+        if component == "pattern":
+            values = heads[layer][1][row].to(put.device)
+            values = values.repeat_interleave(len(put) // values.shape[1], 1)
+            return Place("z", layer), torch.einsum("hp,phw->hw", put, values).flatten()
+        if component == "z":
+            return Place("attn_out", layer), layerwise.project(layer, put[None])[0]
+        return Place("mlp_out", layer), layerwise.down(layer, put[None])[0]
+    except RuntimeError:  # of other widths
+        return place, None
 
 
 def _text(model: PreTrainedModel) -> tuple[Tensor, Tensor, torch.Generator]:
@@ -137,6 +152,14 @@ def _prove_change(adapter: Hooked, place: Place, changed: Tensor, own: Tensor) -
 
 
 def _prove_sum(adapter: Hooked, at: Activations, layer: int) -> None:
+    if Place("attn_out", layer) in at:
+        _prove_added(adapter, at, layer)
+    following, post = at.get(Place("resid_pre", layer + 1)), at[Place("resid_post", layer)]
+    if following is not None and not torch.equal(post.to(following.device), following):
+        raise unproven(adapter.model, f"layer {layer + 1} does not read what layer {layer} gives")
+
+
+def _prove_added(adapter: Hooked, at: Activations, layer: int) -> None:
     block = adapter.parts.blocks[layer]
     pre, attention, mlp, post = (
         at[Place(component, layer)]
@@ -152,9 +175,6 @@ def _prove_sum(adapter: Hooked, at: Activations, layer: int) -> None:
         raise unproven(
             adapter.model, f"resid_mid of layer {layer} is not its input and attention summed"
         )
-    following = at.get(Place("resid_pre", layer + 1))
-    if following is not None and not torch.equal(post.to(following.device), following):
-        raise unproven(adapter.model, f"layer {layer + 1} does not read what layer {layer} gives")
 
 
 def _alike(first: Tensor, second: Tensor) -> bool:

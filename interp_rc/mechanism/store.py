@@ -1,0 +1,105 @@
+"""What a sweep has found so far, on disk, batch after batch: a killed one continues there."""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from interp_rc.models.load import Loaded
+from interp_rc.records.errors import ConfigError
+from interp_rc.records.files import read_json, write_json
+
+WHAT = "sweep.json"
+
+
+class Found(NamedTuple):
+    """The metric after the intervention at one site of one contrast."""
+
+    position: int | None
+    value: float
+    structural_zero: bool = False
+
+
+class Swept(NamedTuple):
+    """By case: the metric of the clean and of the corrupted run; by case and site: after the
+    intervention."""
+
+    known: dict[int, tuple[float, float]]
+    found: dict[tuple[int, int], Found]
+
+
+class Store:
+    """A folder of one sweep's batches.
+
+    Raises ConfigError if the folder holds those of another sweep: what is computed must be the
+    same, to the last weight.
+    """
+
+    def __init__(self, folder: Path, what: Sequence[Any]) -> None:
+        self.folder = folder
+        digest = {"sweep": digest_of(what)}
+        if not (folder / WHAT).exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / WHAT, digest)
+        elif read_json(folder / WHAT) != digest:
+            raise ConfigError(
+                f"{folder} holds another sweep's results (other contrasts, sites, options or "
+                "weights); remove it, or choose another place"
+            )
+
+    def read(self) -> Swept:
+        swept = Swept({}, {})
+        for path in sorted(self.folder.glob("batch-*.json")):
+            batch = read_json(path)
+            swept.known.update({case: (clean, other) for case, clean, other in batch["known"]})
+            swept.found.update({(case, site): Found(*rest) for case, site, *rest in batch["found"]})
+        return swept
+
+    def add(self, part: Swept) -> None:
+        """One batch, whole or not at all."""
+        batch = {
+            "known": [[case, *ends] for case, ends in part.known.items()],
+            "found": [[*key, *found] for key, found in part.found.items()],
+        }
+        write_json(self.folder / f"batch-{min(part.known):08}.json", batch)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder)
+
+
+def digest_of(what: object) -> str:
+    """Of anything that decides a sweep's numbers: texts, numbers, tensors, dataclasses, models."""
+    found = hashlib.sha256()
+    _update(found, what)
+    return found.hexdigest()
+
+
+def _update(found: Any, what: object) -> None:
+    if isinstance(what, Loaded):
+        found.update(what.tokenizer.backend_tokenizer.to_str().encode())
+        _update(found, what.model)
+    elif isinstance(what, nn.Module):
+        for name, value in what.state_dict().items():
+            found.update(name.encode())
+            _update(found, value)
+    elif isinstance(what, Tensor):
+        found.update(json.dumps([str(what.dtype), list(what.shape)]).encode())
+        found.update(what.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    elif dataclasses.is_dataclass(what) and not isinstance(what, type):
+        found.update(type(what).__name__.encode())
+        for field in dataclasses.fields(what):
+            _update(found, getattr(what, field.name))
+    elif isinstance(what, (list, tuple)):
+        found.update(b"[")
+        for one in what:
+            _update(found, one)
+            found.update(b",")
+        found.update(b"]")
+    else:
+        found.update(json.dumps(what).encode())
