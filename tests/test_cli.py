@@ -309,7 +309,8 @@ def test_patch_and_trace_draw_their_maps(works, fails, taught, told, tmp_path):
     write_contrasts(held_out_contrasts(told, 1), tmp_path / "c.jsonl")
     common = ["patch", "--model", "model", "--pairs", "c.jsonl", "--site", "mlp_out@source"]
     out, err = works(*common, "--intervention", "noise", "--scale", "0.5", "--metric", "kl",
-                     "--floor", "--device", "cpu", "--out", "e.parquet", "--figure", "e.svg")  # fmt: skip
+                     "--floor", "--device", "cpu",
+                     "--out", "e.parquet", "--figure", "e.svg")  # fmt: skip
     assert out.split()[:4] == ["order", "site", "effect", "facts"]
     assert err.splitlines()[-2:] == ["effects: e.parquet", "figure: e.svg"]
     assert (tmp_path / "e.svg").read_text().startswith("<?xml")
