@@ -44,7 +44,8 @@ def grids_of(estimates: pd.DataFrame, value: str, texts: dict[int, str]) -> Iter
     keyed = estimates.assign(kind=kind, at=estimates.place.astype(object).where(single, ""))
     keys = ["order", "metric", "site", "kind", "at"]
     for (order, metric, site, of, at), part in keyed.groupby(keys, sort=False, dropna=False):
-        titles, of = [str(site)], str(of)
+        component, _, window = str(site).partition("x")
+        titles, of = [component + (f" × {window} layers" if window else "")], str(of)
         if of:
             titles.append(_label(at, texts))
         if estimates.metric.nunique() > 1:
