@@ -14,7 +14,7 @@ from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from interp_rc.figures.style import Theme
+from interp_rc.figures.style import LIGHT, Theme, styled
 
 CELL = 0.19
 """Inches."""
@@ -47,7 +47,8 @@ class Shown(Figure):
     def _repr_png_(self) -> bytes:
         FigureCanvasAgg(self)
         out = io.BytesIO()
-        self.savefig(out, format="png", dpi=SHOWN, facecolor="white")
+        with styled(LIGHT):
+            self.savefig(out, format="png", dpi=SHOWN, facecolor="white")
         return out.getvalue()
 
 
