@@ -11,7 +11,8 @@ KEYS = ("site", "layer", "place", "head", "neuron", "order", "metric")
 
 
 def with_place(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with `place`: a position, or `span.token`; a window of layers joins the site.
+    """The table with `place`: a position, or `span.token`; a window of layers joins the site, and
+    so do the sender of a path, and the keys of a knockout.
 
     Places are whole numbers where all are positions, and texts if any is a span.
     """
@@ -29,6 +30,9 @@ def with_place(table: pd.DataFrame) -> pd.DataFrame:
         rows["site"] = rows.site.astype(object).where(
             ~wide, rows.site.astype(object) + "x" + window
         )
+    for column, word in (("sender", "from"), ("keys", "without")):
+        if column in rows:
+            rows["site"] = rows.site.astype(object) + f" {word} " + rows[column].astype(object)
     return rows
 
 

@@ -31,6 +31,7 @@ class FullPasses:
     def __init__(self, adapter: Adapter, modules: Collection[Place] = ()) -> None:
         self.adapter, self.modules = adapter, modules
         self.model, self.parts = adapter.model, adapter.parts
+        self.home = device_of(self.model)
         if not self.parts.known:
             warnings.warn(
                 f"no adapter knows models of type {self.model.config.model_type!r} (known: "

@@ -13,6 +13,7 @@ from interp_rc.models.machine import device_of
 ON_CPU = 2 * 2**30  # bytes; more makes no core faster
 TOKENS = {"cpu": 2000}  # of a wave, at the most; so too
 MOST = 2**17
+PATCH = 3000  # bytes of a patch and its row, besides its values
 
 
 def default_memory(device: torch.device) -> int:
@@ -26,6 +27,7 @@ class Runs(Protocol):
     """Whatever runs a model's layers."""
 
     model: PreTrainedModel
+    home: torch.device
 
     @property
     def layers(self) -> int: ...
@@ -52,11 +54,14 @@ class Budget:
     def tokens(self) -> int:
         return TOKENS.get(self.device.type, MOST)
 
-    def of_pair(self, positions: int, given: Collection[Place], kept: Collection[Place]) -> int:
-        """Bytes that both prompts of a contrast take once they are cached."""
+    def of_pair(
+        self, positions: int, given: Collection[Place], kept: Collection[Place], sites: int
+    ) -> int:
+        """Bytes that both prompts of a contrast take once they are cached, with what is put at
+        each site."""
         stream = 2 * ((self.layers + 1) * self.width + 2 * self.layers * self.key)
         places = sum(self._wide(place, positions) for place in (*given, *kept))
-        return self.item * positions * (stream + places)
+        return self.item * positions * (stream + places) + sites * (self.item * self.width + PATCH)
 
     def _wide(self, place: Place, positions: int) -> int:
         match place.component:

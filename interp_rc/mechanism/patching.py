@@ -27,10 +27,18 @@ from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.load import Loaded
-from interp_rc.records.errors import ConfigError
+from interp_rc.records.errors import ConfigError, ModelError
 from interp_rc.records.nouns import Contrast
 
 FLOOR = 16  # contrasts that the noise floor is taken from, at the most
+SHAPE = (
+    "num_hidden_layers",
+    "hidden_size",
+    "num_attention_heads",
+    "head_dim",
+    "intermediate_size",
+    "n_inner",
+)
 
 
 def patch(
@@ -67,19 +75,25 @@ def patch(
     cases = _cases(model, contrasts, intervention, metric)
     if metric == "logit_difference" and not all(is_one_token(case) for case in cases):
 
-        def found(some: Sequence[Contrast], of: str) -> Effects:
-            place = None if resume is None else resume / of
+        def found(some: Sequence[Contrast]) -> Effects:
+            of = "target" if some is contrasts else "foil"
             return patch(
-                model, some, sites, into=into, intervention=intervention, memory=memory,
-                floor=False, resume=place,
-            )  # fmt: skip
+                model,
+                some,
+                sites,
+                into=into,
+                intervention=intervention,
+                memory=memory,
+                floor=False,
+                resume=None if resume is None else resume / of,
+            )
 
-        return _whole_difference(contrasts, found)
+        return whole_difference(contrasts, found)
     clean, corrupted = _runs(adapter, sites, intervention)
     given, kept = places_of(sites, adapter, intervention)
     what = ["patch", model, contrasts, sites, metric, into, intervention]
     store = None if resume is None else Store(resume, what)
-    sweep = Sweep(cases, clean, corrupted, metric, into, given, kept, memory, store)
+    sweep = Sweep(cases, clean, corrupted, metric, into, given, kept, len(sites), memory, store)
     with torch.no_grad():
         means = means_of(sweep, sites) if isinstance(intervention, Mean) else {}
     ids = [contrast.id for contrast in contrasts]
@@ -88,7 +102,7 @@ def patch(
         group = Group(batch.giving, batch.taking, means, ids, sites)
         return Plan(*patches_of(sweep, batch, sites, intervention), intervention.gives(group))
 
-    effects = effects_of(cases, sites, metric, into, swept(sweep, plan, len(sites)))
+    effects = effects_of(cases, sites, metric, into, swept(sweep, plan))
     if floor or (floor is None and model.model.dtype.itemsize < 4):
         floors = noise_floors(model, contrasts, sites, metric=metric, memory=memory)
         return replace(effects, floor=floors)
@@ -103,10 +117,25 @@ def is_one_token(case: Case) -> bool:
 def _cases(
     model: Loaded, contrasts: Sequence[Contrast], intervention: Intervention, metric: Metric
 ) -> list[Case]:
-    clean = intervention.model if isinstance(intervention, FromModel) else model
-    if isinstance(intervention, FromModel | WithoutAdapters):
-        contrasts = [in_itself(contrast, "clean") for contrast in contrasts]
-    return read_cases(clean, model, contrasts, metric)
+    if not isinstance(intervention, FromModel | WithoutAdapters):
+        return read_cases(model, model, contrasts, metric)
+    same = [in_itself(contrast, "clean") for contrast in contrasts]
+    other = intervention.model if isinstance(intervention, FromModel) else model
+    cases = read_cases(other, model, same, metric)
+    _check_alike(other, model, cases)
+    return cases
+
+
+def _check_alike(other: Loaded, model: Loaded, cases: Sequence[Case]) -> None:
+    """Raises ModelError unless activations of the other model have places in this one."""
+    for name in SHAPE:
+        there, here = (getattr(one.model.config, name, None) for one in (other, model))
+        if there != here:
+            raise ModelError(
+                f"the other model has {name} {there}, and this one {here}; give one of its shape"
+            )
+    if any(case.clean.ids != case.corrupted.ids for case in cases):
+        raise ModelError("the other model's tokenizer reads other tokens; give one with the same")
 
 
 def in_itself(contrast: Contrast, which: Into) -> Contrast:
@@ -131,13 +160,13 @@ def _runs(
     return own, own
 
 
-def _whole_difference(
-    contrasts: Sequence[Contrast], found: Callable[[Sequence[Contrast], str], Effects]
+def whole_difference(
+    contrasts: Sequence[Contrast], found: Callable[[Sequence[Contrast]], Effects]
 ) -> Effects:
     """Of targets and foils of several tokens: the difference of their log-probabilities, which
     for single tokens is that of their logits."""
-    own = found(contrasts, "target")
-    other = found([replace(c, target=c.foil or "") for c in contrasts], "foil")
+    own = found(contrasts)
+    other = found([replace(c, target=c.foil or "") for c in contrasts])
     baselines = own.baselines.copy()
     for column in ("clean", "corrupted"):
         baselines[column] -= other.baselines[column]

@@ -7,7 +7,17 @@ import torch
 from torch import Tensor
 
 from interp_rc.mechanism.full_passes import FullPasses
-from interp_rc.mechanism.interventions import Fixed, FromPrompt, Intervention, Itself, Means, Noise
+from interp_rc.mechanism.interventions import (
+    Fixed,
+    FromModel,
+    FromPrompt,
+    Intervention,
+    Mean,
+    Means,
+    Noise,
+    WithoutAdapters,
+    Zero,
+)
 from interp_rc.mechanism.sites import Site, Tokens, tokens_of
 from interp_rc.mechanism.steps import Patch, Step
 from interp_rc.mechanism.sweep import Batch, Case, Sweep
@@ -69,13 +79,13 @@ def places_of(
     """What must be cached of the run that gives, and of the run that takes."""
     given: set[Place] = set()
     kept: set[Place] = set()
-    changes_what_is_there = isinstance(intervention, Itself | Noise | Fixed) or (
-        isinstance(intervention, FromPrompt) and intervention.basis is not None
+    needs_none_of_it = isinstance(intervention, FromModel | WithoutAdapters | Zero | Mean) or (
+        isinstance(intervention, FromPrompt) and intervention.basis is None
     )
     for site in sites:
         for layer in site.layers(adapter.layers):
             given.add(Place(site.component, layer))
-            if site.unit is not None or changes_what_is_there:
+            if site.unit is not None or not needs_none_of_it:
                 kept.add(Place(site.component, layer))
             if site.component in ("mlp_post", "mlp_out"):
                 parallel = adapter.parts.blocks[layer].parallel

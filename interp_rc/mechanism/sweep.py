@@ -48,7 +48,7 @@ class Batch(NamedTuple):
 @dataclass(slots=True)
 class Sweep:
     """What is cached of which cases: the places `given` of the run that gives, `kept` of the run
-    that takes. The runs may be of two models."""
+    that takes, for how many `sites`. The runs may be of two models."""
 
     cases: Sequence[Case]
     clean: Layerwise | FullPasses
@@ -57,12 +57,19 @@ class Sweep:
     into: Into
     given: Collection[Place]
     kept: Collection[Place]
+    sites: int
     memory: int | None = None
     store: Store | None = None
 
     @property
     def taking(self) -> Layerwise | FullPasses:
         return self.corrupted if self.into == "corrupted" else self.clean
+
+    @property
+    def by_layers(self) -> Layerwise:
+        """`taking`, of tools that go layer by layer."""
+        assert isinstance(self.taking, Layerwise)
+        return self.taking
 
     @property
     def giving(self) -> Layerwise | FullPasses:
@@ -109,7 +116,9 @@ class Sweep:
         for number in sorted(range(len(sizes)), key=sizes.__getitem__):
             if number in done:
                 continue
-            needed = (len(numbers) + 1) * budget.of_pair(sizes[number], self.given, self.kept)
+            needed = (len(numbers) + 1) * budget.of_pair(
+                sizes[number], self.given, self.kept, self.sites
+            )
             if numbers and needed > budget.cached:
                 yield numbers
                 numbers = []

@@ -27,11 +27,17 @@ class Plan(NamedTuple):
     give: Give
 
 
-def swept(sweep: Sweep, plan: Callable[[Batch], Plan], sites: int, what: str = "patching") -> Swept:
-    """Everything that `plan` asks for, batch after batch; what the sweep's store has is taken from
-    there."""
-    budget = sweep.budget()
+def swept(
+    sweep: Sweep,
+    plan: Callable[[Batch], Plan],
+    what: str = "patching",
+    budget: Budget | None = None,
+) -> Swept:
+    """Everything that `plan` asks for, batch after batch, within the sweep's budget or another;
+    what the sweep's store has is taken from there."""
+    budget = budget or sweep.budget()
     done = Swept({}, {}) if sweep.store is None else sweep.store.read()
+    sites = sweep.sites
     total = len(sweep.cases) * sites
     with torch.no_grad(), tqdm(total=total, desc=what, unit="patch", disable=None) as bar:
         bar.update(len(done.known) * sites)
@@ -40,11 +46,11 @@ def swept(sweep: Sweep, plan: Callable[[Batch], Plan], sites: int, what: str = "
             patches, zeros, give = plan(batch)
             for one in zeros:
                 unchanged = part.known[one.key[0]][sweep.into == "corrupted"]
-                part.found[one.key] = Found(_position(one), unchanged, structural_zero=True)
+                part.found[one.key] = Found(position_of(one), unchanged, structural_zero=True)
             bar.update(len(batch.numbers) * sites - len(patches))
             with sweep.taking.opened():
                 values = _continued(sweep, batch, patches, give, budget, bar)
-            part.found.update({one.key: Found(_position(one), value) for one, value in values})
+            part.found.update({one.key: Found(position_of(one), value) for one, value in values})
             if sweep.store is not None:
                 sweep.store.add(part)
             done.known.update(part.known)
@@ -59,11 +65,10 @@ def _continued(
     return list(runs.continued(*rest) if isinstance(runs, FullPasses) else continued(runs, *rest))
 
 
-def _position(patch: Patch) -> int | None:
-    if not patch.steps:
-        return None
-    writes = patch.steps[0].writes
-    return writes[0] if len(writes) == 1 else None
+def position_of(patch: Patch) -> int | None:
+    """Of the one token that a patch changes, or whose attention it does."""
+    tokens = patch.steps[0].writes if patch.steps else next(iter(patch.blocked.values()))[0]
+    return tokens[0] if len(tokens) == 1 else None
 
 
 def effects_of(

@@ -71,7 +71,7 @@ def trace(
     runs = runs_of(adapter, sites)
     what = ["trace", model, contrasts, sites, metric, list(noise)]
     store = None if resume is None else Store(resume, what)
-    sweep = Sweep(cases, runs, runs, metric, "corrupted", given, kept, memory, store)
+    sweep = Sweep(cases, runs, runs, metric, "corrupted", given, kept, len(sites), memory, store)
 
     ids = [case.contrast.id for case in cases]
 
@@ -80,7 +80,7 @@ def trace(
         intervention = FromPrompt()
         return Plan(*patches_of(sweep, batch, sites, intervention), intervention.gives(group))
 
-    return _over_draws(sweep, sites, swept(sweep, plan, len(sites), "tracing"), of_contrast)
+    return _over_draws(sweep, sites, swept(sweep, plan, "tracing"), of_contrast)
 
 
 def trace_sites(model: Loaded, tracings: Sequence[Tracing], *, window: int = WINDOW) -> list[Site]:

@@ -76,6 +76,8 @@ def test_equal_to_transformer_lens(precise, contrasts, shape, tmp_path):
         "attn_out": "hook_attn_out",
         "mlp_out": "hook_mlp_out",
         "resid_post": "hook_resid_post",
+        "z": "attn.hook_z",
+        "mlp_post": "mlp.hook_post",
     }
     sites = [s for s in sites_of(list(names)) if s.token != "all"]
     some, loop = contrasts[2::12], Loop(loaded)

@@ -57,8 +57,11 @@ def test_the_loop_is_the_model(plain_models, family):
         assert own[reads].std() > 0.5
 
 
-@pytest.mark.parametrize("into", ["corrupted", "clean"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    ("family", "into"),
+    [(family, "corrupted") for family in FAMILIES]
+    + [(family, "clean") for family in FAMILIES[::2]],
+)
 def test_every_site(plain_models, family, into):
     model, some, sites = plain_models(family), pairs(family), sites_of(family)
     even = [pair for pair in some if len(pair.clean) == len(pair.corrupted)]
@@ -67,7 +70,8 @@ def test_every_site(plain_models, family, into):
     if into == "clean":
         sites = sites[::3]
     loop = Sweep(model, into=into, plain=plain(family))
-    for chosen, asked in ((some, sites), (even, patterns)):
+    ragged = [some[0], *some[2:]]
+    for chosen, asked in ((ragged, sites), (even, patterns)):
         effects = patch(model, [pair.contrast for pair in chosen], asked, into=into)
         expected = values(loop, chosen, asked)
         np.testing.assert_allclose(found(effects, chosen), expected, rtol=1e-12, atol=1e-12)

@@ -119,6 +119,16 @@ class Adapter:
         return len(self.parts.blocks)
 
     @property
+    def by_layers(self) -> Layerwise:
+        """`layerwise`; ModelError where there is none."""
+        if self.layerwise is None:
+            raise ModelError(
+                f"no adapter knows models of type {self.model.config.model_type!r}, of which only "
+                f"whole components can be patched; known: {', '.join(sorted(FAMILIES))}"
+            )
+        return self.layerwise
+
+    @property
     def places(self) -> list[Place]:
         """Every place, in the order of computation."""
         return [

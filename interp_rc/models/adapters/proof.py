@@ -154,8 +154,9 @@ def _prove_change(adapter: Hooked, place: Place, changed: Tensor, own: Tensor) -
 def _prove_sum(adapter: Hooked, at: Activations, layer: int) -> None:
     if Place("attn_out", layer) in at:
         _prove_added(adapter, at, layer)
-    following, post = at.get(Place("resid_pre", layer + 1)), at[Place("resid_post", layer)]
-    if following is not None and not torch.equal(post.to(following.device), following):
+    following = at.get(Place("resid_pre", layer + 1))
+    given = at[Place("resid_post", layer)]
+    if following is not None and not torch.equal(given.to(following.device), following):
         raise unproven(adapter.model, f"layer {layer + 1} does not read what layer {layer} gives")
 
 
