@@ -44,10 +44,6 @@ class FullPasses:
     def layers(self) -> int:
         return self.adapter.layers
 
-    @property
-    def home(self) -> torch.device:
-        return device_of(self.model)
-
     def opened(self) -> AbstractContextManager[None]:
         return self.adapter.hooked(self.modules)
 

@@ -8,7 +8,6 @@ import torch
 from transformers import PreTrainedModel
 
 from interp_rc.models.adapters.parts import Place, heads_of, neurons_of
-from interp_rc.models.machine import device_of
 
 ON_CPU = 2 * 2**30  # bytes; more makes no core faster
 TOKENS = {"cpu": 2000}  # of a wave, at the most; so too
@@ -46,7 +45,7 @@ class Budget:
         self.query, self.key = self.heads * head, shared * head
         self.neurons = neurons_of(layers.model)
         self.layers = layers.layers
-        self.device = device_of(layers.model)
+        self.device = layers.home
         self.capped = getattr(config, "attn_logit_softcapping", None) is not None
         self.cached, self.wave = memory // 2, memory // 2 // at_once
 
