@@ -187,8 +187,8 @@ def patch(
     site: Annotated[
         list[str],
         typer.Option(
-            help="COMPONENT[.LAYER][.hHEAD][xWINDOW][@SPAN.TOKEN]; all layers, and all positions "
-            "of prompts equally long, where none is said. May come several times."
+            help="Where, e.g. mlp_out.0@A.last; see above. May come several times.",
+            metavar="SITE",
         ),
     ],
     out: Table,
@@ -231,21 +231,22 @@ def patch(
     device: Device = DeviceOption.auto,
     memory: Memory = None,
 ) -> None:
-    """Put activations of one prompt into the run of another; effects on the target, in nats.
+    r"""Put activations of one prompt into the run of another; effects on the target, in nats.
 
-    Components: resid_pre, pattern, z, attn_out, resid_mid, mlp_post, mlp_out, resid_post. Spans:
-    prompt, A (subject), B (object), source and whatever else the contrasts name; tokens: first,
-    last (default), all. A line of the file is {"clean": …, "corrupted": …, "target": …}, with a
-    "foil" and "spans" if you like.
+    A line of the file is `{"clean": …, "corrupted": …, "target": …}`, with a `foil` and `spans` if
+    you like. A site is `COMPONENT[.LAYER][.hHEAD|.nNEURON][xWINDOW][@SPAN.TOKEN]`. Components:
+    resid_pre, pattern, z, attn_out, resid_mid, mlp_post, mlp_out, resid_post. Spans: prompt, A
+    (subject), B (object), source and whatever else the contrasts name; tokens: first, last
+    (default), all. All layers, and all positions of prompts equally long, where none is said.
 
     Examples:
 
       interp-rc patch --model runs/demo/model --pairs contrasts.jsonl
-      --site mlp_out.0@source.all --site "resid_post.*@prompt.last" --site "z.h*@A.last"
+      --site mlp_out.0@source.all --site "resid_post.\*@prompt.last" --site "z.h\*@source.last"
       --out effects.parquet --figure effects.svg
 
       interp-rc patch --model my_lora --without-adapters --pairs contrasts.jsonl
-      --site "mlp_out@A.last" --metric kl --out adapter.parquet
+      --site mlp_out@source.last --metric kl --out adapter.parquet
     """
     from interp_rc.pipeline.patch import patch_file
 
@@ -278,8 +279,9 @@ def trace(
     site: Annotated[
         list[str] | None,
         typer.Option(
-            help="As in `patch` [default: the stream after each layer, and windows of attention "
-            "and of the MLPs, at every token]. May come several times."
+            help="As in patch [default: the stream after each layer, and windows of attention "
+            "and of the MLPs, at every token]. May come several times.",
+            metavar="SITE",
         ),
     ] = None,
     draws: Annotated[int, typer.Option(min=1, help="Of the noise, for each prompt.")] = 10,
@@ -297,10 +299,10 @@ def trace(
     device: Device = DeviceOption.auto,
     memory: Memory = None,
 ) -> None:
-    """Noise on each prompt's subject, then one clean state after another restored.
+    r"""Noise on each prompt's subject, then one clean state after another restored.
 
     Causal tracing (Meng et al. 2022). A line of the file is
-    {"prompt": …, "subject": …, "target": …}.
+    `{"prompt": …, "subject": …, "target": …}`.
 
     Examples:
 
@@ -308,7 +310,7 @@ def trace(
       --figure traced.png
 
       interp-rc trace --model runs/demo/model --pairs prompts.jsonl
-      --site "mlp_out.*x3@A.last" --metric log_prob --out traced.parquet
+      --site "mlp_out.\*x3@A.last" --metric log_prob --out traced.parquet
     """
     from interp_rc.pipeline.trace import trace_file
 
@@ -335,6 +337,8 @@ def _finish_effects(table: "object", out: Path, figure: Path | None) -> None:
 
     assert isinstance(table, pd.DataFrame)
     print(table.to_string(index=False))
+    if table.attrs["left_out"]:
+        say(f"the largest effects; {table.attrs['left_out']} more in the table")
     say(f"effects: {out}")
     if figure is not None:
         say(f"figure: {figure}")

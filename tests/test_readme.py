@@ -29,6 +29,10 @@ def commands() -> list[list[str]]:
 def test_every_command_and_the_python_example_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert len(commands()) >= 12
+    files = re.findall(r"^```json (\S+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    for name, lines in files:
+        Path(name).write_text(lines, encoding="utf-8")
+    assert [name for name, _ in files] == ["prompts.jsonl"]
     for _, *arguments in commands():
         small = ["--smoke"] if arguments[0] == "run" else []
         result = CliRunner().invoke(app, [*arguments, *small])
@@ -38,7 +42,7 @@ def test_every_command_and_the_python_example_run(tmp_path, monkeypatch, capsys)
         exec(compile(example, "README.md", "exec"), {})
     said = capsys.readouterr().out
     assert "%" in said
-    assert "effect" in said
+    assert "source.last" in said
     assert len(examples) == 2
 
 

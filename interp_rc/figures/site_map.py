@@ -14,13 +14,15 @@ from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from interp_rc.figures.style import Theme
+from interp_rc.figures.style import LIGHT, Theme, styled
 
 CELL = 0.19
 """Inches."""
 ACROSS = 3
 SHOWN = 120
 """Dots an inch, in a notebook."""
+LETTER = 0.075
+"""Inches of a letter, with room to spare."""
 WIDEST = 2.6
 """Inches of a panel: the cells of deep networks are narrower."""
 HATCH = "////"
@@ -45,7 +47,8 @@ class Shown(Figure):
     def _repr_png_(self) -> bytes:
         FigureCanvasAgg(self)
         out = io.BytesIO()
-        self.savefig(out, format="png", dpi=SHOWN, facecolor="white")
+        with styled(LIGHT):
+            self.savefig(out, format="png", dpi=SHOWN, facecolor="white")
         return out.getvalue()
 
 
@@ -58,9 +61,15 @@ def site_map_figure(
     tall = max(len(grid.labels) for grid in grids)
     wide = max(len(grid.layers) for grid in grids)
     longest = max(len(label) for grid in grids for label in grid.labels)
+    title = max(len(grid.title) for grid in grids)
+    labelled = max(
+        sum(_is_named(grids, number) for number in range(begin, min(begin + across, len(grids))))
+        for begin in range(0, len(grids), across)
+    )
+    panel = max(min(WIDEST, max(1.2, CELL * wide + 0.25)), LETTER * title)
     figure = Shown(
         figsize=(
-            max(4.4, 0.4 + 0.075 * longest + across * min(WIDEST, max(1.2, CELL * wide + 0.25))),
+            max(4.4, 0.4 + LETTER * longest * labelled + across * panel),
             1.1 + down * (0.65 + CELL * max(3, tall)),
         ),
         facecolor=theme.paper,
@@ -75,8 +84,7 @@ def site_map_figure(
             axes.set_axis_off()
             continue
         grid = grids[number]
-        beside = number % across > 0 and grid.labels == grids[number - 1].labels
-        draw_grid(axes, grid, theme, colors, scale, named=not beside)
+        draw_grid(axes, grid, theme, colors, scale, named=_is_named(grids, number))
     beyond = any(np.nanmax(np.abs(g.values), initial=0.0) > limit * (1 + 1e-9) for g in grids)
     bar = figure.colorbar(
         ScalarMappable(scale, colors),
@@ -91,6 +99,12 @@ def site_map_figure(
     bar.outline.set_visible(False)
     _explain(figure, grids, theme, masked)
     return figure
+
+
+def _is_named(grids: Sequence[Grid], number: int) -> bool:
+    """Whether a panel's rows need names: its left neighbour has none, or others."""
+    first = number % min(ACROSS, len(grids)) == 0
+    return first or grids[number].labels != grids[number - 1].labels
 
 
 def draw_grid(

@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from interp_rc.mechanism.discoveries import beyond_floor
-from interp_rc.mechanism.effect_places import KEYS, with_place
+from interp_rc.mechanism.effect_places import KEYS, with_place, without_window
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.stats.correction import benjamini_hochberg
 from interp_rc.stats.intervals import bootstrap_mean
@@ -56,7 +56,7 @@ def estimates_of(
     for key, part in per_fact.groupby(list(KEYS), sort=False, dropna=False):
         effects, totals = (part[name].to_numpy(float) for name in ("effect", "total"))
         site: dict[str, Any] = dict(zip(KEYS, key, strict=True))
-        limit = limits.get((str(site["site"]).partition("x")[0], site["layer"]))
+        limit = limits.get((without_window(str(site["site"]))[0], site["layer"]))
         zero = bool(part.structural_zero.all())
         which = totals.tobytes()
         if which not in separated:

@@ -1,5 +1,7 @@
 """Rows of effects by what people call their site."""
 
+import re
+
 import pandas as pd
 
 from interp_rc.mechanism.sites import OF_NEURONS
@@ -34,12 +36,19 @@ def with_place(table: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
+def without_window(site: str) -> tuple[str, str]:
+    """A site of `with_place` as its component (or module), and its window or nothing."""
+    found = re.fullmatch(r"(.+?)(?:x(\d+))?", site, re.DOTALL)
+    assert found is not None
+    return found[1], found[2] or ""
+
+
 def site_name(site: str, layer: int, place: int | str, head: float, neuron: float) -> str:
     """The name of a site of `with_place`, as `parse_site` reads it; a null head is none.
 
     What is numbered as a neuron of another component than these is a direction.
     """
-    component, _, window = site.partition("x")
+    component, window = without_window(site)
     part = "" if pd.isna(head) else f".h{int(head)}"
     if not pd.isna(neuron):
         part += f".{'n' if component in OF_NEURONS else 'd'}{int(neuron)}"

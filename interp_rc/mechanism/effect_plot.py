@@ -11,6 +11,7 @@ from interp_rc.figures.site_map import Grid, site_map_figure
 from interp_rc.figures.style import Theme, styled
 from interp_rc.mechanism.discoveries import RATE
 from interp_rc.mechanism.effect_estimates import unit_of
+from interp_rc.mechanism.effect_places import without_window
 
 MASKED = "not told from zero"
 OR_ROUNDING = ", or from rounding"
@@ -44,7 +45,8 @@ def grids_of(estimates: pd.DataFrame, value: str, texts: dict[int, str]) -> Iter
     keyed = estimates.assign(kind=kind, at=estimates.place.astype(object).where(single, ""))
     keys = ["order", "metric", "site", "kind", "at"]
     for (order, metric, site, of, at), part in keyed.groupby(keys, sort=False, dropna=False):
-        titles, of = [str(site)], str(of)
+        component, window = without_window(str(site))
+        titles, of = [component + (f" × {window} layers" if window else "")], str(of)
         if of:
             titles.append(_label(at, texts))
         if estimates.metric.nunique() > 1:

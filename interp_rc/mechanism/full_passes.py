@@ -120,7 +120,7 @@ class FullPasses:
             ]
             token = token_of(taking, [p for _, p, _ in members], [s for _, _, s in members])
             rows = [n for n, _, step in members for _ in step.writes]
-            edits[place] = Edit(torch.tensor(rows), token.write, give(place, None, token))
+            edits[place] = Edit(torch.tensor(rows), token.write.cpu(), give(place, None, token))
         return edits
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
 from interp_rc.mechanism.sites import prompt_tokens, same_length
 from interp_rc.models.load import Loaded
+from interp_rc.models.masked import is_masked
 from interp_rc.models.tokenizer import Offsets, encode
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Contrast
@@ -44,7 +44,7 @@ def read_inputs(
     in a masked model for a prompt without a mask, or with another number of masks than one or
     the target's tokens.
     """
-    read = _masked if reads_masks(loaded) else _continued
+    read = _masked if is_masked(loaded.model) else _continued
     inputs = read(loaded, prompts, targets)
     if foils is not None:
         given = [foil or own for foil, own in zip(foils, targets, strict=True)]
@@ -60,11 +60,6 @@ def read_inputs(
                 f"{prompt[:60]!r}… has {len(one.ids)} tokens; the model reads {context}"
             )
     return inputs
-
-
-def reads_masks(loaded: Loaded) -> bool:
-    """Whether the model fills in masks instead of going on from the left."""
-    return type(loaded.model) in MODEL_FOR_MASKED_LM_MAPPING.values()
 
 
 def _continued(loaded: Loaded, prompts: Sequence[str], targets: Sequence[str]) -> list[Input]:

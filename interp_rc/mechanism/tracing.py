@@ -124,7 +124,7 @@ def _embedded(adapter: Adapter, ids: Sequence[int]) -> Float[Tensor, "token widt
         return adapter.parts.embeddings[0](rows).to(rows.device)
     with adapter.hooked():
         _, at = adapter.run(rows[:, None], capture=[START])
-    return at[START][:, 0]
+    return at[START][:, 0].to(rows.device)
 
 
 def _noised(

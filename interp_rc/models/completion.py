@@ -8,6 +8,7 @@ import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from interp_rc.models.machine import spread
+from interp_rc.models.masked import refuse_masked
 from interp_rc.models.scoring import Tick
 from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import encode
@@ -26,8 +27,9 @@ def complete(
 
     Only prompts of equal length share a batch: padding never enters. A batch goes on for the
     largest of its `max_new_tokens`, and each text is cut to its own. A text also ends where the
-    model's context does.
+    model's context does. Raises ScoringError for a masked model.
     """
+    refuse_masked(model)
     context = context_of(model)
     texts = [""] * len(prompts)
     ids = [ids for ids, _ in encode(tokenizer, prompts)]

@@ -7,7 +7,9 @@ from typing import Literal, NamedTuple
 import torch
 from safetensors import SafetensorError
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForMaskedLM,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -42,7 +44,9 @@ def load(
     """A model by hub id and revision, or from a folder; a soft prompt with the base beside it; a
     LoRA adapter inside its base, which is not changed: they are not merged.
 
-    On the device "spread", layers go to all that there are (accelerate's `device_map="auto"`).
+    Models that fill in masks (BERT, RoBERTa) are loaded as such: they can be looked into, and not
+    be asked to go on. On the device "spread", layers go to all that there are (accelerate's
+    `device_map="auto"`).
 
     Raises ModelError when the folder or the hub does not give a whole model: missing files,
     weights that are not safetensors, code of its own, no network and not in the cache.
@@ -65,7 +69,10 @@ def load(
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
-            model, found = AutoModelForCausalLM.from_pretrained(
+            config = AutoConfig.from_pretrained(str(source), **options)
+            masked = any(name.endswith("ForMaskedLM") for name in config.architectures or ())
+            kind = AutoModelForMaskedLM if masked else AutoModelForCausalLM
+            model, found = kind.from_pretrained(
                 str(source),
                 dtype=getattr(torch, dtype),
                 use_safetensors=True,
@@ -81,7 +88,7 @@ def load(
     if lacking:
         raise ModelError(
             f"{source} holds no weights that fit {min(lacking)} ({len(lacking)} in all); "
-            "give a whole causal language model"
+            "give a whole language model"
         )
     if not tokenizer.is_fast:
         raise ModelError(f"{source} has no fast tokenizer, which offsets need; convert it first")

@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from interp_rc.models.machine import spread
+from interp_rc.models.masked import refuse_masked
 from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import encode
 from interp_rc.records.errors import ScoringError
@@ -58,8 +59,10 @@ def score(
 ) -> Scores:
     """Score `targets[i]` given `prompts[i]`. `batch_size` counts prompts; `tick(n)` tells progress.
 
-    Raises ScoringError for an empty target, or a prompt and target longer than the context.
+    Raises ScoringError for an empty target, a prompt and target longer than the context, or a
+    masked model.
     """
+    refuse_masked(model)
     groups = _group(tokenizer, prompts, targets, context_of(model))
     # Decoding starts from the prompt by itself: where a token reaches across its end, elsewhere.
     unique = list(dict.fromkeys(prompts))

@@ -14,6 +14,9 @@ from interp_rc.models.machine import Device, choose_machine, use_threads
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.numbers import Estimate
 
+MOST = 40
+"""Sites that are told of, at the most."""
+
 Spread = Literal["spread"]
 
 
@@ -51,9 +54,12 @@ def in_bytes(gib: float | None) -> int | None:
 
 
 def summary(effects: Effects) -> pd.DataFrame:
-    """Mean effect over facts by order and site, with its interval, for people."""
+    """Mean effect over facts by order and site, with its interval, for people: of more than `MOST`
+    sites those with the largest. `attrs["left_out"]` counts the others."""
     rows = []
-    for row in effects.estimates().to_dict("records"):
+    estimates = effects.estimates()
+    largest = estimates["mean"].abs().nlargest(MOST).index
+    for row in estimates.loc[sorted(largest)].to_dict("records"):
         low, high = (None if pd.isna(row[end]) else row[end] for end in ("low", "high"))
         mean = Estimate(row["mean"], low, high, row["n"], unit_of(row["metric"]))
         name = site_name(*(row[key] for key in ("site", "layer", "place", "head", "neuron")))
@@ -62,4 +68,6 @@ def summary(effects: Effects) -> pd.DataFrame:
         order = row["order"] if isinstance(row["order"], str) else ""
         rows.append((order, name, mean.text(digits), row["n"], note))
     table = pd.DataFrame(rows, columns=["order", "site", "effect", "facts", "note"])
-    return table.loc[:, [name for name in table if name == "facts" or table[name].any()]]
+    told = table.loc[:, [name for name in table if name == "facts" or table[name].any()]]
+    told.attrs["left_out"] = len(estimates) - len(told)
+    return told

@@ -369,4 +369,4 @@ def test_heads_neurons_and_windows_of_a_real_sweep(taught, contrasts, tmp_path):
     figure = effects.plot()
     FigureCanvasAgg(figure).draw()
     titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
-    assert titles == ["z, A, last", "mlp_post, A, last", "mlp_outx2", "mlp_out", "z"]
+    assert titles == ["z, A, last", "mlp_post, A, last", "mlp_out × 2 layers", "mlp_out", "z"]

@@ -58,5 +58,5 @@ def test_positions_are_those_of_the_longest_prompt(taught, contrasts):
     inputs = read_inputs(model, [c.clean for c in same], [c.target for c in same])
     assert positions(model, same) == max(one.start for one in inputs)
     longer = replace(same[1], corrupted="x " + same[1].clean, line=7)
-    with pytest.raises(DataError, match=r"\(line 7\): the clean prompt has .* give spans"):
+    with pytest.raises(DataError, match=r"\(line 7\): the clean prompt has .* name a span"):
         positions(model, [same[0], longer])

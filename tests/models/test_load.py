@@ -126,4 +126,4 @@ def test_weights_that_are_missing_are_not_made_up(damaged):
     weights = load_file(damaged / "model.safetensors")
     del weights["model.layers.1.mlp.up_proj.weight"]
     save_file(weights, damaged / "model.safetensors", metadata={"format": "pt"})
-    refused(damaged, "model.layers.1.mlp.up_proj.weight (1 in all)", "give a whole causal")
+    refused(damaged, "model.layers.1.mlp.up_proj.weight (1 in all)", "give a whole language")

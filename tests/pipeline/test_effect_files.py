@@ -3,6 +3,7 @@
 import pandas as pd
 
 from interp_rc.mechanism.effects import COLUMNS, Effects
+from interp_rc.pipeline import effect_files
 from interp_rc.pipeline.effect_files import summary
 
 PLACES = [
@@ -10,6 +11,7 @@ PLACES = [
     ({"site": "z", "head": 0, "position": 4}, 2.0, "z.1.h0@4"),
     ({"site": "mlp_out", "window": 5, "span": "A", "token": "last"}, 3.0, "mlp_out.1x5@A.last"),
     ({"site": "mlp_post", "neuron": 7, "position": 4}, 4.0, "mlp_post.1.n7@4"),
+    ({"site": "gpt_neox.layers.0.mlp", "position": 4}, 6.0, "gpt_neox.layers.0.mlp.1@4"),
     ({"site": "resid_pre", "neuron": 7, "position": 4}, 5.0, "resid_pre.1.d7@4"),
 ]
 
@@ -31,4 +33,20 @@ def test_each_site_by_its_name_without_an_order_too():
     assert found.facts.tolist() == [2] * len(PLACES)
     texts = [f"{4 + shift:.2f} nat [" for _, shift, _ in PLACES]
     assert [text[: len(known)] for text, known in zip(found.effect, texts, strict=True)] == texts
+    assert found.attrs == {"left_out": 0}
     assert found.columns.tolist() == ["site", "effect", "facts"]
+
+
+def test_of_many_sites_the_largest_are_told_of_in_order(monkeypatch):
+    monkeypatch.setattr(effect_files, "MOST", 2)
+    rows = [
+        {"pair": "1", "fact": "f", "site": "mlp_out", "layer": layer, "position": 0,
+         "effect": effect, "metric": "probability", "structural_zero": False}
+        for layer, effect in enumerate([0.1, -0.3, 0.0, 0.2])
+    ]  # fmt: skip
+    table = pd.DataFrame(rows).reindex(columns=COLUMNS).astype({"position": "Int64"})
+    baselines = pd.DataFrame({"pair": ["1"], "clean": [0.5], "corrupted": [0.0]})
+    found = summary(Effects(table, baselines))
+    assert found.site.tolist() == ["mlp_out.1@0", "mlp_out.3@0"]
+    assert found.effect.tolist() == ["-0.3000 probability", "0.2000 probability"]
+    assert found.attrs == {"left_out": 2}
