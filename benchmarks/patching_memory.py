@@ -55,9 +55,8 @@ def grown(component: str, memory: int, vocabulary: int) -> float:
 
 def measured(component: str, memory: int, vocabulary: int) -> dict[str, object]:
     """One row of the table, in a process of its own."""
-    command = (
-        f"from benchmarks.patching_memory import grown; print(grown{component, memory, vocabulary})"
-    )
+    call = f"grown({component!r}, {memory}, {vocabulary})"
+    command = f"from benchmarks.patching_memory import grown; print({call})"
     done = subprocess.run(
         [sys.executable, "-c", command],
         env=os.environ | GIVES_BACK | {"TQDM_DISABLE": "1"},

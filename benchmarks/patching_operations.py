@@ -6,8 +6,8 @@ Counted: multiplications and additions of matrix products and attention, while t
 plain loop sweep the sites of `patching_sides.py`. `minimum` is what the changed activations that
 reach the metric cost if nothing else is computed and no unchanged one twice, in closed form: both
 prompts once (what they share once for both), then of each patch that can have an effect what is
-above and not before it, of the last layer only keys, values and what the metric reads. The engine's
-number holds that of `adapter`, which proves itself once a sweep.
+above and not before it, of the last layer only keys, values and what the metric reads. `adapter` is
+what its proof takes, once for each model, and no part of the engine's number.
 """
 
 import argparse
