@@ -30,6 +30,10 @@ _FROM = {
         "Fixed", "FromModel", "FromPrompt", "Mean", "Noise", "WithoutAdapters", "Zero",
     ],
     "interp_rc.mechanism.patching": ["patch"],
+    "interp_rc.mechanism.attribution": ["attribute"],
+    "interp_rc.mechanism.rank_correlation": ["rank_correlation"],
+    "interp_rc.mechanism.knockout": ["knockout"],
+    "interp_rc.mechanism.path": ["path_patch"],
     "interp_rc.mechanism.tracing": ["trace"],
     "interp_rc.mechanism.effects": ["Effects"],
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from interp_rc.facts.contrasts import read_contrasts, write_contrasts
 from interp_rc.facts.tracings import Tracing, read_tracings
 from interp_rc.facts.triples import Triple, contrasts_of, read_triples
+from interp_rc.mechanism.attribution import attribute
 from interp_rc.mechanism.effects import Effects
 from interp_rc.mechanism.interventions import (
     Fixed,
@@ -13,8 +14,11 @@ from interp_rc.mechanism.interventions import (
     WithoutAdapters,
     Zero,
 )
+from interp_rc.mechanism.knockout import knockout
 from interp_rc.mechanism.named_sites import named_sites as sites
 from interp_rc.mechanism.patching import patch
+from interp_rc.mechanism.path import path_patch
+from interp_rc.mechanism.rank_correlation import rank_correlation
 from interp_rc.mechanism.sites import Site
 from interp_rc.mechanism.tracing import trace
 from interp_rc.models.load import Loaded, load
@@ -38,9 +42,13 @@ __all__ = [
     "WithoutAdapters",
     "Zero",
     "__version__",
+    "attribute",
     "contrasts_of",
+    "knockout",
     "load",
     "patch",
+    "path_patch",
+    "rank_correlation",
     "read_contrasts",
     "read_tracings",
     "read_triples",

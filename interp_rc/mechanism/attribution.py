@@ -107,7 +107,7 @@ class GradientBudget(Budget):
     """
 
     def __init__(self, layers: Layerwise, memory: int | None, reads: int) -> None:
-        whole = default_memory(layers.model.device) if memory is None else memory
+        whole = default_memory(layers.home) if memory is None else memory
         super().__init__(layers, whole, at_once=1)
         self.cached = whole
         self.logits = reads * layers.model.config.vocab_size

@@ -192,13 +192,13 @@ def noise_floors(
     """What rounding alone can do to an effect, by `site` and `layer`, in the metric's unit.
 
     The largest effect of putting back, in some of the contrasts, what is there anyway, but no less
-    than a rounding error of the data type on the largest value, because writing back the very
-    values that were computed may happen to change nothing.
+    than a rounding error of the data type on a value of the usual size, because writing back the
+    very values that were computed may happen to change nothing.
     """
     some = contrasts[:: -(-len(contrasts) // FLOOR)]
     effects = patch(
         model, some, sites, metric=metric, intervention=Itself(), memory=memory, floor=False
     )
-    rounding = torch.finfo(model.model.dtype).eps * effects.baselines.corrupted.abs().max()
+    rounding = torch.finfo(model.model.dtype).eps * effects.baselines.corrupted.abs().median()
     floors = effects.table.effect.abs().groupby([effects.table.site, effects.table.layer]).max()
     return floors.clip(lower=rounding).rename("floor").reset_index()

@@ -126,7 +126,7 @@ class PathBudget(Budget):
 
     def __init__(self, sweep: Sweep, senders: Sequence[Site], receivers: Sequence[Site]) -> None:
         model = sweep.taking.model
-        memory = default_memory(model.device) if sweep.memory is None else sweep.memory
+        memory = default_memory(sweep.taking.home) if sweep.memory is None else sweep.memory
         super().__init__(sweep.taking, memory, torch.get_num_threads() if is_small(model) else 1)
         self.senders, self.receivers = senders, receivers
 

@@ -77,7 +77,7 @@ class Sweep:
 
     def budget(self) -> Budget:
         model = self.taking.model
-        memory = default_memory(model.device) if self.memory is None else self.memory
+        memory = default_memory(self.taking.home) if self.memory is None else self.memory
         return Budget(self.taking, memory, torch.get_num_threads() if is_small(model) else 1)
 
     def batches(self, budget: Budget, done: Container[int] = ()) -> Iterator[Batch]:

@@ -25,6 +25,7 @@ from interp_rc.pipeline.effect_files import (
     check_files,
     in_bytes,
     load_here,
+    so_far,
     summary,
     write_effects,
 )
@@ -51,16 +52,18 @@ def patch_file(
     memory: float | None = None,
     device: Device | Spread = "auto",
     figure: Path | None = None,
+    resume: bool = False,
 ) -> pd.DataFrame:
     """Write the effects on every contrast to `out`, with their baselines, as `Effects.load` reads
     them, and their map to `figure`; returns each site's mean with its interval.
 
     Without an `intervention`, the other prompt's activations are given, or those of `from_model`,
-    or the model's own `without_adapters`. `memory` is in GiB. Raises ConfigError for options that
-    contradict each other, and what `read_contrasts`, `load`, `named_sites` and `patch` raise;
-    nothing is written then.
+    or the model's own `without_adapters`.`memory` is in GiB. What is found is kept beside `out` until all is; with `resume` an
+    interrupted sweep continues there. Raises ConfigError for options that contradict each other,
+    and what `read_contrasts`, `load`, `named_sites` and `patch` raise; nothing is written then.
     """
     check_files(out, figure)
+    kept = so_far(out, resume)
     _check_options(intervention, scale, seed, from_model, without_adapters)
     contrasts = read_contrasts(pairs)
     loaded = load_here(model, revision, device)
@@ -73,8 +76,9 @@ def patch_file(
         intervention=_chosen(intervention, scale, seed, from_model, without_adapters, device),
         memory=in_bytes(memory),
         floor=floor,
+        resume=kept,
     )
-    write_effects(effects, out, figure)
+    write_effects(effects, out, figure, kept)
     return summary(effects)
 
 

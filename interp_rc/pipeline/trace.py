@@ -14,6 +14,7 @@ from interp_rc.pipeline.effect_files import (
     check_files,
     in_bytes,
     load_here,
+    so_far,
     summary,
     write_effects,
 )
@@ -35,15 +36,18 @@ def trace_file(
     memory: float | None = None,
     device: Device | Spread = "auto",
     figure: Path | None = None,
+    resume: bool = False,
 ) -> pd.DataFrame:
     """Write what restoring each site does to every prompt of the file to `out`, and the map to
     `figure`; returns each site's mean with its interval.
 
     Without `sites`, the published ones, with windows of attention and MLPs over `window` layers.
-    `memory` is in GiB. Raises ConfigError for options that contradict each other, and what
-    `read_tracings`, `load`, `named_sites` and `trace` raise; nothing is written then.
+    `memory` is in GiB. What is found is kept beside `out` until all is; with `resume` an
+    interrupted sweep continues there. Raises ConfigError for options that contradict each other,
+    and what `read_tracings`, `load`, `named_sites` and `trace` raise; nothing is written then.
     """
     check_files(out, figure)
+    kept = so_far(out, resume)
     if sites and window is not None:
         raise ConfigError(
             f"--site and --window contradict each other: write the window into the site, e.g. "
@@ -63,6 +67,7 @@ def trace_file(
         scale=scale,
         seed=seed,
         memory=in_bytes(memory),
+        resume=kept,
     )
-    write_effects(effects, out, figure)
+    write_effects(effects, out, figure, kept)
     return summary(effects)

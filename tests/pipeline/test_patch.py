@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from interp_rc.facts.contrasts import held_out_contrasts, write_contrasts
+from interp_rc.mechanism import swept
 from interp_rc.mechanism.effects import COLUMNS, Effects
 from interp_rc.mechanism.interventions import FromModel, Mean, Noise, Zero
 from interp_rc.mechanism.named_sites import named_sites
@@ -107,3 +108,28 @@ def test_a_bad_line_is_named_and_nothing_is_written(there, tmp_path):
         patch_file(str(there / "model"), None, pairs, SITES, tmp_path / "e.parquet",
                    into="corrupted", figure=tmp_path / "e.svg")  # fmt: skip
     assert list(tmp_path.iterdir()) == [pairs]
+
+
+def test_interrupted_and_resumed(there, tmp_path, monkeypatch):
+    out, given = tmp_path / "e.parquet", (str(there / "model"), None, there / "pairs.jsonl", SITES)
+    patch_file(*given, tmp_path / "whole.parquet", into="corrupted", memory=1e-9)
+    real, batches = swept._continued, []
+
+    def two(*rest):
+        if len(batches) == 2:
+            raise KeyboardInterrupt
+        batches.append(rest)
+        return real(*rest)
+
+    monkeypatch.setattr(swept, "_continued", two)
+    with pytest.raises(KeyboardInterrupt):
+        patch_file(*given, out, into="corrupted", memory=1e-9)
+    assert not out.exists()
+    assert len(list((tmp_path / "e.parquet.so_far").glob("batch-*"))) == 2
+    with pytest.raises(ConfigError, match="add --resume to continue it"):
+        patch_file(*given, out, into="corrupted", memory=1e-9)
+    monkeypatch.setattr(swept, "_continued", real)
+    patch_file(*given, out, into="corrupted", memory=1e-9, resume=True)
+    assert not (tmp_path / "e.parquet.so_far").exists()
+    whole = Effects.load(tmp_path / "whole.parquet").table
+    pd.testing.assert_frame_equal(Effects.load(out).table, whole, check_exact=True)

@@ -225,7 +225,7 @@ class Adapter:
                 # The stream then reads as asked for, in MLP and skip alike.
                 before = stream[threading.get_ident()][edit.rows, edit.positions]
                 value = value.clone()
-                value[edit.rows, edit.positions] = edit.values.to(value) - before
+                value[edit.rows, edit.positions] = edit.values.to(value) - before.to(value)
             return _with_first(out, value)
 
         def at_mid_norm(_: nn.Module, __: Any, value: Tensor) -> Tensor:

@@ -1,0 +1,52 @@
+"""`interp-rc attribute` estimates what patching finds, and says how well."""
+
+import pytest
+
+from interp_rc.facts.contrasts import held_out_contrasts, write_contrasts
+from interp_rc.mechanism.attribution import attribute
+from interp_rc.mechanism.effects import Effects
+from interp_rc.mechanism.named_sites import named_sites
+from interp_rc.mechanism.patching import patch
+from interp_rc.mechanism.rank_correlation import rank_correlation
+from interp_rc.models.load import save
+from interp_rc.pipeline.attribute import attribute_file
+
+SITES = ["mlp_out@source.last", "z.h*@source.last", "resid_post@prompt.last"]
+
+
+@pytest.fixture
+def there(taught, told, tmp_path):
+    save(taught["llama"], tmp_path / "model")
+    contrasts = held_out_contrasts(told, templates=2)
+    write_contrasts(contrasts, tmp_path / "contrasts.jsonl")
+    return tmp_path, contrasts
+
+
+def test_the_table_and_the_correlation_are_those_of_the_library(there, taught):
+    folder, contrasts = there
+    out = folder / "estimated.parquet"
+    table, agreement = attribute_file(
+        str(folder / "model"), None, folder / "contrasts.jsonl", SITES, out, into="corrupted",
+        checked=4, device="cpu",
+    )  # fmt: skip
+    sites = named_sites(taught["llama"], contrasts, SITES)
+    own = attribute(taught["llama"], contrasts, sites)
+    found = Effects.load(out)
+    assert found.table.effect.to_numpy() == pytest.approx(own.table.effect.to_numpy(), abs=1e-4)
+    assert len(table) > 0
+    some = contrasts[:: -(-len(contrasts) // 4)]
+    exact = patch(taught["llama"], some, sites)
+    again = rank_correlation(attribute(taught["llama"], some, sites), exact)
+    assert agreement.value == pytest.approx(again.value, abs=0.05)
+    assert agreement.n == len({one.fact for one in some})
+    assert 0.2 < agreement.value <= 1
+
+
+def test_nothing_is_compared_if_nothing_is_checked(there):
+    folder, _ = there
+    _, agreement = attribute_file(
+        str(folder / "model"), None, folder / "contrasts.jsonl", SITES[:1], folder / "e.parquet",
+        into="clean", checked=0, device="cpu",
+    )  # fmt: skip
+    assert agreement is None
+    assert (folder / "e.parquet").exists()
