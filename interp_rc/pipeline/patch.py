@@ -58,9 +58,10 @@ def patch_file(
     them, and their map to `figure`; returns each site's mean with its interval.
 
     Without an `intervention`, the other prompt's activations are given, or those of `from_model`,
-    or the model's own `without_adapters`.`memory` is in GiB. What is found is kept beside `out` until all is; with `resume` an
-    interrupted sweep continues there. Raises ConfigError for options that contradict each other,
-    and what `read_contrasts`, `load`, `named_sites` and `patch` raise; nothing is written then.
+    or the model's own `without_adapters`. `memory` is in GiB. What is found is kept beside `out`
+    until all is; with `resume` an interrupted sweep continues there. Raises ConfigError for options
+    that contradict each other, and what `read_contrasts`, `load`, `named_sites` and `patch` raise;
+    no table is written then.
     """
     check_files(out, figure)
     kept = so_far(out, resume)
