@@ -7,7 +7,7 @@ ones from where the row begins.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -24,6 +24,8 @@ class Layout:
     """Which tokens a line holds: each row is a cached prompt from some position to its end."""
 
     base: Int[Tensor, " row"]  # the prompt
+    begins: Int[Tensor, " row"]  # its first token
+    longest: int  # row, in tokens
     row: Int[Tensor, " token"]
     position: Int[Tensor, " token"]
     slot: Int[Tensor, " token"]  # place in the row, from 0
@@ -32,14 +34,34 @@ class Layout:
     def rows(self) -> int:
         return len(self.base)
 
-    @property
-    def begins(self) -> Int[Tensor, " row"]:
-        """The first token of each row."""
-        return torch.searchsorted(self.row, torch.arange(self.rows, device=self.row.device))
+    def at(self, device: torch.device) -> "Layout":
+        """The same on another device."""
+        tensors = (self.row, self.position, self.slot)
+        return Layout(
+            self.base.to(device),
+            self.begins.to(device),
+            self.longest,
+            *(one.to(device) for one in tensors),
+        )
 
-    @property
-    def longest(self) -> int:
-        return int(self.slot.max()) + 1 if len(self.slot) else 0
+    def apart(
+        self, line: Float[Tensor, "token head width"]
+    ) -> Float[Tensor, "row slot head width"]:
+        """A line as rows, padded behind the shorter ones."""
+        shape = (self.rows, self.longest, *line.shape[1:])
+        if len(line) == self.rows * self.longest:
+            return line.reshape(shape)
+        rows = line.new_zeros(shape)
+        rows[self.row, self.slot] = line
+        return rows
+
+    def joined(
+        self, rows: Float[Tensor, "row slot head width"]
+    ) -> Float[Tensor, "token head width"]:
+        """Rows as a line."""
+        if len(self.row) == self.rows * self.longest:
+            return rows.flatten(0, 1)
+        return rows[self.row, self.slot]
 
 
 def lay_out(
@@ -50,7 +72,8 @@ def lay_out(
     row = torch.repeat_interleave(torch.arange(len(base), device=base.device), counts)
     begins = counts.cumsum(0) - counts
     slot = torch.arange(len(row), device=base.device) - begins[row]
-    return Layout(base, row, first[row] + slot, slot)
+    longest = int(counts.max()) if len(counts) else 0
+    return Layout(base, begins, longest, row, first[row] + slot, slot)
 
 
 def whole_prompts(lengths: Int[Tensor, " prompt"]) -> Layout:
@@ -94,7 +117,7 @@ class Attending:
         """The same on another device, where the cached keys and values are already."""
         return replace(
             self,
-            layout=Layout(*(getattr(self.layout, f.name).to(device) for f in fields(Layout))),
+            layout=self.layout.at(device),
             lengths=self.lengths.to(device),
             blocked=None if self.blocked is None else self.blocked.to(device),
         )
@@ -148,9 +171,7 @@ def attend(
     values[layout.row, layout.position] = v
     if ragged.cached is None:
         ragged.cached = keys, values
-    queries = q.new_zeros(layout.rows, layout.longest, *q.shape[1:])
-    queries[layout.row, layout.slot] = q
-    rows = (queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2))
+    rows = (layout.apart(q).transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2))
     mask = ragged.mask(sliding_window)
     scale = q.shape[-1] ** -0.5 if scaling is None else scaling
     if softcap is None and not ragged.patterned:
@@ -158,7 +179,7 @@ def attend(
         out = scaled_dot_product_attention(*rows, attn_mask=mask, scale=scale, enable_gqa=grouped)
     else:
         out = _by_pattern(ragged, *rows, mask, scale, softcap)
-    z = out.transpose(1, 2)[layout.row, layout.slot]
+    z = layout.joined(out.transpose(1, 2))
     if ragged.see is not None:
         z = ragged.see("z", z.flatten(1)).view(z.shape)
     return z[None], None
