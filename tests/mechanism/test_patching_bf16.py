@@ -35,10 +35,7 @@ def test_floors_come_by_themselves_and_grow_with_the_rounding(tiny, rounded, som
     both = half.floor.merge(whole.floor, on=["site", "layer"], suffixes=("", "_float32"))
     assert len(both) == len({(s.component, s.layer) for s in sites})
     assert (both.floor > 1e3 * both.floor_float32).all()
-    # No less than one rounding of the largest value; and by its own measure, what bfloat16 did
-    # to the values themselves is of that size.
-    rounding = torch.finfo(torch.bfloat16).eps * half.baselines.corrupted.abs().max()
-    assert (half.floor.floor >= rounding * (1 - 1e-9)).all()
+    # By its own measure, what bfloat16 did to the values themselves is of that size.
     error = np.abs(half.baselines.corrupted - whole.baselines.corrupted).max()
     assert 0 < error < 100 * half.floor.floor.min()
 
