@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 _FROM = {
     "interp_rc.models.load": ["Loaded", "load"],
     "interp_rc.records.nouns": ["Contrast", "Span"],
-    "interp_rc.facts.contrasts": ["read_contrasts", "write_contrasts"],
+    "interp_rc.facts.contrasts": ["read_contrasts", "swapped", "write_contrasts"],
     "interp_rc.facts.triples": ["Triple", "contrasts_of", "read_triples"],
     "interp_rc.facts.tracings": ["Tracing", "read_tracings"],
     "interp_rc.mechanism.sites": ["Site"],

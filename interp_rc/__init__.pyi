@@ -1,6 +1,6 @@
 """What `interp_rc` offers, for type checkers; see `__init__.py`."""
 
-from interp_rc.facts.contrasts import read_contrasts, write_contrasts
+from interp_rc.facts.contrasts import read_contrasts, swapped, write_contrasts
 from interp_rc.facts.tracings import Tracing, read_tracings
 from interp_rc.facts.triples import Triple, contrasts_of, read_triples
 from interp_rc.mechanism.attribution import attribute
@@ -53,6 +53,7 @@ __all__ = [
     "read_tracings",
     "read_triples",
     "sites",
+    "swapped",
     "trace",
     "write_contrasts",
 ]

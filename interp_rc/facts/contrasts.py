@@ -1,7 +1,7 @@
 """Contrasts: the same question about two facts, and files of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from interp_rc.facts.factset import FactSet
@@ -81,6 +81,44 @@ def held_out_contrasts(facts: FactSet, templates: int) -> list[Contrast]:
         asked = dict.fromkeys(q.template for q in facts.queries if q.order == order)
         chosen += list(asked)[:templates]
     return contrasts_about([q for q in facts.queries if q.template in chosen], partner)
+
+
+def swapped(contrasts: Sequence[Contrast]) -> list[Contrast]:
+    """Each contrast the other way round: what was corrupted is clean, and the foil is asked for.
+
+    `patch(model, [*contrasts, *swapped(contrasts)], sites)` swaps what two facts have at a site.
+    Raises DataError for a contrast without a foil.
+    """
+    return [_mirrored(contrast) for contrast in contrasts]
+
+
+def _mirrored(contrast: Contrast) -> Contrast:
+    if contrast.foil is None:
+        raise DataError(f"{contrast.named} has no foil, which is asked for when it is swapped")
+    prompts = contrast.corrupted, contrast.clean
+    spans = {
+        name: [
+            _over(contrast.foil, prompt, span)
+            for prompt, span in zip(prompts, (other, one), strict=True)
+        ]
+        for name, (one, other) in contrast.spans.items()
+    }
+    return replace(
+        contrast,
+        id=f"{contrast.id}|swapped",
+        clean=contrast.corrupted,
+        corrupted=contrast.clean,
+        target=contrast.foil,
+        foil=contrast.target,
+        spans=spans,
+    )
+
+
+def _over(target: str, prompt: str, span: Span) -> Span:
+    """A span of the target, over another target; others stay."""
+    if span.start < len(prompt):
+        return span
+    return Span(span.start, len(prompt) + len(target.rstrip()))
 
 
 def write_contrasts(contrasts: Sequence[Contrast], path: Path) -> None:

@@ -1,5 +1,6 @@
 """Contrasts ask the same question about two facts; files of them are checked line by line."""
 
+import dataclasses
 import json
 from collections import Counter
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from interp_rc.facts.contrasts import (
     held_out_contrasts,
     partners,
     read_contrasts,
+    swapped,
     write_contrasts,
 )
 from interp_rc.records.errors import DataError
@@ -131,3 +133,19 @@ def test_ids_that_come_twice_and_empty_files(told, tmp_path):
     path.write_text("\n", encoding="utf-8")
     with pytest.raises(DataError, match="holds no contrasts"):
         read_contrasts(path)
+
+
+def test_swapped_each_asks_for_the_other(told):
+    contrasts = held_out_contrasts(told, templates=1)
+    for one, other in zip(contrasts, swapped(contrasts), strict=True):
+        assert (other.clean, other.corrupted) == (one.corrupted, one.clean)
+        assert (other.target, other.foil) == (one.foil, one.target)
+        for prompt, span in zip((other.clean, other.corrupted), other.spans["B"], strict=True):
+            text = (prompt + other.target)[slice(*span)]
+            if span.start >= len(prompt):
+                assert text == other.target.strip()
+        [again] = swapped([other])
+        assert dataclasses.replace(again, id=one.id) == one
+    alone = dataclasses.replace(contrasts[0], foil=None)
+    with pytest.raises(DataError, match="has no foil"):
+        swapped([alone])
