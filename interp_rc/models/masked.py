@@ -7,7 +7,10 @@ from interp_rc.records.errors import ScoringError
 
 def is_masked(model: PreTrainedModel) -> bool:
     """Whether the model fills in masks instead of going on from the left."""
-    return type(model) in MODEL_FOR_MASKED_LM_MAPPING.values()
+    config = type(model.config)  # asked for one by one, the mapping loads one family only
+    return config in MODEL_FOR_MASKED_LM_MAPPING and isinstance(
+        model, MODEL_FOR_MASKED_LM_MAPPING[config]
+    )
 
 
 def refuse_masked(model: PreTrainedModel) -> None:
