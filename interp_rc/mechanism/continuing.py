@@ -146,7 +146,7 @@ def _row(layers: Layerwise, taking: Cached, patch: Patch, given: Sequence[Tensor
         if step.place == Place("resid_pre", enters):
             rest = _changes(steps[:n] + steps[n + 1 :])
             return Row(patch.base, enters, first, step.writes, values, rest, patch.blocked)
-    none = torch.empty(0, layers.model.config.hidden_size)
+    none = taking.stream[0][0, :0]
     return Row(patch.base, enters, first, (), none, _changes(steps), patch.blocked)
 
 

@@ -191,8 +191,9 @@ def noise_floors(
 ) -> pd.DataFrame:
     """What rounding alone can do to an effect, by `site` and `layer`, in the metric's unit.
 
-    The largest effect of putting back, in some of the contrasts, what is there anyway. Where the
-    very values that were computed happen to change nothing, the largest of all sites counts.
+    The largest effect of putting back, in some of the contrasts, what is there anyway, but no less
+    than a rounding error of the data type on a value of the usual size: writing back the very
+    values that were computed may happen to change nothing.
     """
     some = contrasts[:: -(-len(contrasts) // FLOOR)]
     effects = patch(
@@ -200,5 +201,4 @@ def noise_floors(
     )
     floors = effects.table.effect.abs().groupby([effects.table.site, effects.table.layer]).max()
     rounding = torch.finfo(model.model.dtype).eps * effects.baselines.corrupted.abs().median()
-    floors = floors.where(floors > 0, floors.max() or rounding)
-    return floors.rename("floor").reset_index()
+    return floors.clip(lower=rounding).rename("floor").reset_index()

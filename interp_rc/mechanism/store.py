@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,9 +68,6 @@ class Store:
         }
         write_json(self.folder / f"batch-{min(part.known):08}.json", batch)
 
-    def remove(self) -> None:
-        shutil.rmtree(self.folder)
-
 
 def digest_of(what: object) -> str:
     """Of anything that decides a sweep's numbers: texts, numbers, tensors, dataclasses, models."""
@@ -83,6 +79,7 @@ def digest_of(what: object) -> str:
 def _update(found: Any, what: object) -> None:
     if isinstance(what, Loaded):
         found.update(what.tokenizer.backend_tokenizer.to_str().encode())
+        found.update(what.model.config.to_json_string().encode())
         _update(found, what.model)
     elif isinstance(what, nn.Module):
         for name, value in what.state_dict().items():

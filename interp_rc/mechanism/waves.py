@@ -21,7 +21,7 @@ from interp_rc.models.adapters.parts import Component, Place, heads_of
 from interp_rc.models.adapters.ragged import Attending, Layout, Masks, lay_out
 
 Unit = int | None
-"""A head (of `z`, `pattern`), a neuron (of `mlp_post`), or a direction; None: all there is."""
+"""A head (of `z`, `pattern`) or a neuron (of `mlp_post`); None: all there is."""
 
 
 class Change(NamedTuple):

@@ -8,7 +8,7 @@ import torch
 from matplotlib.collections import PatchCollection
 
 from interp_rc.figures.site_map import HATCH
-from interp_rc.mechanism.interventions import FromModel, Mean, Zero
+from interp_rc.mechanism.interventions import FromModel, Itself, Mean, Zero
 from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.sites import Site
 from interp_rc.models.load import Loaded
@@ -35,6 +35,11 @@ def test_floors_come_by_themselves_and_grow_with_the_rounding(tiny, rounded, som
     both = half.floor.merge(whole.floor, on=["site", "layer"], suffixes=("", "_float32"))
     assert len(both) == len({(s.component, s.layer) for s in sites})
     assert (both.floor > 1e3 * both.floor_float32).all()
+    again = patch(rounded, some, sites, intervention=Itself()).table
+    moved = again.effect.abs().groupby([again.site, again.layer]).max()
+    floors = half.floor.set_index(["site", "layer"]).floor
+    rounding = torch.finfo(torch.bfloat16).eps * half.baselines.corrupted.abs().median()
+    np.testing.assert_allclose(floors, moved.clip(lower=rounding))
     # By its own measure, what bfloat16 did to the values themselves is of that size.
     error = np.abs(half.baselines.corrupted - whole.baselines.corrupted).max()
     assert 0 < error < 100 * half.floor.floor.min()

@@ -1,5 +1,6 @@
 """A sweep that was killed goes on where it stopped, and ends with the same numbers."""
 
+import copy
 import dataclasses
 import json
 
@@ -14,6 +15,7 @@ from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.sites import Site
 from interp_rc.mechanism.store import digest_of
 from interp_rc.mechanism.tracing import trace
+from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError
 from tests.conftest import untaught
 
@@ -56,6 +58,13 @@ def test_killed_and_continued(taught, contrasts, tmp_path, monkeypatch):
     assert not later  # all of it is there
 
 
+def otherwise_read(model):
+    """The same weights, which the configuration makes another model of."""
+    other = copy.deepcopy(model.model)
+    other.config.rms_norm_eps *= 10
+    return Loaded(other, model.tokenizer)
+
+
 def test_another_sweep_is_refused(taught, tokenizer, contrasts, tmp_path):
     model = taught["llama"]
     patch(model, contrasts[:2], SITES, resume=tmp_path / "s")
@@ -66,6 +75,7 @@ def test_another_sweep_is_refused(taught, tokenizer, contrasts, tmp_path):
         {"into": "clean"},
         {"intervention": Zero()},
         {"model": untaught(tokenizer, "llama")},
+        {"model": otherwise_read(model)},
     ):
         given = {"model": model, "contrasts": contrasts[:2], "sites": SITES} | change
         with pytest.raises(ConfigError, match="holds another sweep's results"):

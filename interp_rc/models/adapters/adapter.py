@@ -176,9 +176,9 @@ class Adapter:
         the model does not have: nothing would be read or replaced there.
         """
         asked = {*capture, *(edits or {})}
-        unknown = {place for place in asked if not place.is_module}.difference(self.places)
-        if unknown:
-            raise ModelError(f"this model has no {min(unknown).name}; name one of its places")
+        absent = {place for place in asked if not place.is_module}.difference(self.places)
+        if absent:
+            raise ModelError(f"this model has no {min(absent).name}; name one of its places")
         if self._hooked != 1:
             raise ModelError("activations are read and replaced inside one `with adapter.hooked()`")
         now = self._thread.now = _Now(ids.shape, capture, edits or {})
@@ -199,7 +199,8 @@ class Adapter:
         def at_output(_: nn.Module, __: Any, out: Any) -> Any:
             value = _first(out)
             now: _Now | None = getattr(self._thread, "now", None)
-            if now is not None and (value.ndim != 3 or value.shape[:2] != now.shape):
+            of_tokens = isinstance(value, Tensor) and value.ndim == 3
+            if now is not None and not (of_tokens and value.shape[:2] == now.shape):
                 raise ModelError(
                     f"module {place.component!r} gives no vector for each token; name another one"
                 )
