@@ -13,7 +13,6 @@ from interp_rc.evaluation.behaviour import (
     cells,
     correct,
     corrected_scores,
-    evaluated,
     others,
 )
 from interp_rc.evaluation.candidates import Scores, score_tensor
@@ -24,7 +23,7 @@ from interp_rc.pipeline.run import execute
 from interp_rc.records.environment import environment
 from interp_rc.records.files import replacing, write_json
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.runs import Run
+from interp_rc.records.runs import Run, evaluated
 from interp_rc.stats.over_seeds import mean_over_seeds
 
 

@@ -25,7 +25,7 @@ from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import ORDERS, SUBSETS, Query, direction_of
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Options
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured, Run, evaluated
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean
 
@@ -86,12 +86,6 @@ def both_models(run: Run, model: Loaded) -> Iterator[tuple[str, Loaded]]:
         yield "finetuned", model
     else:
         yield "base", model
-
-
-def evaluated(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the model in question: the finetuned one, or the base where none was trained."""
-    trained = table[table.model == "finetuned"]
-    return table if trained.empty else trained
 
 
 class Asked(NamedTuple):

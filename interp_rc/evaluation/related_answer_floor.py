@@ -14,7 +14,7 @@ from pydantic import Field
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from interp_rc.evaluation.behaviour import ANSWERS, Asked, cells, evaluated
+from interp_rc.evaluation.behaviour import ANSWERS, Asked, cells
 from interp_rc.evaluation.match import prefix_match
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
@@ -25,7 +25,7 @@ from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import OF_PEOPLE, SUBSETS, TOLD_IN, Fact, Query
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured, Run, evaluated
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import sign_flip

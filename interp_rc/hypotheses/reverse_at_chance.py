@@ -18,7 +18,6 @@ from interp_rc.evaluation.behaviour import (
     cells,
     correct,
     corrected_scores,
-    evaluated,
     others,
 )
 from interp_rc.evaluation.candidates import score_tensor
@@ -29,7 +28,7 @@ from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Query
 from interp_rc.records.numbers import Estimate, Test, Verdict
 from interp_rc.records.options import Options
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured, Run, evaluated
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.candidates import label_permutation
 from interp_rc.stats.correction import holm

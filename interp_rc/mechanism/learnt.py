@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from interp_rc.records.nouns import ORDERS, TOLD_IN, Order, Query
+from interp_rc.records.runs import evaluated
 
 SHARE = 0.5  # of the selecting templates in which the fact must be said
 
@@ -19,13 +20,13 @@ def template_halves(queries: Sequence[Query]) -> dict[Order, tuple[list[str], li
 
 
 def learnt_facts(answers: pd.DataFrame, queries: Sequence[Query], order: Order) -> list[str]:
-    """Facts that the finetuned model says in the order they were told in (`both`: in `order`).
+    """Facts that the model says in the order they were told in (`both`: in `order`).
 
     A fact told in the other order is judged by that order: to judge it by this one would select
     on what is to be measured.
     """
     halves = template_halves(queries)
-    right = answers[answers.model == "finetuned"].set_index("query").match
+    right = evaluated(answers).set_index("query").match
     asked: dict[str, list[bool]] = {}
     for query in queries:
         told = TOLD_IN[query.subset] or order

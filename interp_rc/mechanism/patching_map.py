@@ -6,19 +6,18 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from interp_rc.facts.contrasts import contrasts_about, partners
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.discoveries import discoveries
 from interp_rc.mechanism.effects import Effects
-from interp_rc.mechanism.learnt import learnt_facts, template_halves
+from interp_rc.mechanism.learnt import learnt_facts
+from interp_rc.mechanism.learnt_contrasts import check_asked, learnt_contrasts
 from interp_rc.mechanism.patching import noise_floors, patch
 from interp_rc.mechanism.sites import PROMPT, Site, Token
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded
-from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
-from interp_rc.records.nouns import ORDERS, SUBSETS, Contrast
+from interp_rc.records.nouns import ORDERS, SUBSETS
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run
@@ -46,28 +45,13 @@ class PatchingMap(Options):
     templates: Annotated[int, Field(ge=2)] = 2
 
     def check(self, facts: FactSet) -> None:
-        """Raises DataError unless some templates can select facts and others measure them."""
-        for order, (selecting, measuring) in template_halves(facts.queries).items():
-            if not selecting or len(measuring) < self.templates:
-                raise DataError(
-                    f"measure {NAME} selects learnt facts on half of the held-out templates of an "
-                    f"order and needs {self.templates} in the other half; {order} order has "
-                    f"{len(selecting) + len(measuring)} in all: ask in more, or leave it out"
-                )
-            for template in (*selecting, *measuring[: self.templates]):
-                asked = {q.fact for q in facts.queries if q.template == template}
-                missing = [fact.id for fact in facts.facts if fact.id not in asked]
-                if missing:
-                    raise DataError(
-                        f"measure {NAME} needs every fact asked in every template; {missing[0]} "
-                        f"is not asked in {template}: ask it, or leave the measure out"
-                    )
+        check_asked(facts, self.templates, NAME)
 
     def run(self, run: Run, model: Loaded) -> Measured:
         facts = read_facts(run.facts)
         seed = derive_seed(run.config()["seed"], NAME)
         answers = run.table(ANSWERS)
-        contrasts = map_contrasts(facts, answers, self.templates, seed)
+        contrasts = learnt_contrasts(facts, answers, self.templates, seed)
         if not contrasts:
             learnt = _learnt(answers, facts, seed)
             return Measured(estimates={f"patching.{k}": v for k, v in learnt.items()})
@@ -88,23 +72,6 @@ class PatchingMap(Options):
             ],
             tables=[EFFECTS, BASELINES],
         )
-
-
-def map_contrasts(
-    facts: FactSet, answers: pd.DataFrame, templates: int, seed: int
-) -> list[Contrast]:
-    """Learnt facts, each in the first `templates` measuring templates of both orders."""
-    subset_of = {fact.id: fact.subset for fact in facts.facts}
-    halves = template_halves(facts.queries)
-    contrasts = []
-    for order in ORDERS:
-        learnt = learnt_facts(answers, facts.queries, order)
-        partner: dict[str, str] = {}
-        for subset in SUBSETS:
-            partner |= partners([f for f in learnt if subset_of[f] == subset], seed)
-        measured = halves[order][1][:templates]
-        contrasts += contrasts_about([q for q in facts.queries if q.template in measured], partner)
-    return contrasts
 
 
 def map_sites(layers: int) -> list[Site]:

@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
+from interp_rc.mechanism.compared import base_of, untrained_like
 from interp_rc.mechanism.probe_fit import Reading, fit, right_and_z
 from interp_rc.mechanism.reading import POSITIONS, Position, entity_vectors, read_streams
-from interp_rc.models.build import build_model
-from interp_rc.models.load import Loaded, load
+from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_OTHERWISE, Order, Subset
@@ -64,11 +64,10 @@ class Probe(Options):
     def run(self, run: Run, model: Loaded) -> Measured:
         facts = read_facts(run.facts)
         seed = derive_seed(run.config()["seed"], NAME)
-        base = load(run.base, device=str(model.model.device))
-        untrained = Loaded(
-            build_model(base.model.config, seed).to(model.model.device).eval(), base.tokenizer
-        )
-        models = {"finetuned": model, "base": base, "untrained": untrained}
+        models = {"finetuned": model, "untrained": untrained_like(model, seed)}
+        base = base_of(run, model)
+        if base is not None:
+            models["base"] = base
         tables = []
         # The matrices are small: threads that wait for each other took six times as long.
         with (

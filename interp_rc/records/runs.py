@@ -53,6 +53,12 @@ def read_results(file: Path) -> dict[str, Estimate]:
         raise RunError(f"{file} is damaged; delete it and run again with --resume") from None
 
 
+def evaluated(table: "pd.DataFrame") -> "pd.DataFrame":
+    """The rows of the model in question: the finetuned one, or the base where none was trained."""
+    trained = table[table.model == "finetuned"]
+    return table if trained.empty else trained
+
+
 class Run:
     """Reader and layout of `runs/<name>/`."""
 

@@ -12,7 +12,6 @@ from interp_rc.evaluation.behaviour import (
     cells,
     correct,
     corrected_scores,
-    evaluated,
     others,
     rank_of_correct,
 )
@@ -23,7 +22,7 @@ from interp_rc.figures.likelihood import likelihood_figure
 from interp_rc.figures.ranks import ranks_figure
 from interp_rc.figures.rates import rates_figure
 from interp_rc.records.nouns import TOLD_IN, Query
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured, Run, evaluated
 from interp_rc.report.headline import described, rates_of
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import in_nats, listed, spoken

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from interp_rc.evaluation.behaviour import ANSWERS, evaluated
+from interp_rc.evaluation.behaviour import ANSWERS
 from interp_rc.figures.labels import TOLD, asked_label, cells
-from interp_rc.records.runs import Run
+from interp_rc.records.runs import Run, evaluated
 
 PER_CELL = 2
 

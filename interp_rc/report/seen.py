@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from interp_rc.evaluation.behaviour import ANSWERS, evaluated
-from interp_rc.records.runs import Run
+from interp_rc.evaluation.behaviour import ANSWERS
+from interp_rc.records.runs import Run, evaluated
 from interp_rc.report.section import Table
 
 MEANING = {

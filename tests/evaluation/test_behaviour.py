@@ -17,7 +17,6 @@ from interp_rc.evaluation.behaviour import (
     correct,
     corrected_scores,
     estimates,
-    evaluated,
     others,
     rank_of_correct,
     top_share,
@@ -28,6 +27,7 @@ from interp_rc.models.completion import complete
 from interp_rc.models.scoring import score
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Query, direction_of
+from interp_rc.records.runs import evaluated
 
 # Three facts asked in two templates; the correct candidate of fact i has index i.
 BY_HAND = np.array(

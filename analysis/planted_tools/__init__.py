@@ -1,0 +1,1 @@
+"""Does each tool find what was planted, and nothing else?"""

@@ -1,0 +1,54 @@
+"""Contrasts between facts that a model has learnt: what most tools look at."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from interp_rc.facts.contrasts import contrasts_about, partners
+from interp_rc.facts.factset import FactSet
+from interp_rc.mechanism.learnt import learnt_facts, template_halves
+from interp_rc.records.errors import DataError
+from interp_rc.records.nouns import ORDERS, SUBSETS, Contrast, Subset
+
+
+def check_asked(facts: FactSet, templates: int, measure: str) -> None:
+    """Raises DataError unless some templates can select facts and others measure them."""
+    for order, (selecting, measuring) in template_halves(facts.queries).items():
+        if not selecting or len(measuring) < templates:
+            raise DataError(
+                f"measure {measure} selects learnt facts on half of the held-out templates of an "
+                f"order and needs {templates} in the other half; {order} order has "
+                f"{len(selecting) + len(measuring)} in all: ask in more, or leave it out"
+            )
+        for template in (*selecting, *measuring[:templates]):
+            asked = {q.fact for q in facts.queries if q.template == template}
+            missing = [fact.id for fact in facts.facts if fact.id not in asked]
+            if missing:
+                raise DataError(
+                    f"measure {measure} needs every fact asked in every template; {missing[0]} "
+                    f"is not asked in {template}: ask it, or leave the measure out"
+                )
+
+
+def learnt_contrasts(
+    facts: FactSet, answers: pd.DataFrame, templates: int, seed: int
+) -> list[Contrast]:
+    """Learnt facts, each against another of its subset in the same template, in the first
+    `templates` measuring templates of both orders."""
+    subset_of = {fact.id: fact.subset for fact in facts.facts}
+    halves = template_halves(facts.queries)
+    contrasts = []
+    for order in ORDERS:
+        learnt = learnt_facts(answers, facts.queries, order)
+        partner: dict[str, str] = {}
+        for subset in SUBSETS:
+            partner |= partners([f for f in learnt if subset_of[f] == subset], seed)
+        measured = halves[order][1][:templates]
+        contrasts += contrasts_about([q for q in facts.queries if q.template in measured], partner)
+    return contrasts
+
+
+def subsets_by_contrast(contrasts: Sequence[Contrast], facts: FactSet) -> dict[str, Subset]:
+    """The subset of each contrast's fact, by the contrast's id."""
+    subset_of = {fact.id: fact.subset for fact in facts.facts}
+    return {contrast.id: subset_of[contrast.fact] for contrast in contrasts}
