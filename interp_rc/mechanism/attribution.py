@@ -130,24 +130,24 @@ def _mean_gradients(sweep: Sweep, batch: Batch, places: Collection[Place], steps
     """Of the sum of all prompts' metrics, and so of each, at the places of the taking runs."""
     giving, taking = batch.giving.stream[0], batch.taking.stream[0]
     cases = [sweep.cases[number] for number in batch.numbers]
-    ids = [_taking_ids(case, sweep.into) for case in cases]
+    ids = [taking_ids(case, sweep.into) for case in cases]
     padded = pad_sequence([torch.tensor(one) for one in ids], batch_first=True).to(taking.device)
     mean: Gradients = {}
     with sweep.taking.opened():
         for step in range(1, steps + 1):
             first = taking if steps == 1 else taking + step / steps * (giving - taking)
-            found = _gradients(sweep.by_layers, padded, batch.taking, first, places, sweep.metric)
+            found = gradients_at(sweep.by_layers, padded, batch.taking, first, places, sweep.metric)
             for place, gradient in found.items():
                 mean[place] = mean[place] + gradient / steps if step > 1 else gradient / steps
     return mean
 
 
-def _taking_ids(case: Case, into: Into) -> list[int]:
+def taking_ids(case: Case, into: Into) -> list[int]:
     return (case.corrupted if into == "corrupted" else case.clean).ids
 
 
 @torch.enable_grad()
-def _gradients(
+def gradients_at(
     layers: Layerwise,
     ids: Tensor,
     taking: Cached,
@@ -155,7 +155,7 @@ def _gradients(
     places: Collection[Place],
     metric: Metric,
 ) -> Gradients:
-    """With `first` as what the first layer reads."""
+    """Of every prompt's metric, at the places, with `first` as what the first layer reads."""
     layout = whole_prompts(taking.lengths)
     begin: Stream = first[layout.row, layout.position].detach().requires_grad_()
     seen: dict[Place, Tensor] = {}

@@ -10,10 +10,12 @@ from interp_rc.report import (
     gradients,
     hypothesis,
     in_context,
+    memories,
     patching_map,
     probe,
     related_answer_floor,
     trace,
+    transposition,
 )
 from interp_rc.report.section import Section
 
@@ -25,6 +27,8 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "patching_map": patching_map.section,
     "gradients": gradients.section,
     "probe": probe.section,
+    "memories": memories.section,
+    "transposition": transposition.section,
     "related_answer_floor": related_answer_floor.section,
     "trace": trace.section,
 }

@@ -31,5 +31,6 @@ def _block(layer: Any) -> Block:
         down=layer.output.dense,
         mid_norm=layer.attention.output.LayerNorm,
         end_norm=layer.output.LayerNorm,
+        up=layer.intermediate.dense,
         projects=False,
     )

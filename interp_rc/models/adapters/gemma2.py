@@ -29,6 +29,8 @@ def parts(model: PreTrainedModel) -> Parts:
                 one.mlp.down_proj,
                 after_attention=one.post_attention_layernorm,
                 after_mlp=one.post_feedforward_layernorm,
+                up=one.mlp.up_proj,
+                gate=one.mlp.gate_proj,
             )
             for one in body.layers
         ],

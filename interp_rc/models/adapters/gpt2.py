@@ -10,7 +10,16 @@ def parts(model: PreTrainedModel) -> Parts:
     return Parts(
         embeddings=[body.wte, body.wpe],
         blocks=[
-            Block(one, one.ln_1, one.attn, one.attn.c_proj, one.ln_2, one.mlp, one.mlp.c_proj)
+            Block(
+                one,
+                one.ln_1,
+                one.attn,
+                one.attn.c_proj,
+                one.ln_2,
+                one.mlp,
+                one.mlp.c_proj,
+                up=one.mlp.c_fc,
+            )
             for one in body.h
         ],
         final_norm=body.ln_f,

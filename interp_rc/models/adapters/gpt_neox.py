@@ -18,6 +18,7 @@ def parts(model: PreTrainedModel) -> Parts:
                 one.post_attention_layernorm,
                 one.mlp,
                 one.mlp.dense_4h_to_h,
+                up=one.mlp.dense_h_to_4h,
                 parallel=parallel,
             )
             for one in body.layers

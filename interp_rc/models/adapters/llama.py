@@ -18,6 +18,8 @@ def parts(model: PreTrainedModel) -> Parts:
                 one.post_attention_layernorm,
                 one.mlp,
                 one.mlp.down_proj,
+                up=one.mlp.up_proj,
+                gate=one.mlp.gate_proj,
             )
             for one in body.layers
         ],

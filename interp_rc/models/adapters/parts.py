@@ -50,8 +50,9 @@ class Block(NamedTuple):
     """One layer.
 
     Attention reads the stream through `attention_norm`; `project` turns what its heads give (z)
-    into what is added, through `after_attention`. The MLP reads through `mlp_norm`; `down` turns
-    its neurons (mlp_post) into what is added, through `after_mlp`. Where the stream itself is
+    into what is added, through `after_attention`. The MLP reads through `mlp_norm`; `up`, times the
+    activated `gate` where there is one, makes its neurons (mlp_post), and `down` turns them into
+    what is added, through `after_mlp`. Where the stream itself is
     normed after each sum (BERT), that is `mid_norm` and `end_norm`. None: as it is. In a
     `parallel` layer attention and MLP both read the stream before it.
     """
@@ -67,6 +68,8 @@ class Block(NamedTuple):
     after_mlp: nn.Module | None = None
     mid_norm: nn.Module | None = None
     end_norm: nn.Module | None = None
+    up: nn.Module | None = None
+    gate: nn.Module | None = None
     parallel: bool = False
     projects: bool = True  # whether `attention` calls `project` itself
 

@@ -1,0 +1,90 @@
+"""The keys and values of a layer's neurons, and the words that a value promotes."""
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.load import Loaded
+from interp_rc.models.machine import device_of
+from interp_rc.records.errors import ModelError
+
+
+class KeyValues(NamedTuple):
+    """Row n belongs to neuron n.
+
+    What the MLP reads (x) makes the coefficient act(keys x + b), or, in gated MLPs, where `gates`
+    are the rows that are activated, act(gates x) · (keys x). The coefficient times `values` is what
+    the neuron writes (in Gemma 2 and 3 a norm of the whole sum follows).
+    """
+
+    keys: Float[Tensor, "neuron width"]
+    gates: Float[Tensor, "neuron width"] | None
+    values: Float[Tensor, "neuron width"]
+
+
+@torch.no_grad()
+def key_values(adapter: Adapter, layer: int) -> KeyValues:
+    """Those of one layer, as the model applies them: with its LoRA adapters, if it has any.
+
+    Raises ModelError for a family that no adapter knows.
+    """
+    block = adapter.by_layers.parts.blocks[layer]
+    if block.up is None:
+        raise ModelError(
+            f"the adapter of {adapter.model.config.model_type!r} does not say where keys are"
+        )
+    keys = _linear(block.up).T
+    gates = None if block.gate is None else _linear(block.gate).T
+    return KeyValues(keys, gates, _linear(block.down))
+
+
+def _linear(module: nn.Module) -> Float[Tensor, "input output"]:
+    """The matrix of an affine module, whatever its class: what it makes of the unit vectors."""
+    dtype = next(module.parameters()).dtype
+    inputs: Any = getattr(module, "in_features", None) or getattr(module, "nx", 0)
+    units = torch.eye(inputs, dtype=dtype, device=device_of(module))
+    return module(units) - module(torch.zeros_like(units[:1]))
+
+
+class Promoted(NamedTuple):
+    """A token that a value promotes, and its score: the product of value and output row."""
+
+    token: str
+    score: float
+
+
+@torch.no_grad()
+def promoted(model: Loaded, layer: int, neuron: int, k: int = 10) -> list[Promoted]:
+    """The `k` tokens that a neuron's value raises most where its coefficient is positive.
+
+    The value, through the scale of the last norm, times the output rows (Geva et al. 2022,
+    arXiv:2203.14680, section 3). Negative coefficients raise the last ones instead.
+    """
+    adapter = Adapter(model.model)
+    value = key_values(adapter, layer).values[neuron]
+    scores = promotes(adapter, value[None])[0]
+    found = scores.topk(min(k, len(scores)))
+    tokens = [model.tokenizer.decode([token]) for token in found.indices.tolist()]
+    return [Promoted(*one) for one in zip(tokens, found.values.tolist(), strict=True)]
+
+
+@torch.no_grad()
+def promotes(
+    adapter: Adapter, vectors: Float[Tensor, "vector width"]
+) -> Float[Tensor, "vector vocabulary"]:
+    """Vectors in the stream, as scores of the vocabulary.
+
+    They go through the last norm's scale and the output rows; shifts that all vectors share, and
+    the norm's division, are left out.
+    """
+    parts = adapter.parts
+    weight = getattr(parts.final_norm, "weight", None)
+    rows = adapter.model.get_output_embeddings().weight
+    if weight is not None:
+        # Gemma's norms scale by one more than their weight.
+        one_more = "gemma" in adapter.model.config.model_type
+        vectors = vectors * (weight + one_more)
+    return vectors.to(rows) @ rows.T

@@ -1,0 +1,234 @@
+"""Key–value memories: how many neurons carry a fact, and are their values what keys bring?"""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from interp_rc.facts.factset import FactSet
+from interp_rc.facts.folder import read_facts
+from interp_rc.mechanism.learnt_contrasts import (
+    check_asked,
+    learnt_contrasts,
+    subsets_by_contrast,
+)
+from interp_rc.mechanism.memories.curves import neuron_curves, to_half
+from interp_rc.mechanism.memories.exchange import exchange_values
+from interp_rc.mechanism.memories.key_values import key_values, promotes
+from interp_rc.mechanism.memories.ranking import Ranking, rank_neurons
+from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.load import Loaded
+from interp_rc.records.errors import DataError
+from interp_rc.records.files import write_parquet
+from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Contrast, Subset
+from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.options import Options
+from interp_rc.records.runs import Measured, Run
+from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.correction import holm
+from interp_rc.stats.differences import paired_t
+from interp_rc.stats.intervals import bootstrap_mean
+
+NAME = "memories"
+CURVES, EXCHANGED, NEURONS = (f"mechanism/{NAME}{part}" for part in ("", "_exchange", "_neurons"))
+TEMPLATES = 2  # neurons are ranked in one and measured in the other
+FEW = 16  # neurons that the tests are about
+EXCHANGES = (1, 2, 4, 8, 16, 32)
+TOLD_OF = 5  # neurons of each fact, in the table of words
+WORDS = 5
+ANSWERS = "evaluation/answers"
+DRAWS = 2000  # of each bootstrap: there are hundreds
+
+
+class Memories(Options):
+    """The neurons that make the difference between two learnt facts at the source's tokens.
+
+    Every neuron is ranked in one template and measured in another, and the other way round.
+    Control: neurons at random that write as much; facts told the other way, of which nothing should
+    be carried; and values exchanged with those of a third fact.
+    """
+
+    kind: Literal["memories"] = "memories"
+
+    def check(self, facts: FactSet) -> None:
+        """Raises DataError unless some templates can select facts and others measure them."""
+        check_asked(facts, TEMPLATES, NAME)
+
+    def run(self, run: Run, model: Loaded) -> Measured:
+        facts = read_facts(run.facts)
+        seed = derive_seed(run.config()["seed"], NAME)
+        contrasts = learnt_contrasts(facts, run.table(ANSWERS), TEMPLATES, seed)
+        if not contrasts:
+            return Measured()
+        subset_of = subsets_by_contrast(contrasts, facts)
+        with threadpool_limits(1, user_api="blas"):
+            ranked = rank_neurons(model, contrasts)
+            crossed = ranked.of(other_template(contrasts))
+            curves = neuron_curves(model, contrasts, crossed, seed=seed)
+            exchanged = pd.concat(exchanged_by_order(model, contrasts, crossed))
+        curves["subset"] = curves.pair.map(subset_of)
+        exchanged["subset"] = exchanged.pair.map(subset_of)
+        tables = {
+            CURVES: curves,
+            EXCHANGED: exchanged,
+            NEURONS: neuron_table(model, contrasts, ranked),
+        }
+        for name, table in tables.items():
+            write_parquet(run.folder / f"{name}.parquet", table)
+        return Measured(
+            estimates=curve_estimates(curves, seed)
+            | exchange_estimates(exchanged, seed)
+            | layer_estimates(contrasts, crossed, subset_of, seed),
+            tests=holm([*curve_tests(curves), *exchange_tests(exchanged)]),
+            tables=list(tables),
+        )
+
+
+def other_template(contrasts: Sequence[Contrast]) -> list[int]:
+    """For every contrast the number of the one about the same fact in the other template."""
+    of_fact: dict[tuple[str, str | None], list[int]] = {}
+    for number, one in enumerate(contrasts):
+        of_fact.setdefault((one.fact, one.order), []).append(number)
+    others = []
+    for number, one in enumerate(contrasts):
+        two = of_fact[one.fact, one.order]
+        if len(two) != TEMPLATES:
+            raise DataError(f"{one.named}: fact {one.fact} is asked in {len(two)} templates, not 2")
+        others.append(two[two[0] == number])
+    return others
+
+
+def exchanged_by_order(
+    model: Loaded, contrasts: Sequence[Contrast], ranked: Ranking
+) -> Iterator[pd.DataFrame]:
+    """In the layer whose neurons contribute most to all facts asked in the order."""
+    for order in ORDERS:
+        mine = [number for number, one in enumerate(contrasts) if one.order == order]
+        facts = {contrasts[number].fact for number in mine}
+        if len(facts) < 3:
+            continue
+        of_order = ranked.of(mine)
+        layer = int(of_order.score.sum(-1).mean(0).argmax())
+        ks = [k for k in EXCHANGES if k <= of_order.score.shape[-1] // 4]
+        some = [contrasts[number] for number in mine]
+        yield exchange_values(model, some, of_order, layer=layer, ks=ks)
+
+
+def neuron_table(model: Loaded, contrasts: Sequence[Contrast], ranked: Ranking) -> pd.DataFrame:
+    """The first neurons of every contrast, with the words that their values promote."""
+    adapter, neurons = Adapter(model.model), ranked.score.shape[-1]
+    first = {number: ranked.order(number)[:TOLD_OF].tolist() for number in range(len(contrasts))}
+    words: dict[int, str] = {}
+    for layer in range(adapter.layers):
+        mine = sorted({n for some in first.values() for n in some if n // neurons == layer})
+        if mine:
+            values = key_values(adapter, layer).values[[n % neurons for n in mine]]
+            best = promotes(adapter, values).topk(WORDS).indices.tolist()
+            decoded = [[model.tokenizer.decode([t]).strip() for t in tokens] for tokens in best]
+            words |= {n: " · ".join(some) for n, some in zip(mine, decoded, strict=True)}
+    rows = []
+    for number, one in enumerate(contrasts):
+        score = ranked.score[number].flatten()
+        for rank, neuron in enumerate(first[number], 1):
+            rows.append(
+                {
+                    "pair": one.id,
+                    "fact": one.fact,
+                    "order": one.order,
+                    "rank": rank,
+                    "layer": neuron // neurons,
+                    "neuron": neuron % neurons,
+                    "score": float(score[neuron]),
+                    "promotes": words[neuron],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def curve_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """Effects by order, subset, act, set and k [nat]; and the number of neurons to half of what
+    all do (the geometric mean over facts whose neurons do anything together)."""
+    found = {}
+    for key, part in table.groupby(["order", "subset", "act", "set", "k"], sort=False):
+        *names, k = map(str, key)
+        name = ".".join([NAME, *names, f"k{k}"])
+        found[name] = _mean(part.groupby("fact").effect.mean(), "nat", seed, name)
+    top = table[table.set == "top"]
+    for key, part in top.groupby(["order", "subset", "act"], sort=False):
+        by_fact = part.pivot_table(index="fact", columns="k", values="effect").sort_index(axis=1)
+        sign = 1 if key[2] == "transplant" else -1
+        ks = [int(str(k)) for k in by_fact]
+        halves = [to_half(ks, sign * row) for row in by_fact.to_numpy(float)]
+        logs = pd.Series([np.log2(half) for half in halves if half is not None], dtype=float)
+        name = ".".join([NAME, *map(str, key), "neurons_to_half"])
+        if len(logs):
+            found[name] = _power_of_two(_mean(logs, "log2", seed, name))
+    return found
+
+
+def _power_of_two(one: Estimate) -> Estimate:
+    value, low, high = (None if v is None else 2**v for v in (one.value, one.low, one.high))
+    return Estimate(value, low, high, one.n, "neurons")
+
+
+def exchange_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    found = {}
+    keys = ["order", "subset", "swapped_with", "of", "k"]
+    for key, part in table.groupby(keys, sort=False):
+        *names, k = map(str, key)
+        order, subset, swapped_with, of = names
+        name = f"{NAME}.{order}.{subset}.exchange_with_{swapped_with}.{of}_target.k{k}"
+        found[name] = _mean(part.groupby("fact").effect.mean(), "nat", seed, name)
+    return found
+
+
+def layer_estimates(
+    contrasts: Sequence[Contrast], ranked: Ranking, subset_of: dict[str, Subset], seed: int
+) -> dict[str, Estimate]:
+    """What all neurons of a layer contribute, to first order [nat]."""
+    keys = pd.DataFrame(
+        [(one.order, subset_of[one.id], one.fact) for one in contrasts],
+        columns=["order", "subset", "fact"],
+    )
+    found = {}
+    for layer, scores in enumerate(ranked.score.sum(-1).T.tolist()):
+        table = keys.assign(score=scores)
+        for (order, subset), part in table.groupby(["order", "subset"], sort=False):
+            name = f"{NAME}.{order}.{subset}.layer_{layer}.score"
+            found[name] = _mean(part.groupby("fact").score.mean(), "nat", seed, name)
+    return found
+
+
+def curve_tests(table: pd.DataFrame) -> list[Test]:
+    """Do the first few neurons carry more than others that write as much?"""
+    tests = []
+    few = table[(table.k == FEW) & (table.act == "transplant")]
+    for (order, subset), part in few.groupby(["order", "subset"], sort=False):
+        by_fact = part.pivot_table(index="fact", columns="set", values="effect")
+        if (order, subset) not in TOLD_OTHERWISE.items() and len(by_fact) > 1:
+            top, drawn = (by_fact[kind].to_numpy(float) for kind in ("top", "random"))
+            name = f"{NAME}.{order}.{subset}.top_more_than_random"
+            tests.append(paired_t(top, drawn, name=name, alternative="greater"))
+    return tests
+
+
+def exchange_tests(table: pd.DataFrame) -> list[Test]:
+    """Does the foil gain more from its own fact's values than from a third fact's?"""
+    tests = []
+    few = table[(table.k == FEW) & (table.of == "other")]
+    for order, subset in product(ORDERS, dict.fromkeys(few.subset)):
+        part = few[(few.order == order) & (few.subset == subset)]
+        by_fact = part.pivot_table(index="fact", columns="swapped_with", values="effect")
+        if subset != TOLD_OTHERWISE[order] and len(by_fact) > 1:
+            own, third = (by_fact[whose].to_numpy(float) for whose in ("other", "third"))
+            name = f"{NAME}.{order}.{subset}.exchange_brings_the_answer"
+            tests.append(paired_t(own, third, name=name, alternative="greater"))
+    return tests
+
+
+def _mean(per_fact: "pd.Series[float]", unit: str, seed: int, name: str) -> Estimate:
+    values = per_fact.to_numpy(float)
+    return bootstrap_mean(values, unit, seed=derive_seed(seed, name), draws=DRAWS)

@@ -1,0 +1,71 @@
+"""Is the memory of one order the transpose of the other's? Five readings of one layer's MLP.
+
+A linear memory of pairs, W = Σ v kᵀ, answers a key k with its value, v ∝ W k, and, if keys are
+orthogonal, a value with its key, k ∝ Wᵀ v (Kohonen 1972; Kosko 1988, bidirectional associative
+memories). So a model that stored "A is B" like that could be asked either way.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.linear_model import RidgeCV
+
+from interp_rc.mechanism.memories.reading import Memory
+from interp_rc.mechanism.probe_fit import centred
+
+Reading = Literal["fitted", "transposed", "value_as_key", "recalled", "neurons_recalled"]
+READINGS: tuple[Reading, ...] = get_args(Reading)
+CROSS: tuple[Reading, ...] = READINGS[2:]  # what A's reading left, met by B
+PENALTIES = np.logspace(-2, 5, 15)
+FOLDS = 10
+
+Vectors = Float[np.ndarray, "fact width"]
+Scores = Float[np.ndarray, "fact candidate"]
+
+
+def recall_scores(
+    read: Memory,
+    coming: Memory,
+    weights: Float[np.ndarray, "neuron width"],
+    layer: int,
+    groups: Sequence[str],
+    seed: int,
+) -> Mapping[Reading, Scores]:
+    """How alike what a reading finds for each fact (row) is to what belongs to each (column).
+
+    `read` is the memory where A is read, `coming` the one where B is, `weights` the layer's value
+    vectors. W is fitted by ridge regression, v = W k, on the facts of other folds (RidgeCV, the
+    penalty by leave-one-out on those); all vectors are less the mean of their group. Cosines.
+
+    `fitted`: W k against v, on held-out facts: is there such a W at all?
+    `transposed`: Wᵀ v against k: does the transpose lead back?
+    `value_as_key`: v, as it was written for A, against the key that B brings.
+    `recalled`: Wᵀ of the key that B brings, against A's key.
+    `neurons_recalled`: every value vector taken as a key for what B brings, against the
+    coefficients that A had: the MLP's own weights transposed, nothing fitted.
+    """
+    everyone = np.arange(len(groups))
+    k, v, b = read.keys[:, layer], read.values[:, layer], coming.keys[:, layer]
+    k, v, b, c = (centred(x, groups, everyone) for x in (k, v, b, read.coefficients[:, layer]))
+    forward, back, recalled = (np.empty_like(v), np.empty_like(k), np.empty_like(k))
+    folds = np.array_split(np.random.default_rng(seed).permutation(everyone), FOLDS)
+    for fold in (fold for fold in folds if len(fold)):
+        training = np.setdiff1d(everyone, fold)
+        w = RidgeCV(PENALTIES, fit_intercept=False).fit(k[training], v[training]).coef_
+        forward[fold], back[fold], recalled[fold] = k[fold] @ w.T, v[fold] @ w, b[fold] @ w
+    found: dict[Reading, Scores] = {
+        "fitted": cosines(forward, v),
+        "transposed": cosines(back, k),
+        "value_as_key": cosines(v, b),
+        "recalled": cosines(recalled, k),
+        "neurons_recalled": cosines(b @ weights.T, c),
+    }
+    return found
+
+
+def cosines(one: Vectors, other: Vectors) -> Scores:
+    """Of every row with every row; 0 where one vanishes."""
+    sizes = np.linalg.norm(one, axis=1)[:, None] * np.linalg.norm(other, axis=1)[None]
+    return np.divide(one @ other.T, sizes, out=np.zeros_like(sizes), where=sizes > 0)
