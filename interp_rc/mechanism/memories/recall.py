@@ -17,6 +17,7 @@ from interp_rc.mechanism.probe_fit import centred
 
 Reading = Literal["fitted", "transposed", "value_as_key", "recalled", "neurons_recalled"]
 READINGS: tuple[Reading, ...] = get_args(Reading)
+FITTED: tuple[Reading, ...] = ("fitted", "transposed", "recalled")
 CROSS: tuple[Reading, ...] = READINGS[2:]  # what A's reading left, met by B
 PENALTIES = np.logspace(-2, 5, 15)
 FOLDS = 10
@@ -37,7 +38,8 @@ def recall_scores(
 
     `read` is the memory where A is read, `coming` the one where B is, `weights` the layer's value
     vectors. W is fitted by ridge regression, v = W k, on the facts of other folds (RidgeCV, the
-    penalty by leave-one-out on those); all vectors are less the mean of their group. Cosines.
+    penalty by leave-one-out on those); all vectors are less the mean of their group (of its
+    training facts, where it is fitted). Cosines.
 
     `fitted`: W k against v, on held-out facts: is there such a W at all?
     `transposed`: Wᵀ v against k: does the transpose lead back?
@@ -48,21 +50,25 @@ def recall_scores(
     """
     everyone = np.arange(len(groups))
     k, v, b = read.keys[:, layer], read.values[:, layer], coming.keys[:, layer]
-    k, v, b, c = (centred(x, groups, everyone) for x in (k, v, b, read.coefficients[:, layer]))
-    forward, back, recalled = (np.empty_like(v), np.empty_like(k), np.empty_like(k))
+    here, there, brought, c = (
+        centred(x, groups, everyone) for x in (k, v, b, read.coefficients[:, layer])
+    )
+    found: dict[Reading, Scores] = {
+        "value_as_key": cosines(there, brought),
+        "neurons_recalled": cosines(brought @ weights.T, c),
+    }
+    for reading in FITTED:
+        found[reading] = np.empty((len(groups), len(groups)))
     folds = np.array_split(np.random.default_rng(seed).permutation(everyone), FOLDS)
     for fold in (fold for fold in folds if len(fold)):
         training = np.setdiff1d(everyone, fold)
-        w = RidgeCV(PENALTIES, fit_intercept=False).fit(k[training], v[training]).coef_
-        forward[fold], back[fold], recalled[fold] = k[fold] @ w.T, v[fold] @ w, b[fold] @ w
-    found: dict[Reading, Scores] = {
-        "fitted": cosines(forward, v),
-        "transposed": cosines(back, k),
-        "value_as_key": cosines(v, b),
-        "recalled": cosines(recalled, k),
-        "neurons_recalled": cosines(b @ weights.T, c),
-    }
-    return found
+        # A mean over all facts would tell those of the fold; see `centred`.
+        keys, values = (centred(x, groups, training) for x in (k, v))
+        w = RidgeCV(PENALTIES, fit_intercept=False).fit(keys[training], values[training]).coef_
+        found["fitted"][fold] = cosines(keys[fold] @ w.T, values)
+        found["transposed"][fold] = cosines(values[fold] @ w, keys)
+        found["recalled"][fold] = cosines(brought[fold] @ w, here)
+    return {reading: found[reading] for reading in READINGS}
 
 
 def cosines(one: Vectors, other: Vectors) -> Scores:

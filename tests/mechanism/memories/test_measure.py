@@ -1,0 +1,76 @@
+"""The measure on a small run: nothing is measured where it was chosen; numbers are in tables."""
+
+import numpy as np
+import pytest
+
+from interp_rc.facts.folder import read_facts
+from interp_rc.mechanism.learnt_contrasts import learnt_contrasts
+from interp_rc.mechanism.memories.key_values import promoted
+from interp_rc.mechanism.memories.measure import (
+    CURVES,
+    EXCHANGED,
+    NAME,
+    NEURONS,
+    Memories,
+    other_template,
+)
+from interp_rc.models.load import load
+from interp_rc.records.errors import DataError
+from interp_rc.records.runs import Run
+
+
+@pytest.fixture(scope="module")
+def measured(smoke_run, tmp_path_factory):
+    """All facts taken for learnt: the small run learns none."""
+    run = Run(tmp_path_factory.mktemp("memories"))
+    for name in ("facts", "model", "config.yaml"):
+        (run.folder / name).symlink_to(smoke_run.folder / name)
+    (run.evaluation).mkdir()
+    answers = smoke_run.table("evaluation/answers").assign(match=True)
+    answers.to_parquet(run.evaluation / "answers.parquet")
+    return run, Memories().run(run, load(run.model))
+
+
+def test_tables_hold_what_is_estimated(measured):
+    run, found = measured
+    assert set(found.tables) == {CURVES, EXCHANGED, NEURONS}
+    curves = run.table(CURVES)
+    some = curves[(curves.order == "forward") & (curves.subset == "both")]
+    some = some[(some.act == "ablate") & (some.set == "top") & (some.k == 4)]
+    one = found.estimates[f"{NAME}.forward.both.ablate.top.k4"]
+    assert one.value == pytest.approx(some.groupby("fact").effect.mean().mean())
+    assert one.n == some.fact.nunique()
+    exchanged = run.table(EXCHANGED)
+    part = exchanged.query("order == 'backward' and subset == 'both' and k == 2 and of == 'own'")
+    part = part[part.swapped_with == "third"]
+    name = f"{NAME}.backward.both.exchange_with_third.own_target.k2"
+    assert found.estimates[name].value == pytest.approx(part.groupby("fact").effect.mean().mean())
+    by_layer = [e.value for n, e in found.estimates.items() if n.endswith("score")]
+    assert np.isfinite(by_layer).all()
+    assert len(by_layer) == 2 * 2 * 3
+
+
+def test_neurons_are_told_with_the_words_of_their_values(measured):
+    run, _ = measured
+    table, model = run.table(NEURONS), load(run.model)
+    row = table.iloc[7]
+    words = [one.token.strip() for one in promoted(model, row.layer, row.neuron, 5)]
+    assert row.promotes == " · ".join(words)
+    assert (table.groupby("pair")["score"].diff().dropna() <= 1e-12).all()
+
+
+def test_the_other_template_is_another_one_about_the_same_fact(measured):
+    run, _ = measured
+    contrasts = learnt_contrasts(read_facts(run.facts), run.table("evaluation/answers"), 2, 0)
+    others = other_template(contrasts)
+    for number, other in enumerate(others):
+        assert other != number
+        assert contrasts[other].fact == contrasts[number].fact
+        assert contrasts[other].order == contrasts[number].order
+    with pytest.raises(DataError, match="1 templates, not 2"):
+        other_template(contrasts[:1])
+
+
+def test_too_few_templates_are_refused(told):
+    with pytest.raises(DataError, match="measure memories"):
+        Memories().check(told)
