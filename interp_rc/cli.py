@@ -168,6 +168,48 @@ def evaluate(
     _finish(execute(config, out, resume=resume, say=say))
 
 
+@app.command()
+def mechanism(
+    tool: Annotated[
+        str,
+        typer.Argument(help="E.g. patching_map, memories, lens, attention, probe; see below."),
+    ],
+    model: ModelSource,
+    facts: Annotated[Path, typer.Option(help="A facts folder.")],
+    out: Out,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="The model before it was finetuned, to compare with.", metavar="DIR_OR_ID"
+        ),
+    ] = None,
+    revision: Revision = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change an option of the tool."),
+    ] = None,
+    resume: Resume = False,
+) -> None:
+    """Look inside any model with one tool, on any fact set; nothing is trained.
+
+    Tools: attention, gradients, integrated_gradients, lens, memories, movement, patching_map,
+    probe, relations, transposition. What each one asks stands on its page.
+
+    Examples:
+
+      interp-rc mechanism memories --model runs/demo/model --facts runs/demo/facts
+      --out runs/memories
+
+      interp-rc mechanism gradients --model runs/demo/model --base runs/demo/base
+      --facts runs/demo/facts --set steps_on=5 --out runs/gradients
+    """
+    from interp_rc.pipeline.experiments import mechanism_config
+    from interp_rc.pipeline.run import execute
+
+    config = mechanism_config(tool, model, revision, facts, base, set_)
+    _finish(execute(config, out, resume=resume, say=say))
+
+
 def _finish(done: "object") -> None:
     from interp_rc.pipeline.summary import summary
     from interp_rc.records.runs import Run

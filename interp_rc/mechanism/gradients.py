@@ -69,7 +69,7 @@ class Gradients(Options):
 
     def run(self, run: Run, model: Loaded) -> Measured:
         config = run.config()
-        training = TrainingOptions.model_validate(config["training"])
+        training = TrainingOptions.model_validate(config["training"] or {})
         facts, seed = read_facts(run.facts), derive_seed(config["seed"], self.kind)
         base = load(run.base, device=str(model.model.device))
         models = (("base", base), ("finetuned", model))

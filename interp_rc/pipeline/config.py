@@ -1,7 +1,7 @@
 """The configuration of a run, validated whole before anything runs."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -54,9 +54,16 @@ Measure = Annotated[
     | Trace,
     Field(discriminator="kind"),
 ]
+TOOLS: list[str] = [
+    measure.model_fields["kind"].default
+    for measure in get_args(get_args(Measure)[0])
+    if measure.__module__.startswith("interp_rc.mechanism.")
+]
+"""Measures that look inside a model, which `interp-rc mechanism` runs one of."""
 # What each measure needs, besides the facts that its `check` looks at.
-NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "patching_map", "gradients", "probe", "trace"}
-NEEDS_PLAIN_MODEL = {"patching_map", "gradients", "probe", "memories", "transposition"}
+NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "trace"}
+NEEDS_BASE = {"gradients"}
+NEEDS_PLAIN_MODEL = set(TOOLS)
 MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
 READS_BEHAVIOUR = {"reverse_at_chance", "patching_map", "related_answer_floor", "memories"}
 
@@ -70,12 +77,16 @@ class MachineOptions(Options):
 
 
 class RunConfig(Options):
-    """One experiment: a choice from each floor."""
+    """One experiment: a choice from each floor.
+
+    `base` is what the model was before somebody finetuned it, for runs without training.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=80)]
     seed: Annotated[int, Field(ge=0)] = 0
     facts: Facts
     model: Model
+    base: PretrainedModel | None = None
     training: Training | None = TrainingOptions()
     measures: list[Measure]
     machine: MachineOptions = MachineOptions()
@@ -93,7 +104,16 @@ class RunConfig(Options):
         if self.training is None:
             for kind in NEEDS_TRAINING.intersection(kinds):
                 raise ValueError(f"measure `{kind}` needs a training")
+            for kind in NEEDS_BASE.intersection(kinds) if self.base is None else ():
+                raise ValueError(
+                    f"measure `{kind}` needs the model before it was finetuned: give `base`, or a "
+                    "training"
+                )
         else:
+            if self.base is not None:
+                raise ValueError(
+                    "`base` is of runs without training; with one, the base is `model`"
+                )
             self._training_fits(self.training, kinds)
         if self.model.kind != "embedded":
             if "forgetting" in kinds:

@@ -7,7 +7,7 @@ from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.facts.published import import_published
 from interp_rc.facts.published_instructions import import_instructions
-from interp_rc.pipeline.config import RunConfig, validate
+from interp_rc.pipeline.config import READS_BEHAVIOUR, TOOLS, RunConfig, validate
 from interp_rc.pipeline.yaml_source import Source
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.packaged import packaged
@@ -42,6 +42,37 @@ def evaluation_config(model: str, revision: str | None, facts: Path, batch_size:
         "measures": [{"kind": "behaviour", "batch_size": batch_size}],
     }
     return validate(data, Source(Path("evaluate"), data))
+
+
+def mechanism_config(
+    tool: str,
+    model: str,
+    revision: str | None,
+    facts: Path,
+    base: str | None = None,
+    sets: list[str] | None = None,
+) -> RunConfig:
+    """A run of one tool without training; `sets` change the tool's own keys.
+
+    Raises ConfigError for a tool that there is not.
+    """
+    if tool not in TOOLS:
+        raise ConfigError(f"no tool {tool!r}; give one of: {', '.join(sorted(TOOLS))}")
+    asked: list[Any] = [{"kind": tool}]
+    if tool in READS_BEHAVIOUR:
+        asked.insert(0, {"kind": "behaviour"})
+    data: dict[str, Any] = {
+        "name": tool,
+        "facts": {"kind": "folder", "path": str(facts)},
+        "model": {"kind": "pretrained", "source": model, "revision": revision},
+        "base": None if base is None else {"kind": "pretrained", "source": base},
+        "training": None,
+        "measures": asked,
+    }
+    source = Source(Path("mechanism"), data)
+    for assignment in sets or ():
+        data = source.set_value(data, f"measures.{len(asked) - 1}.{assignment}")
+    return validate(data, source)
 
 
 def read_any_facts(folder: Path, seen: Literal["elsewhere", "nowhere"]) -> FactSet:

@@ -153,6 +153,10 @@ class _Stages:
         """Leave `model` trained, and `base` and what it knows beside it."""
         run, config = self.run, self.config
         if config.training is None:
+            if config.base is not None and not run.base.is_dir():
+                with self.stage("base model"):
+                    loaded = load(config.base.source, revision=config.base.revision)
+                    save(loaded, run.base)
             return
         if run.model.is_dir():
             discard_checkpoints(run.checkpoints)

@@ -17,11 +17,12 @@ from interp_rc.mechanism.memories.ranking import (
     as_mask,
     clean_tokens,
     matched_at_random,
+    mean_coefficients,
     memory_sweep,
     token_pairs,
 )
 from interp_rc.mechanism.sites import Token
-from interp_rc.mechanism.sweep import Batch, Case, Sweep, read_cases
+from interp_rc.mechanism.sweep import Batch, Case, read_cases
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import neurons_of
@@ -90,27 +91,6 @@ def neuron_curves(
                     rows += _rows(of_batch, batch, act, kind, k, chosen, values)
                     bar.update(len(values))
     return _in_order(rows, contrasts)
-
-
-def mean_coefficients(
-    sweep: Sweep, span: str, token: Token
-) -> Mapping[int, Float[Tensor, " neuron"]]:
-    """By layer, over the span's tokens of all clean prompts."""
-    runs = sweep.by_layers
-    sums: dict[int, Tensor] = {}
-    count = 0
-    for batch in sweep.batches(sweep.budget()):
-        of_batch = [sweep.cases[number] for number in batch.numbers]
-        row, clean = clean_tokens(of_batch, span, token, runs.home)
-        for layer in range(runs.layers):
-            found = batch.giving.values(_place(sweep, layer), row, clean).double().sum(0)
-            sums[layer] = sums.get(layer, 0) + found
-        count += len(row)
-    return {layer: total / count for layer, total in sums.items()}
-
-
-def _place(sweep: Sweep, layer: int) -> Any:
-    return next(place for place in sweep.given if place.layer == layer)
 
 
 def _sets(

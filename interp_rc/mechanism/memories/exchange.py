@@ -40,12 +40,12 @@ def exchange_values(
 ) -> pd.DataFrame:
     """One row a contrast, exchange, k and target.
 
-    In the clean prompt's run, the value vectors of the clean fact's first `k` neurons of a `layer`
-    and those of another fact are exchanged, rank by rank; neurons that both share stay. That fact
-    is the `other` (the corrupted prompt's) or, as control, a `third` one: `swapped_with`. `of` says
-    whose target is measured: `own` (the clean fact's) or `other` (the foil); `effect` is what its
-    log-probability gained [nat]. If values are what a key brings, the foil gains from the
-    exchange with its own fact, and not from that with the third.
+    In the clean prompt's run, the value vectors of the clean fact's first `k` own neurons of a
+    `layer` and those of another fact are exchanged, rank by rank; neurons that both share stay.
+    That fact is the `other` (the corrupted prompt's) or, as control, a `third` one:
+    `swapped_with`. `of` says whose target is measured: `own` (the clean fact's) or `other` (the
+    foil); `effect` is what its log-probability gained [nat]. If values are what a key brings, the
+    foil gains from the exchange with its own fact, and not from that with the third.
 
     Left out are contrasts whose corrupted prompt is not the clean one of another contrast, or in
     turn its corrupted one: whose neurons to take is then not known. Raises DataError if that
@@ -109,7 +109,7 @@ def _orders(
     rankings: Ranking, known: Sequence[_Known], layer: int, ks: Sequence[int]
 ) -> Iterator[tuple[With, int, Int[Tensor, "prompt neuron"]]]:
     ranked = {
-        number: rankings.score[number, layer].argsort(descending=True, stable=True)
+        number: rankings.own[number, layer].argsort(descending=True, stable=True)
         for three in known
         for number in three
     }

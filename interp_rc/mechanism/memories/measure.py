@@ -19,11 +19,13 @@ from interp_rc.mechanism.memories.curves import neuron_curves, to_half
 from interp_rc.mechanism.memories.exchange import exchange_values
 from interp_rc.mechanism.memories.key_values import key_values, promotes
 from interp_rc.mechanism.memories.ranking import Ranking, rank_neurons
+from interp_rc.mechanism.patching import patch
+from interp_rc.mechanism.sites import Site
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
-from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Contrast, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Contrast
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run
@@ -33,7 +35,9 @@ from interp_rc.stats.differences import paired_t
 from interp_rc.stats.intervals import bootstrap_mean
 
 NAME = "memories"
-CURVES, EXCHANGED, NEURONS = (f"mechanism/{NAME}{part}" for part in ("", "_exchange", "_neurons"))
+CURVES, LAYERS, EXCHANGED, NEURONS = (
+    f"mechanism/{NAME}{part}" for part in ("", "_layers", "_exchange", "_neurons")
+)
 TEMPLATES = 2  # neurons are ranked in one and measured in the other
 FEW = 16  # neurons that the tests are about
 EXCHANGES = (1, 2, 4, 8, 16, 32)
@@ -68,10 +72,13 @@ class Memories(Options):
             ranked = rank_neurons(model, contrasts)
             crossed = ranked.of(other_template(contrasts))
             curves = neuron_curves(model, contrasts, crossed, seed=seed)
+            layers = patch(model, contrasts, coefficient_sites(model)).table
             exchanged = pd.concat(exchanged_by_order(model, contrasts, crossed))
+        layers["subset"] = layers.pair.map(subset_of)
         curves["subset"] = curves.pair.map(subset_of)
         exchanged["subset"] = exchanged.pair.map(subset_of)
         tables = {
+            LAYERS: layers,
             CURVES: curves,
             EXCHANGED: exchanged,
             NEURONS: neuron_table(model, contrasts, ranked),
@@ -81,10 +88,16 @@ class Memories(Options):
         return Measured(
             estimates=curve_estimates(curves, seed)
             | exchange_estimates(exchanged, seed)
-            | layer_estimates(contrasts, crossed, subset_of, seed),
+            | layer_estimates(layers, seed),
             tests=holm([*curve_tests(curves), *exchange_tests(exchanged)]),
             tables=list(tables),
         )
+
+
+def coefficient_sites(model: Loaded) -> list[Site]:
+    """All coefficients of a layer at the source's tokens."""
+    layers = Adapter(model.model).layers
+    return [Site("mlp_post", layer, "source", "all") for layer in range(layers)]
 
 
 def other_template(contrasts: Sequence[Contrast]) -> list[int]:
@@ -111,7 +124,7 @@ def exchanged_by_order(
         if len(facts) < 3:
             continue
         of_order = ranked.of(mine)
-        layer = int(of_order.score.sum(-1).mean(0).argmax())
+        layer = int(of_order.own.sum(-1).mean(0).argmax())
         ks = [k for k in EXCHANGES if k <= of_order.score.shape[-1] // 4]
         some = [contrasts[number] for number in mine]
         yield exchange_values(model, some, of_order, layer=layer, ks=ks)
@@ -185,20 +198,13 @@ def exchange_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
     return found
 
 
-def layer_estimates(
-    contrasts: Sequence[Contrast], ranked: Ranking, subset_of: dict[str, Subset], seed: int
-) -> dict[str, Estimate]:
-    """What all neurons of a layer contribute, to first order [nat]."""
-    keys = pd.DataFrame(
-        [(one.order, subset_of[one.id], one.fact) for one in contrasts],
-        columns=["order", "subset", "fact"],
-    )
+def layer_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """What all coefficients of one layer bring [nat]."""
     found = {}
-    for layer, scores in enumerate(ranked.score.sum(-1).T.tolist()):
-        table = keys.assign(score=scores)
-        for (order, subset), part in table.groupby(["order", "subset"], sort=False):
-            name = f"{NAME}.{order}.{subset}.layer_{layer}.score"
-            found[name] = _mean(part.groupby("fact").score.mean(), "nat", seed, name)
+    for key, part in table.groupby(["order", "subset", "layer"], sort=False):
+        order, subset, layer = map(str, key)
+        name = f"{NAME}.{order}.{subset}.layer_{layer}.given"
+        found[name] = _mean(part.groupby("fact").effect.mean(), "nat", seed, name)
     return found
 
 

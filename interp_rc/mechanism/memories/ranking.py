@@ -1,6 +1,6 @@
 """Which neurons make the difference between two facts: every neuron's share, to first order."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,15 +32,21 @@ class Ranking:
     `score`: what its coefficients at the span's tokens contribute to the log-probability of the
     target, clean less corrupted, in nats: (clean - corrupted coefficient) times the mean of the
     gradients in both runs, summed over tokens. `write`: the squared length of what the difference
-    of its coefficients writes, summed over tokens.
+    of its coefficients writes, summed over tokens. `own`: the score of those tokens where the
+    clean coefficient is further from the mean over all clean prompts than the corrupted one: the
+    clean fact's own neurons, without those of the other fact, whose silence counts as well.
+
+    An estimate: where a neuron's share depends on another's (what one alone does to a norm, say),
+    it is not what `patch` finds of the neuron alone.
     """
 
     score: Float[Tensor, "contrast layer neuron"]
+    own: Float[Tensor, "contrast layer neuron"]
     write: Float[Tensor, "contrast layer neuron"]
 
     def of(self, contrasts: Sequence[int]) -> "Ranking":
         """Of some contrasts, by number."""
-        return Ranking(self.score[contrasts], self.write[contrasts])
+        return Ranking(self.score[contrasts], self.own[contrasts], self.write[contrasts])
 
     def order(self, contrast: int) -> Int[Tensor, " neuron"]:
         """All layers' neurons, numbered layer after layer, the highest score first."""
@@ -63,15 +69,17 @@ def rank_neurons(
     cases = read_cases(model, model, contrasts, "log_prob")
     sweep = memory_sweep(adapter, cases, memory)
     runs, places = sweep.by_layers, neuron_places(adapter)
+    means = mean_coefficients(sweep, span, token)
     lengths = [key_values(adapter, layer).values.norm(dim=1) for layer in range(adapter.layers)]
     scores: dict[int, Tensor] = {}
+    owns: dict[int, Tensor] = {}
     writes: dict[int, Tensor] = {}
     reads = max(len(case.clean.reads) for case in cases)
     with torch.no_grad(), tqdm(total=len(cases), desc="neurons", disable=None) as bar:
         for batch in sweep.batches(GradientBudget(runs, memory, reads)):
             of_batch = [cases[number] for number in batch.numbers]
             pairs = token_pairs(of_batch, span, token, runs.home)
-            score, write = [], []
+            score, own, write = [], [], []
             ends = [
                 (batch.giving, _gradients(sweep, [c.clean.ids for c in of_batch], batch.giving)),
                 (
@@ -81,21 +89,22 @@ def rank_neurons(
             ]
             for place, length in zip(places, lengths, strict=True):
                 change = differences(batch, place, pairs)
-                slopes = [
-                    found[place][whole_prompts(cached.lengths).begins[pairs[0]] + where]
-                    for (cached, found), where in zip(ends, pairs[1:], strict=True)
-                ]
-                slope = (slopes[0].double() + slopes[1].double()) / 2
-                score.append(_per_contrast(change * slope, pairs[0], len(of_batch)))
+                slope = (
+                    _slopes(ends[0], place, pairs[0], pairs[1])
+                    + _slopes(ends[1], place, pairs[0], pairs[2])
+                ) / 2
+                share = change * slope
+                score.append(_per_contrast(share, pairs[0], len(of_batch)))
+                held = share.where(_further(batch, place, pairs, means[place.layer]), 0.0)
+                own.append(_per_contrast(held, pairs[0], len(of_batch)))
                 write.append(_per_contrast((change * length) ** 2, pairs[0], len(of_batch)))
             for row, number in enumerate(batch.numbers):
                 scores[number] = torch.stack([one[row] for one in score])
+                owns[number] = torch.stack([one[row] for one in own])
                 writes[number] = torch.stack([one[row] for one in write])
             bar.update(len(batch.numbers))
-    everyone = range(len(cases))
-    return Ranking(
-        torch.stack([scores[i] for i in everyone]), torch.stack([writes[i] for i in everyone])
-    )
+    found = [torch.stack([of[i] for i in range(len(cases))]) for of in (scores, owns, writes)]
+    return Ranking(*found)
 
 
 def memory_sweep(adapter: Adapter, cases: Sequence[Case], memory: int | None) -> Sweep:
@@ -140,6 +149,39 @@ def differences(batch: Batch, place: Place, pairs: Pairs) -> Float[Tensor, "toke
     row, clean, corrupted = pairs
     given = batch.giving.values(place, row, clean).double()
     return given - batch.taking.values(place, row, corrupted).double()
+
+
+def _further(
+    batch: Batch, place: Place, pairs: Pairs, mean: Float[Tensor, " neuron"]
+) -> Bool[Tensor, "token neuron"]:
+    """Whether the clean coefficient is the less usual one."""
+    row, clean, corrupted = pairs
+    given = batch.giving.values(place, row, clean).double() - mean
+    return given.abs() > (batch.taking.values(place, row, corrupted).double() - mean).abs()
+
+
+def mean_coefficients(
+    sweep: Sweep, span: str, token: Token
+) -> Mapping[int, Float[Tensor, " neuron"]]:
+    """By layer, over the span's tokens of all clean prompts, in float64."""
+    sums: dict[int, Tensor] = {}
+    count = 0
+    for batch in sweep.batches(sweep.budget()):
+        of_batch = [sweep.cases[number] for number in batch.numbers]
+        row, clean = clean_tokens(of_batch, span, token, sweep.taking.home)
+        for place in sweep.given:
+            found = batch.giving.values(place, row, clean).double().sum(0)
+            sums[place.layer] = sums.get(place.layer, 0) + found
+        count += len(row)
+    return {layer: total / count for layer, total in sums.items()}
+
+
+def _slopes(
+    end: tuple[Cached, dict[Place, Tensor]], place: Place, row: Tensor, position: Tensor
+) -> Float[Tensor, "token neuron"]:
+    """Of the metric at tokens of one end's runs, in float64."""
+    cached, found = end
+    return found[place][whole_prompts(cached.lengths).begins[row] + position].double()
 
 
 def _gradients(sweep: Sweep, ids: Sequence[list[int]], cached: Cached) -> dict[Place, Tensor]:

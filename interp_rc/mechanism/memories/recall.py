@@ -21,6 +21,7 @@ FITTED: tuple[Reading, ...] = ("fitted", "transposed", "recalled")
 CROSS: tuple[Reading, ...] = READINGS[2:]  # what A's reading left, met by B
 PENALTIES = np.logspace(-2, 5, 15)
 FOLDS = 10
+ROUNDING = 1e-12
 
 Vectors = Float[np.ndarray, "fact width"]
 Scores = Float[np.ndarray, "fact candidate"]
@@ -42,7 +43,8 @@ def recall_scores(
     training facts, where it is fitted). Cosines.
 
     `fitted`: W k against v, on held-out facts: is there such a W at all?
-    `transposed`: Wᵀ v against k: does the transpose lead back?
+    `transposed`: Wᵀ v against k: does the transpose lead back? As WᵀW is never negative, it does
+    wherever W fits; so this shows that the reading can see, and nothing of the facts.
     `value_as_key`: v, as it was written for A, against the key that B brings.
     `recalled`: Wᵀ of the key that B brings, against A's key.
     `neurons_recalled`: every value vector taken as a key for what B brings, against the
@@ -72,6 +74,7 @@ def recall_scores(
 
 
 def cosines(one: Vectors, other: Vectors) -> Scores:
-    """Of every row with every row; 0 where one vanishes."""
+    """Of every row with every row; 0 where one vanishes, or orthogonal up to rounding."""
     sizes = np.linalg.norm(one, axis=1)[:, None] * np.linalg.norm(other, axis=1)[None]
-    return np.divide(one @ other.T, sizes, out=np.zeros_like(sizes), where=sizes > 0)
+    found = np.divide(one @ other.T, sizes, out=np.zeros_like(sizes), where=sizes > 0)
+    return np.where(np.abs(found) > ROUNDING, found, 0.0)

@@ -8,9 +8,9 @@ from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import Contrast, Order
 from interp_rc.records.seeds import generator
 
-Kind = Literal["mlp", "attention", "two_way", "two_stores", "decoy"]
+Kind = Literal["mlp", "attention", "two_way", "two_stores", "decoy", "value_as_key"]
 Shape = Literal["gpt2", "llama"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[Kind, ...] = get_args(Kind)[:-1]  # the last differs from the first in what is written
 SHAPES: tuple[Shape, ...] = get_args(Shape)
 
 FACTS, LAYERS, HEADS, WIDTH = 8, 4, 3, 96
@@ -51,6 +51,7 @@ class Planted:
     store: dict[Order, At]
     carriers: dict[Order, list[At]]
     null: dict[Order, list[At]]
+    neurons: dict[Order, list[int]] = field(default_factory=dict)  # of the store, one a fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,8 @@ def make_plan(kind: Kind, seed: int) -> Plan:
             orders["backward"] = layer
             keys = list(zip(names, descriptions, strict=True))
             reads, writes = found_names, say_names
+        if kind == "value_as_key":  # what is written is what the description's own token brings
+            reads = descriptions
         plan.lookups = [Lookup(layer, keys, reads, strength())]
         if kind == "decoy":
             elsewhere = draw.choice([i for i in range(LAYERS) if i != layer])

@@ -63,7 +63,9 @@ def plant(kind: Kind, shape: Shape, seed: int) -> Planted:
     tokens = {f"{t}_token_id": tokenizer.convert_tokens_to_ids(w) for t, w in
               (("pad", PAD), ("bos", BOS), ("eos", EOS))}  # fmt: skip
     weights_seed = derive_seed(seed, "planted weights", kind, shape)
-    model = build(plan, shape, _embedding(weights_seed), _output(plan), tokens, weights_seed)
+    model, neurons = build(
+        plan, shape, _embedding(weights_seed), _output(plan), tokens, weights_seed
+    )
     return Planted(
         loaded=Loaded(model, tokenizer),
         kind=kind,
@@ -71,6 +73,12 @@ def plant(kind: Kind, shape: Shape, seed: int) -> Planted:
         store=plan.store,
         carriers=plan.carriers,
         null={order: null_sites(plan, order) for order in plan.store},
+        # The look-ups of the stores come first; one may be that of both orders.
+        neurons={
+            order: neurons[min(number, len(neurons) - 1)]
+            for number, order in enumerate(plan.store)
+            if neurons
+        },
     )
 
 

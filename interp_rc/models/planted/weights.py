@@ -37,17 +37,19 @@ Matrix = Float[Tensor, "rows columns"]
 
 def build(
     plan: Plan, shape: Shape, embedding: Matrix, output: Matrix, tokens: dict[str, int], seed: int
-) -> PreTrainedModel:
-    """The model, in float64. `embedding` and `output` have a row a word, in the unrotated basis.
+) -> tuple[PreTrainedModel, list[list[int]]]:
+    """The model, in float64, and the neurons of each look-up, one a fact.
 
-    All strengths are reached exactly, because the length of the stream is known at every step:
-    it is the same for all facts, so that the norms tell nothing of the fact.
+    `embedding` and `output` have a row a word, in the unrotated basis. All strengths are reached
+    exactly, because the length of the stream is known at every step: it is the same for all facts,
+    so that the norms tell nothing of the fact.
     """
     draw = torch.Generator().manual_seed(seed)
     model = _empty(shape, len(embedding), tokens).double()
     turn = _rotation(draw, without_mean=shape == "gpt2")
     start = TOKEN_SQUARE + (POSITION_SQUARE if shape == "gpt2" else 0.0)
     source, last = start, start
+    neurons: list[list[int]] = [[] for _ in plan.lookups]
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:
@@ -65,7 +67,8 @@ def build(
             scale = math.sqrt(WIDTH / source)
             for lookup in plan.lookups:
                 if lookup.layer == layer:
-                    _write_lookup(model, shape, lookup, scale, turn, draw)
+                    found = _write_lookup(model, shape, lookup, scale, turn, draw)
+                    neurons[plan.lookups.index(lookup)] = found
                     source += lookup.strength**2
         scale = math.sqrt(WIDTH / last)
         gain = plan.answer_strength / (plan.movers[-1].strength * scale)  # the last is no decoy
@@ -80,7 +83,7 @@ def build(
             positions[:, POSITION] = torch.stack([angle.cos(), angle.sin()], 1)
             positions *= math.sqrt(POSITION_SQUARE)
             model.transformer.wpe.weight.copy_(positions @ turn)
-    return model.eval()
+    return model.eval(), neurons
 
 
 def exact(model: PreTrainedModel) -> PreTrainedModel:
@@ -151,7 +154,8 @@ def _write_lookup(
     scale: float,
     turn: Matrix,
     draw: torch.Generator,
-) -> None:
+) -> list[int]:
+    """Gives the neuron of each fact."""
     reads = torch.stack([turn[list(dims)].sum(0) for dims in lookup.reads])
     writes = turn[lookup.writes]
     mlp = (model.transformer.h if shape == "gpt2" else model.model.layers)[lookup.layer].mlp
@@ -169,6 +173,7 @@ def _write_lookup(
         mlp.gate_proj.weight[neurons] = reads
         mlp.up_proj.weight[neurons] = reads
         mlp.down_proj.weight[:, neurons] = (writes * lookup.strength / answer).T
+    return [int(neuron) for neuron in neurons]
 
 
 def _write_head(

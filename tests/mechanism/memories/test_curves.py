@@ -95,7 +95,8 @@ def some_ranking(loaded, contrasts, seed=0):
     """Not that of the model, so that no neuron is special."""
     draw = torch.Generator().manual_seed(seed)
     shape = len(contrasts), len(downs(loaded.model)), neurons(loaded)
-    return Ranking(torch.randn(shape, generator=draw), torch.rand(shape, generator=draw))
+    score = torch.randn(shape, generator=draw)
+    return Ranking(score, score.flip(-1), torch.rand(shape, generator=draw))
 
 
 def neurons(loaded):
@@ -209,7 +210,7 @@ def test_exchanged_values_are_exchanged_weights(shape, taught, contrasts):
     table = exchange_values(loaded, some, ranking, layer=1, ks=[3])
     whose = {(one.clean, one.target): number for number, one in enumerate(some)}
     assert len(table) == 4 * len(some)
-    order = ranking.score[:, 1].argsort(dim=-1, descending=True)
+    order = ranking.own[:, 1].argsort(dim=-1, descending=True)
     for number, contrast in enumerate(some):
         other = whose[contrast.corrupted, contrast.foil]
         third = whose[some[other].corrupted, some[other].foil]

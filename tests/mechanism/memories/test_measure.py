@@ -9,6 +9,7 @@ from interp_rc.mechanism.memories.key_values import promoted
 from interp_rc.mechanism.memories.measure import (
     CURVES,
     EXCHANGED,
+    LAYERS,
     NAME,
     NEURONS,
     Memories,
@@ -33,7 +34,7 @@ def measured(smoke_run, tmp_path_factory):
 
 def test_tables_hold_what_is_estimated(measured):
     run, found = measured
-    assert set(found.tables) == {CURVES, EXCHANGED, NEURONS}
+    assert set(found.tables) == {CURVES, LAYERS, EXCHANGED, NEURONS}
     curves = run.table(CURVES)
     some = curves[(curves.order == "forward") & (curves.subset == "both")]
     some = some[(some.act == "ablate") & (some.set == "top") & (some.k == 4)]
@@ -45,7 +46,7 @@ def test_tables_hold_what_is_estimated(measured):
     part = part[part.swapped_with == "third"]
     name = f"{NAME}.backward.both.exchange_with_third.own_target.k2"
     assert found.estimates[name].value == pytest.approx(part.groupby("fact").effect.mean().mean())
-    by_layer = [e.value for n, e in found.estimates.items() if n.endswith("score")]
+    by_layer = [e.value for n, e in found.estimates.items() if n.endswith("given")]
     assert np.isfinite(by_layer).all()
     assert len(by_layer) == 2 * 2 * 3
 

@@ -48,15 +48,6 @@ def test_a_one_way_memory_leaves_nothing_for_the_other_entity():
     assert all(abs(z[reading]) < 0.6 for reading in CROSS)
 
 
-def test_what_cannot_be_inverted_is_not_recalled_by_its_transpose():
-    squash = drawn(0, WIDTH, WIDTH) * np.logspace(0, 1, WIDTH)  # few directions carry most
-    k = drawn(1, FACTS, WIDTH)
-    v = k @ squash.T
-    z = strengths(memory(k, v), memory(v, k))
-    assert z["fitted"] > 2
-    assert z["transposed"] < z["fitted"] - 0.5
-
-
 def test_neurons_whose_values_are_what_b_brings_answer_as_they_did_to_a():
     values = drawn(0, NEURONS, WIDTH)
     c = np.maximum(drawn(1, FACTS, NEURONS), 0) ** 3
