@@ -205,9 +205,13 @@ def mechanism(
     """
     from interp_rc.pipeline.experiments import mechanism_config
     from interp_rc.pipeline.run import execute
+    from interp_rc.pipeline.summary import tool_summary
 
-    config = mechanism_config(tool, model, revision, facts, base, set_)
-    _finish(execute(config, out, resume=resume, say=say))
+    done = execute(
+        mechanism_config(tool, model, revision, facts, base, set_), out, resume=resume, say=say
+    )
+    print(tool_summary(done))
+    say(f"page: {done.report_file}")
 
 
 def _finish(done: "object") -> None:

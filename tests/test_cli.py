@@ -8,6 +8,7 @@ import signal
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -388,3 +389,36 @@ def test_doctor(works, monkeypatch, tmp_path):
     assert said["cache"].startswith(f"{tmp_path / 'not' / 'yet'} (0 base models)")
     assert said["hub"].startswith("offline")
     assert "MISSING" not in out
+
+
+# One tool on any model
+
+
+def test_mechanism_runs_one_tool_on_a_model_and_facts(works, smoke_run):
+    out, err = works(
+        *("mechanism", "transposition", "--model", smoke_run.model, "--facts", smoke_run.facts),
+        *("--set", "margin=0.5", "--out", "looked"),
+    )
+    assert "act as keys" in out
+    run = Run.open(Path("looked"))
+    assert run.config()["measures"] == [{"kind": "transposition", "margin": 0.5}]
+    assert not (run.folder / "base").exists()
+    assert set(run.table("mechanism/transposition").model) == {"finetuned"}
+    assert "report.html" in err
+
+
+def test_mechanism_compares_with_the_base(works, smoke_run):
+    works(
+        *("mechanism", "transposition", "--model", smoke_run.model, "--facts", smoke_run.facts),
+        *("--base", smoke_run.base, "--out", "looked"),
+    )
+    table = Run.open(Path("looked")).table("mechanism/transposition")
+    assert set(table.model) == {"finetuned", "base"}
+
+
+def test_mechanism_says_what_is_wrong(fails, smoke_run):
+    given = "--model", smoke_run.model, "--facts", smoke_run.facts, "--out", "looked"
+    assert "no tool 'memory'; give one of: " in fails("mechanism", "memory", *given)
+    assert "`--base`" in fails("mechanism", "gradients", *given)
+    assert "margin" in fails("mechanism", "transposition", *given, "--set", "margn=1")
+    assert not Path("looked").exists()

@@ -106,8 +106,8 @@ class RunConfig(Options):
                 raise ValueError(f"measure `{kind}` needs a training")
             for kind in NEEDS_BASE.intersection(kinds) if self.base is None else ():
                 raise ValueError(
-                    f"measure `{kind}` needs the model before it was finetuned: give `base`, or a "
-                    "training"
+                    f"measure `{kind}` needs the model before it was finetuned: give `base` (or "
+                    "`--base`), or a training"
                 )
         else:
             if self.base is not None:

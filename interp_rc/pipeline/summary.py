@@ -4,6 +4,7 @@ import pandas as pd
 
 from interp_rc.records.runs import Run
 from interp_rc.records.sweeps import SEED, SweepRun
+from interp_rc.report.registry import section
 from interp_rc.report.settings import told_apart
 from interp_rc.report.sweep import settings_table, shown_names
 from interp_rc.stats.over_seeds import estimates_by_cell
@@ -36,6 +37,12 @@ def summary(run: Run) -> str:
         for verdict in measured.verdicts
     ]
     return "\n".join(lines)
+
+
+def tool_summary(run: Run) -> str:
+    """What each measure of a run found, in the sentences of its page."""
+    found = [section(kind, run, one) for kind, one in run.all_measured().items()]
+    return "\n".join(f"{one.title}\n{one.sentence}\n" for one in found if one.sentence)
 
 
 def sweep_summary(sweep: SweepRun) -> str:
