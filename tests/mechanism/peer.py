@@ -10,7 +10,6 @@ from interp_rc.models.load import Loaded
 
 
 def in_double(loaded):
-    """Norms as Transformers has them, some of which round to float32: so does the peer."""
     return Loaded(copy.deepcopy(loaded.model).double(), loaded.tokenizer)
 
 

@@ -56,14 +56,13 @@ def test_parts_add_up_to_the_models_own_logits(taught, contrasts, shape):
 
 
 @pytest.mark.parametrize("shape", ["gpt2", "llama"])
-def test_equal_to_transformer_lens(taught, contrasts, shape, tmp_path):
+def test_equal_to_transformer_lens(taught, contrasts, shape, tmp_path, unrounded):
     """Its own `logit_attrs` wants the norm's gain folded into the weights, and folding costs it
     digits (3e-8 here): its parts, scale and directions, with the gain, to 1e-9; all of it to 1e-6.
     """
     model, some = in_double(taught[shape]), contrasts[1::9]
     bridge, folded = bridged(model, tmp_path), bridged(model, tmp_path)
     folded.enable_compatibility_mode()
-    exact = 1e-9 if shape == "gpt2" else 1e-7  # the norm's scale is rounded to float32
     gain = (model.model.transformer.ln_f if shape == "gpt2" else model.model.model.norm).weight
     keys = ["pair", "against", "site", "layer", "head"]
     table = logit_attribution(model, some).set_index(keys).effect.sort_index()
@@ -80,7 +79,7 @@ def test_equal_to_transformer_lens(taught, contrasts, shape, tmp_path):
             by_hand = [cache.apply_ln_to_stack(p) * gain @ toward for cache, p in parts]
         mine = table[contrast.id, "foil"]
         outputs = {f"{n}_{s}_out": (f"{s}_out", n) for n in (0, 1) for s in ("attn", "mlp")}
-        for (found, of_heads), near in ((by_peer, 1e-6), (by_hand, exact)):
+        for (found, of_heads), near in ((by_peer, 1e-6), (by_hand, 1e-9)):
             found, of_heads = found[:, 0, k - 1].tolist(), of_heads[:, 0, k - 1].tolist()
             embedded = 0.0
             for label, value in zip(labels, found, strict=True):
@@ -106,7 +105,7 @@ def peer_parts(bridge, ids):
 
 
 @pytest.mark.parametrize("shape", ["gpt_neox", "qwen2", "gemma2"])
-def test_equal_to_formulas_written_out(taught, contrasts, shape):
+def test_equal_to_formulas_written_out(taught, contrasts, shape, unrounded):
     """MLPs and heads of families that the peer is not asked about, by hooks of our own."""
     model, contrast = precise(taught, shape), contrasts[3]
     table = logit_attribution(model, [contrast]).set_index(["against", "site", "layer", "head"])

@@ -90,7 +90,7 @@ def test_a_masked_model_is_read_through_its_whole_head(taught, contrasts):
 
 
 @pytest.mark.parametrize("shape", ["gpt2", "llama"])
-def test_equal_to_transformer_lens(taught, contrasts, shape, tmp_path):
+def test_equal_to_transformer_lens(taught, contrasts, shape, tmp_path, unrounded):
     model, some = in_double(taught[shape]), contrasts[2::11]
     bridge = bridged(model, tmp_path)
     table = logit_lens(model, some)
