@@ -52,3 +52,11 @@ def subsets_by_contrast(contrasts: Sequence[Contrast], facts: FactSet) -> dict[s
     """The subset of each contrast's fact, by the contrast's id."""
     subset_of = {fact.id: fact.subset for fact in facts.facts}
     return {contrast.id: subset_of[contrast.fact] for contrast in contrasts}
+
+
+def with_conditions(table: pd.DataFrame, facts: FactSet) -> pd.DataFrame:
+    """With the `subset` of each row's fact, and the `template` its `pair` is asked in."""
+    subset_of = {fact.id: fact.subset for fact in facts.facts}
+    template_of = {query.id: query.template for query in facts.queries}
+    asked = table.pair.str.rpartition("|")[0]
+    return table.assign(subset=table.fact.map(subset_of), template=asked.map(template_of))

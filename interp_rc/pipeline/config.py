@@ -19,6 +19,8 @@ from interp_rc.facts.options import (
 )
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
 from interp_rc.mechanism.gradients import Gradients
+from interp_rc.mechanism.lens import Lens
+from interp_rc.mechanism.look import Attention
 from interp_rc.mechanism.patching_map import PatchingMap
 from interp_rc.mechanism.probe import Probe
 from interp_rc.models.machine import Device, Precision
@@ -47,14 +49,22 @@ Measure = Annotated[
     | PatchingMap
     | Gradients
     | Probe
+    | Lens
+    | Attention
     | Trace,
     Field(discriminator="kind"),
 ]
 # What each measure needs, besides the facts that its `check` looks at.
 NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "patching_map", "gradients", "probe", "trace"}
-NEEDS_PLAIN_MODEL = {"patching_map", "gradients", "probe"}
+NEEDS_PLAIN_MODEL = {"patching_map", "gradients", "probe", "lens", "attention"}
 MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
-READS_BEHAVIOUR = {"reverse_at_chance", "patching_map", "related_answer_floor"}
+READS_BEHAVIOUR = {
+    "reverse_at_chance",
+    "patching_map",
+    "related_answer_floor",
+    "lens",
+    "attention",
+}
 
 
 class MachineOptions(Options):
