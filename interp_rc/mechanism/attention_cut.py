@@ -1,6 +1,7 @@
 """What it costs the answer not to see the source, layer by layer; other tokens as control."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,23 @@ def cut_costs(
     prompt: all of the rest where it has fewer. The first token, on which heads without a task
     rest, and the predicting ones are never drawn; a contrast with nothing left has no such rows.
     `tokens` says how many were cut.
+
+    Whoever does not see the source may no longer know what kind of answer is asked for, either:
+    `over_foil` is the cost less what the foil loses by the same cut; null without a foil.
     """
+    table = _costs(model, contrasts, window, seed, memory)
+    foils = [replace(c, target=c.foil) for c in contrasts if c.foil is not None]
+    if not foils:
+        return table.assign(over_foil=np.nan)
+    keys = ["pair", "keys", "layer"]
+    lost = _costs(model, foils, window, seed, memory).set_index(keys).cost
+    table["over_foil"] = table.cost - lost.reindex(pd.MultiIndex.from_frame(table[keys])).to_numpy()
+    return table
+
+
+def _costs(
+    model: Loaded, contrasts: Sequence[Contrast], window: int, seed: int, memory: int | None
+) -> pd.DataFrame:
     adapter = Adapter(model.model)
     inputs = read_inputs(model, [c.clean for c in contrasts], [c.target for c in contrasts])
     ids = [c.id for c in contrasts]

@@ -83,13 +83,15 @@ def weight_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
 
 
 def cost_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
-    """By order, subset, what is cut, and layer (or `all`); and how many tokens that were."""
+    """By order, subset, what is cut, and layer (or `all`): the cost, and that over the foil's; and
+    how many tokens were cut."""
     found = {}
     for key, part in table.groupby(["order", "subset", "keys", "layer"], sort=False):
         order, subset, cut, layer = key
         where = "all" if layer == ALL else str(layer)
         name = f"attention_cut.{order}.{subset}.{cut}.{where}"
         found[name] = _mean(part, "cost", "nat", seed, name)
+        found[f"{name}.over_foil"] = _mean(part, "over_foil", "nat", seed, name)
         if layer == ALL:
             name = f"attention_cut.{order}.{subset}.{cut}.tokens"
             found[name] = _mean(part, "tokens", "token", seed, name)
@@ -121,12 +123,12 @@ def head_tests(table: pd.DataFrame) -> list[Test]:
 
 
 def cost_tests(table: pd.DataFrame) -> list[Test]:
-    """Does it cost more to cut the source than other tokens? One-sided paired t over facts; of all
-    layers at once with Holm, layer by layer with Benjamini-Hochberg."""
+    """Does the answer lose more over the foil by cutting the source than by cutting other tokens?
+    One-sided paired t over facts; all layers at once with Holm, else Benjamini-Hochberg."""
     whole: list[Test] = []
     by_layer: list[Test] = []
     for (order, subset, layer), rows in table.groupby(["order", "subset", "layer"], sort=False):
-        means = rows.groupby(["fact", "keys"]).cost.mean().unstack("keys")
+        means = rows.groupby(["fact", "keys"]).over_foil.mean().unstack("keys")
         if "others" not in means or len(means.dropna()) < 2:
             continue
         where = "all" if layer == ALL else str(layer)

@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report import (
+    attention,
     behaviour,
     forgetting,
     generic,
     gradients,
     hypothesis,
     in_context,
+    lens,
     patching_map,
     probe,
     related_answer_floor,
@@ -25,6 +27,8 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "patching_map": patching_map.section,
     "gradients": gradients.section,
     "probe": probe.section,
+    "lens": lens.section,
+    "attention": attention.section,
     "related_answer_floor": related_answer_floor.section,
     "trace": trace.section,
 }

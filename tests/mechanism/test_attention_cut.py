@@ -28,6 +28,12 @@ def test_the_sources_cost(taught, contrasts, shape, unrounded):
             row = table.loc[(contrast.id, "source", layer)]
             assert row.cost == pytest.approx(own - cut, abs=1e-9)
             assert row.tokens == len(source)
+            _, _, reads_foil, _ = read(model, prompt, contrast.foil)
+            blocked = dict.fromkeys(within, (list(reads_foil), source))
+            lost = plain(model, prompt, contrast.foil, {}) - plain(
+                model, prompt, contrast.foil, blocked
+            )
+            assert row.over_foil == pytest.approx(row.cost - lost, abs=1e-9)
     assert table.cost.abs().max() > 0.1
 
 
@@ -36,7 +42,7 @@ def test_others_are_as_many_from_the_rest_of_the_prompt(taught, contrasts, monke
     own = knockout
 
     def kept(model, some, queries, keys, **options):
-        asked[keys.name] = queries.positions, keys.positions
+        asked.setdefault(keys.name, (queries.positions, keys.positions))
         return own(model, some, queries, keys, **options)
 
     monkeypatch.setattr("interp_rc.mechanism.attention_cut.knockout", kept)
@@ -86,7 +92,7 @@ def test_chosen_tokens_are_those_of_a_span(taught, contrasts):
 
 
 def test_a_prompt_without_others_is_left_out(taught, contrasts):
-    one = contrasts[0]
+    one = dataclasses.replace(contrasts[0], foil=None)
     texts = [
         text[slice(*s)]
         for text, s in zip((one.clean, one.corrupted), one.spans["source"], strict=True)
@@ -95,4 +101,5 @@ def test_a_prompt_without_others_is_left_out(taught, contrasts):
     bare = dataclasses.replace(one, id="bare", clean=texts[0], corrupted=texts[1], spans=spans)
     table = cut_costs(taught["llama"], [one, bare])
     assert set(table[table.pair == "bare"]["keys"]) == {"source"}
+    assert table.over_foil.isna().all()
     assert set(table[table.pair == one.id]["keys"]) == {"source", "others"}
