@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from pydantic import Field
 
+from interp_rc.facts.contrasts import SWAPPED, swapped
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.discoveries import discoveries
@@ -31,8 +32,10 @@ DRAWS = 2000  # of each bootstrap: there are hundreds
 class Lens(Options):
     """Logit lens and direct logit attribution on learnt facts, in both orders.
 
-    The foil is the answer of another learnt fact of the subset. Facts told in the other order are
-    the control. Each fact is measured in `templates` of the templates that did not select it.
+    The foil is the answer of another learnt fact of the subset. Each pair is asked about both facts
+    and averaged, so that what makes one answer likelier whatever is asked falls out. Facts told in
+    the other order are the control. Each fact is measured in `templates` of the templates that did
+    not select it.
     """
 
     kind: Literal["lens"] = "lens"
@@ -47,8 +50,9 @@ class Lens(Options):
         contrasts = learnt_contrasts(facts, run.table(ANSWERS), self.templates, seed)
         if not contrasts:
             return Measured()
-        lens = over_foil(with_conditions(logit_lens(model, contrasts), facts))
-        parts = with_conditions(logit_attribution(model, contrasts), facts)
+        both = [*contrasts, *swapped(contrasts)]
+        lens = over_foil(with_conditions(logit_lens(model, both), facts))
+        parts = with_conditions(logit_attribution(model, both), facts)
         write_parquet(run.folder / f"{LENS}.parquet", lens)
         write_parquet(run.folder / f"{ATTRIBUTION}.parquet", parts)
         return Measured(
@@ -68,23 +72,27 @@ def over_foil(table: pd.DataFrame) -> pd.DataFrame:
 
 def lens_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
     """By order, subset, place and stage; `first` is the share of prompts in which each of the
-    target's tokens is the likeliest."""
+    target's tokens is the likeliest. Over the foil both ways round, else as asked."""
     found = {}
     table = table.assign(first=(table["rank"] == 1).astype(float))
+    as_asked = ~table.pair.str.endswith(SWAPPED)
     asked = {"answer": ("log_prob", "over_foil", "first"), "source_last": ("over_foil",)}
     keys = ["order", "subset", "where", "site", "layer"]
-    for key, part in table.groupby(keys, sort=False):
+    for key, every in table.groupby(keys, sort=False):
         for column in asked[str(key[2])]:
             name = ".".join(["logit_lens", *map(str, key), column])
             unit = "fraction" if column == "first" else "nat"
+            part = every if column == "over_foil" else every[as_asked.loc[every.index]]
             found[name] = _mean(part, column, unit, seed, name)
     return found
 
 
 def part_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
-    """By order, subset, what the target is compared with, and part; heads over the foil only."""
+    """By order, subset, what the target is compared with, and part; heads over the foil only, which
+    is both ways round."""
     found = {}
-    kept = table[(table.site != "residual") & ((table.site != "z") | (table.against == "foil"))]
+    as_asked = (table.site != "z") & ~table.pair.str.endswith(SWAPPED)
+    kept = table[(table.site != "residual") & ((table.against == "foil") | as_asked)]
     keys = ["order", "subset", "against", "site", "layer", "head"]
     for key, part in kept.groupby(keys, sort=False, dropna=False):
         name = ".".join(["logit_attribution", *map(str, pd.Series(key).dropna())])

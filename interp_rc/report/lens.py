@@ -38,7 +38,8 @@ def section(run: Run, measured: Measured) -> Section:
         note=(
             "The logit lens reads the residual stream after each sublayer as if it were the last: "
             "what the whole answer, each token after the true ones before it, is ahead of another "
-            "learnt fact’s after the same prompt. Stages count as telling the two apart if they "
+            "learnt fact’s after the same prompt, averaged over the prompts of both, so that what "
+            "is likelier anyway falls out. Stages count as telling the two apart if they "
             "and all later ones do (5 % false discoveries, Benjamini–Hochberg). Attribution splits "
             "the first token that differs: the logit of the answer’s less that of the other’s, "
             "with the final norm’s scale as it was. It sees direct writing alone, not what a part "
