@@ -11,6 +11,7 @@ from interp_rc.records.files import write_jsonl
 from interp_rc.records.nouns import ORDERS, SUBSETS, Contrast, Query, Span, Spans
 from interp_rc.records.seeds import generator
 
+SWAPPED = "|swapped"  # ends the id of a contrast that is the other way round
 OPTIONAL = ("id", "fact", "order", "foil", "spans", "line")
 
 
@@ -105,7 +106,7 @@ def _mirrored(contrast: Contrast) -> Contrast:
     }
     return replace(
         contrast,
-        id=f"{contrast.id}|swapped",
+        id=f"{contrast.id}{SWAPPED}",
         clean=contrast.corrupted,
         corrupted=contrast.clean,
         target=contrast.foil,

@@ -39,22 +39,25 @@ def profile_figure(
     layers: Sequence[str],
     theme: Theme,
     *,
-    quantity: str,
+    quantity: str | Sequence[str],
+    across: str = "layers read",
     scale: float = 1,
-    axis: str = "layers read",
 ) -> Figure:
-    """Panels two in a row; `scale` multiplies the values (100 for percent)."""
+    """Panels two in a row; `scale` multiplies the values (100 for percent). With one `quantity` a
+    row, only the panels of a row share their vertical axis. `across` names the horizontal one."""
     rows = -(-len(panels) // 2)
+    one = isinstance(quantity, str)
+    quantities = [quantity] * rows if isinstance(quantity, str) else quantity
     figure = Figure(figsize=(WIDTH, 0.75 + PANEL * rows))
-    grid = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(rows, 2, sharex=True, sharey=one or "row", squeeze=False)
     for axes, panel in zip(grid.flat, panels, strict=False):
         _draw_panel(axes, panel, layers, theme, scale)
     for axes in list(grid.flat)[len(panels) :]:
         axes.set_visible(False)
-    for axes in grid[:, 0]:
-        axes.set_ylabel(quantity)
+    for axes, what in zip(grid[:, 0], quantities, strict=True):
+        axes.set_ylabel(what)
     for axes in grid[-1]:
-        axes.set_xlabel(axis)
+        axes.set_xlabel(across)
     handles, labels = grid.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=2, handlelength=2.2)
     return figure

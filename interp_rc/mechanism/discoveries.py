@@ -30,14 +30,14 @@ def discoveries(table: pd.DataFrame, floor: float, name: str) -> list[Test]:
 
 
 def beyond_floor(effects: np.ndarray, floor: float, name: str) -> Test:
-    """Whether the mean is further from zero than the floor; p = 1 where it is not."""
+    """Whether the mean is further from zero than the floor; p = 1 where it is not, and 0 where all
+    facts have the same effect beyond it."""
     side = float(np.sign(effects.mean()))
     if abs(effects.mean()) <= floor:
         return Test(name, "t beyond the noise floor", 0.0, 1.0, None, None, floor, len(effects))
     found = paired_t(side * effects, np.full(len(effects), floor), name=name)
-    return Test(
-        name, "t beyond the noise floor", found.statistic, found.p, None, None, floor, found.n
-    )
+    p = 0.0 if found.p is None else found.p
+    return Test(name, "t beyond the noise floor", found.statistic, p, None, None, floor, found.n)
 
 
 def is_discovery(test: Test) -> bool:

@@ -1,6 +1,7 @@
 """Attention knockout: some tokens may not attend to others, in a window of layers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -20,11 +21,19 @@ from interp_rc.records.errors import ConfigError, DataError
 from interp_rc.records.nouns import Contrast
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """Tokens that no span covers: their positions in each contrast's prompt, by its id."""
+
+    name: str
+    positions: Mapping[str, Sequence[int]]
+
+
 def knockout(
     model: Loaded,
     contrasts: Sequence[Contrast],
-    queries: str,
-    keys: str,
+    queries: str | Chosen,
+    keys: str | Chosen,
     *,
     window: int = 1,
     layers: Sequence[int] | None = None,
@@ -34,19 +43,20 @@ def knockout(
 ) -> Effects:
     """Measure what the tokens `queries` have from attending to the tokens `keys`.
 
-    Both are written SPAN.TOKEN ("prompt.last", "A.all") or as a position. In the `window` of layers
+    Both are written SPAN.TOKEN ("prompt.last", "A.all") or as a position, or `Chosen` one by one in
+    the prompt `into`, of whose target the tokens before the last count. In the `window` of layers
     around each of `layers` (all, unless given; see `Site.layers`), all heads of the queries are
     kept from seeing the keys in the run of the prompt `into` (Geva et al. 2023, arXiv:2304.14767).
     Other tokens still see them, and may pass on what they saw. The table is as `patch` gives it,
     with the site "pattern" at the queries, and a column `keys`.
 
     Raises what `patch` raises; ConfigError for tokens that are not written so; DataError for a
-    contrast in which a query would be left without any key.
+    contrast in which a query would be left without any key, or has no such position.
     """
     adapter = Adapter(model.model)
     centres = range(adapter.layers) if layers is None else layers
     sites = [_site(queries, layer, window) for layer in centres]
-    seen = _site(keys, 0, 1)
+    seen = keys if isinstance(keys, Chosen) else _site(keys, 0, 1)
     check(contrasts, sites, metric, into)
     for site in sites:
         if site.layer >= adapter.layers:
@@ -69,7 +79,7 @@ def knockout(
             case = cases[number]
             of_keys = _tokens(case, seen, into)
             for n, site in enumerate(sites):
-                asked = _tokens(case, site, into)
+                asked = _tokens(case, queries if isinstance(queries, Chosen) else site, into)
                 _check_some_are_left(case, runs, _input(case, into), asked, of_keys)
                 within = site.layers(runs.layers)
                 patch = Patch(
@@ -80,10 +90,13 @@ def knockout(
         return Plan(patches, zeros, _gives_nothing)
 
     effects = effects_of(cases, sites, metric, into, swept(sweep, plan, "knockout"))
-    return Effects(effects.table.assign(keys=keys), effects.baselines)
+    named = keys.name if isinstance(keys, Chosen) else keys
+    return Effects(effects.table.assign(keys=named), effects.baselines)
 
 
-def _site(tokens: str, layer: int, window: int) -> Site:
+def _site(tokens: str | Chosen, layer: int, window: int) -> Site:
+    if isinstance(tokens, Chosen):
+        return Site("pattern", layer, tokens.name, "all", window=window)
     if "*" in tokens:
         raise ConfigError(f"{tokens!r} names no tokens; write SPAN.TOKEN or a position")
     [site] = parse_site(f"pattern.{layer}x{window}@{tokens}", layer + 1)
@@ -94,9 +107,17 @@ def _input(case: Case, into: Into) -> Input:
     return case.clean if into == "clean" else case.corrupted
 
 
-def _tokens(case: Case, site: Site, into: Into) -> list[int]:
+def _tokens(case: Case, site: Site | Chosen, into: Into) -> list[int]:
     """All of the prompt's own: they need no partner in the other prompt."""
     offsets = _input(case, into).offsets
+    if isinstance(site, Chosen):
+        chosen = list(site.positions.get(case.contrast.id, ()))
+        if not chosen or not 0 <= min(chosen) <= max(chosen) < len(offsets) - 1:
+            raise DataError(
+                f"{case.contrast.named}: {site.name} are the positions {chosen}; give some of 0 to "
+                f"{len(offsets) - 2}"
+            )
+        return chosen
     return [t for t, _ in tokens_of(in_itself(case.contrast, into), site, offsets, offsets)]
 
 

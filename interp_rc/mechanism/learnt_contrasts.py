@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from interp_rc.facts.contrasts import contrasts_about, partners
+from interp_rc.facts.contrasts import SWAPPED, contrasts_about, partners
 from interp_rc.facts.factset import FactSet
 from interp_rc.mechanism.learnt import learnt_facts, template_halves
 from interp_rc.records.errors import DataError
@@ -52,3 +52,11 @@ def subsets_by_contrast(contrasts: Sequence[Contrast], facts: FactSet) -> dict[s
     """The subset of each contrast's fact, by the contrast's id."""
     subset_of = {fact.id: fact.subset for fact in facts.facts}
     return {contrast.id: subset_of[contrast.fact] for contrast in contrasts}
+
+
+def with_conditions(table: pd.DataFrame, facts: FactSet) -> pd.DataFrame:
+    """With the `subset` of each row's fact, and the `template` its `pair` is asked in."""
+    subset_of = {fact.id: fact.subset for fact in facts.facts}
+    template_of = {query.id: query.template for query in facts.queries}
+    asked = table.pair.str.removesuffix(SWAPPED).str.rpartition("|")[0]
+    return table.assign(subset=table.fact.map(subset_of), template=asked.map(template_of))

@@ -11,7 +11,7 @@ from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.discoveries import discoveries
 from interp_rc.mechanism.effects import Effects
 from interp_rc.mechanism.learnt import learnt_facts
-from interp_rc.mechanism.learnt_contrasts import check_asked, learnt_contrasts
+from interp_rc.mechanism.learnt_contrasts import check_asked, learnt_contrasts, with_conditions
 from interp_rc.mechanism.patching import noise_floors, patch
 from interp_rc.mechanism.sites import PROMPT, Site, Token
 from interp_rc.models.adapters.parts import Component
@@ -85,13 +85,8 @@ def map_sites(layers: int) -> list[Site]:
 
 def with_condition(effects: Effects, facts: FactSet) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Both tables with `subset` and `template`, and the effects with `where`."""
-    subset_of = {fact.id: fact.subset for fact in facts.facts}
-    template_of = {query.id: query.template for query in facts.queries}
     names = {place: name for name, place in WHERE.items()}
-    table, baselines = effects.table.copy(), effects.baselines.copy()
-    for part in (table, baselines):
-        part["subset"] = part.fact.map(subset_of)
-        part["template"] = part.pair.str.rpartition("|")[0].map(template_of)
+    table, baselines = (with_conditions(part, facts) for part in (effects.table, effects.baselines))
     table["where"] = [names[place] for place in zip(table.span, table.token, strict=True)]
     return table, baselines
 

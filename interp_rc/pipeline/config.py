@@ -19,6 +19,8 @@ from interp_rc.facts.options import (
 )
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
 from interp_rc.mechanism.gradients import Gradients
+from interp_rc.mechanism.lens import Lens
+from interp_rc.mechanism.look import Attention
 from interp_rc.mechanism.memories.measure import Memories
 from interp_rc.mechanism.memories.transposition import Transposition
 from interp_rc.mechanism.patching_map import PatchingMap
@@ -51,6 +53,8 @@ Measure = Annotated[
     | Probe
     | Memories
     | Transposition
+    | Lens
+    | Attention
     | Trace,
     Field(discriminator="kind"),
 ]
@@ -65,7 +69,14 @@ NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "trace"}
 NEEDS_BASE = {"gradients"}
 NEEDS_PLAIN_MODEL = set(TOOLS)
 MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
-READS_BEHAVIOUR = {"reverse_at_chance", "patching_map", "related_answer_floor", "memories"}
+READS_BEHAVIOUR = {
+    "reverse_at_chance",
+    "patching_map",
+    "related_answer_floor",
+    "memories",
+    "lens",
+    "attention",
+}
 
 
 class MachineOptions(Options):

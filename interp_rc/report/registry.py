@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report import (
+    attention,
     behaviour,
     forgetting,
     generic,
     gradients,
     hypothesis,
     in_context,
+    lens,
     memories,
     patching_map,
     probe,
@@ -29,6 +31,8 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "probe": probe.section,
     "memories": memories.section,
     "transposition": transposition.section,
+    "lens": lens.section,
+    "attention": attention.section,
     "related_answer_floor": related_answer_floor.section,
     "trace": trace.section,
 }

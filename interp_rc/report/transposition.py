@@ -87,7 +87,11 @@ def by_layer(run: Run, measured: Measured) -> Picture:
         run,
         NAME,
         lambda theme: profile_figure(
-            panels, [str(layer) for layer in layers], theme, quantity="strength [SD]", axis="layer"
+            panels,
+            [str(layer) for layer in layers],
+            theme,
+            quantity="strength [SD]",
+            across="layer",
         ),
         title="",
         alt=f"Strength by layer. {sentence(measured, ORDERS[0])}",

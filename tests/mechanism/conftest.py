@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from interp_rc.facts.contrasts import held_out_contrasts
 from interp_rc.mechanism.sites import Site
@@ -36,6 +37,22 @@ def precise_softmax(monkeypatch):
         return own(value, dim, dtype=None if value.dtype == torch.float64 else dtype)
 
     monkeypatch.setattr(torch, "softmax", softmax)
+
+
+@pytest.fixture
+def unrounded(monkeypatch):
+    """Transformers rounds RMS norms and its plain attention to float32, for the peer too."""
+    own = torch.nn.functional.softmax
+
+    def forward(norm, stream):
+        mean = stream.pow(2).mean(-1, keepdim=True)
+        return norm.weight * (stream * torch.rsqrt(mean + norm.variance_epsilon))
+
+    def softmax(scores, dim=None, dtype=None):
+        return own(scores, dim=dim, dtype=None if scores.dtype == torch.float64 else dtype)
+
+    monkeypatch.setattr(LlamaRMSNorm, "forward", forward)
+    monkeypatch.setattr(torch.nn.functional, "softmax", softmax)
 
 
 def sites_of(components, layers=2):

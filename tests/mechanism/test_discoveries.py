@@ -67,3 +67,9 @@ def test_structural_zeros_are_left_out():
     rows.loc[rows.layer == 1, "structural_zero"] = True
     names = [test.name for test in discoveries(rows, 0.0, "m")]
     assert names == ["m.mlp_out.0.source_last", "m.mlp_out.2.source_last"]
+
+
+def test_one_effect_of_all_facts_is_no_chance():
+    same = np.full(8, -0.5)
+    assert beyond_floor(same, 0.1, "x").p == 0
+    assert beyond_floor(same, 0.6, "x").p == 1

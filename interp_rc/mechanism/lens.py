@@ -1,0 +1,132 @@
+"""At which layer the answer appears, and which heads and MLPs write it."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import Field
+
+from interp_rc.facts.contrasts import SWAPPED, swapped
+from interp_rc.facts.factset import FactSet
+from interp_rc.facts.folder import read_facts
+from interp_rc.mechanism.discoveries import discoveries
+from interp_rc.mechanism.learnt_contrasts import check_asked, learnt_contrasts, with_conditions
+from interp_rc.mechanism.logit_attribution import logit_attribution
+from interp_rc.mechanism.logit_lens import logit_lens
+from interp_rc.models.load import Loaded
+from interp_rc.records.files import write_parquet
+from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.options import Options
+from interp_rc.records.runs import Measured, Run
+from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.intervals import bootstrap_mean
+
+NAME = "lens"
+LENS, ATTRIBUTION = "mechanism/logit_lens", "mechanism/logit_attribution"
+ANSWERS = "evaluation/answers"
+WRITERS = ("z", "mlp_out")
+DRAWS = 2000  # of each bootstrap: there are hundreds
+
+
+class Lens(Options):
+    """Logit lens and direct logit attribution on learnt facts, in both orders.
+
+    The foil is the answer of another learnt fact of the subset. Each pair is asked about both facts
+    and averaged, so that what makes one answer likelier whatever is asked falls out. Facts told in
+    the other order are the control. Each fact is measured in `templates` of the templates that did
+    not select it.
+    """
+
+    kind: Literal["lens"] = "lens"
+    templates: Annotated[int, Field(ge=2)] = 2
+
+    def check(self, facts: FactSet) -> None:
+        check_asked(facts, self.templates, NAME)
+
+    def run(self, run: Run, model: Loaded) -> Measured:
+        facts = read_facts(run.facts)
+        seed = derive_seed(run.config()["seed"], NAME)
+        contrasts = learnt_contrasts(facts, run.table(ANSWERS), self.templates, seed)
+        if not contrasts:
+            return Measured()
+        both = [*contrasts, *swapped(contrasts)]
+        lens = over_foil(with_conditions(logit_lens(model, both), facts))
+        parts = with_conditions(logit_attribution(model, both), facts)
+        write_parquet(run.folder / f"{LENS}.parquet", lens)
+        write_parquet(run.folder / f"{ATTRIBUTION}.parquet", parts)
+        return Measured(
+            estimates=lens_estimates(lens, seed) | part_estimates(parts, seed),
+            tests=lens_tests(lens, model.model.dtype) + part_tests(parts),
+            tables=[LENS, ATTRIBUTION],
+        )
+
+
+def over_foil(table: pd.DataFrame) -> pd.DataFrame:
+    """With `over_foil`, what the target has over the foil [nat]: at the answer as a whole; at the
+    source, where nothing is predicted and lengths should not matter, a token."""
+    tokens = np.where(table["where"] == "answer", 1, table.tokens)
+    foil_tokens = np.where(table["where"] == "answer", 1, table.foil_tokens.astype(float))
+    return table.assign(over_foil=table.log_prob / tokens - table.foil_log_prob / foil_tokens)
+
+
+def lens_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """By order, subset, place and stage; `first` is the share of prompts in which each of the
+    target's tokens is the likeliest. Over the foil both ways round, else as asked."""
+    found = {}
+    table = table.assign(first=(table["rank"] == 1).astype(float))
+    as_asked = ~table.pair.str.endswith(SWAPPED)
+    asked = {"answer": ("log_prob", "over_foil", "first"), "source_last": ("over_foil",)}
+    keys = ["order", "subset", "where", "site", "layer"]
+    for key, every in table.groupby(keys, sort=False):
+        for column in asked[str(key[2])]:
+            name = ".".join(["logit_lens", *map(str, key), column])
+            unit = "fraction" if column == "first" else "nat"
+            part = every if column == "over_foil" else every[as_asked.loc[every.index]]
+            found[name] = _mean(part, column, unit, seed, name)
+    return found
+
+
+def part_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """By order, subset, what the target is compared with, and part; heads over the foil only, which
+    is both ways round."""
+    found = {}
+    as_asked = (table.site != "z") & ~table.pair.str.endswith(SWAPPED)
+    kept = table[(table.site != "residual") & ((table.against == "foil") | as_asked)]
+    keys = ["order", "subset", "against", "site", "layer", "head"]
+    for key, part in kept.groupby(keys, sort=False, dropna=False):
+        name = ".".join(["logit_attribution", *map(str, pd.Series(key).dropna())])
+        found[name] = _mean(part, "effect", "logit", seed, name)
+    left = table[table.site == "residual"].effect.abs().max()
+    facts = table.fact.nunique()
+    return found | {"logit_attribution.residual": Estimate(left, None, None, facts, "logit")}
+
+
+def _mean(part: pd.DataFrame, column: str, unit: str, seed: int, name: str) -> Estimate:
+    values = part.groupby("fact")[column].mean().to_numpy(float)
+    return bootstrap_mean(values, unit, seed=derive_seed(seed, name), draws=DRAWS)
+
+
+def lens_tests(table: pd.DataFrame, dtype: torch.dtype) -> list[Test]:
+    """At which stages is the answer told from the foil? Benjamini-Hochberg, by order and subset."""
+    floor = 10 * torch.finfo(dtype).eps * float(table.log_prob.abs().max())
+    answer = table[table["where"] == "answer"].assign(structural_zero=False)
+    answer["effect"] = answer.over_foil
+    return [
+        test
+        for (order, subset), part in answer.groupby(["order", "subset"], sort=False)
+        for test in discoveries(part, floor, f"logit_lens.{order}.{subset}")
+    ]
+
+
+def part_tests(table: pd.DataFrame) -> list[Test]:
+    """Which heads and MLPs write the answer rather than the foil? Benjamini-Hochberg likewise."""
+    rows = table[(table.against == "foil") & table.site.isin(WRITERS)]
+    heads = "head_" + rows["head"].astype(str)
+    rows = rows.assign(where=heads.where(rows.site == "z", "answer"), structural_zero=False)
+    floor = float(table[table.site == "residual"].effect.abs().max())
+    return [
+        test
+        for (order, subset), part in rows.groupby(["order", "subset"], sort=False)
+        for test in discoveries(part, floor, f"logit_attribution.{order}.{subset}")
+    ]

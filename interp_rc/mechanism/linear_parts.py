@@ -1,0 +1,66 @@
+"""What adds up to the last layer's output, and norms at a fixed scale: then all is linear."""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from interp_rc.models.adapters.layerwise import Layerwise
+from interp_rc.models.adapters.parts import heads_of
+from interp_rc.records.errors import ModelError
+
+Stream = Float[Tensor, "token width"]
+
+
+def written_by_heads(
+    layers: Layerwise, layer: int, z: Float[Tensor, "token heads"]
+) -> Iterator[Stream]:
+    """What each head writes: its part of `z` through its slice of the output projection.
+
+    Without the projection's bias, and before a norm after attention.
+    """
+    bias = projected(layers, layer, torch.zeros_like(z[:1]))
+    for own in torch.arange(z.shape[-1], device=z.device).chunk(heads_of(layers.model)):
+        alone = torch.zeros_like(z)
+        alone[:, own] = z[:, own]
+        yield projected(layers, layer, alone) - bias
+
+
+def projected(layers: Layerwise, layer: int, z: Float[Tensor, "token heads"]) -> Stream:
+    """Through the whole output projection, its bias included."""
+    out: Tensor = layers.parts.blocks[layer].project(z.to(layers.devices[layer]))
+    return out.to(layers.home)
+
+
+def at_scale_of(norm: nn.Module | None, whole: Stream, part: Stream) -> Stream:
+    """What a norm makes of a part of its input while its scale is that of the whole; in float64.
+
+    Parts then add up: norm(whole) is their sum and the norm's bias. LayerNorm takes off each
+    part's mean, RMS norms do not. Raises ModelError for other norms.
+    """
+    if norm is None:
+        return part.double()
+    name, device = type(norm).__name__, part.device
+    centred = isinstance(norm, nn.LayerNorm)
+    if not centred and not name.endswith("RMSNorm"):
+        raise ModelError(f"{name} is neither LayerNorm nor an RMS norm; parts cannot go through it")
+    weight: Tensor = norm.weight  # type: ignore[assignment]
+    gain = weight.to(device).double() + name.startswith("Gemma")  # which keep the gain less one
+    made = norm(whole.to(weight.device)).to(device).double() - bias_of(norm, device)
+    whole, part = whole.double(), part.double()
+    if centred:
+        whole, part = (one - one.mean(-1, keepdim=True) for one in (whole, part))
+    # What the norm did tells its scale, whatever it adds below the root.
+    scale = (made * gain * whole).sum(-1, keepdim=True) / (gain * whole).square().sum(
+        -1, keepdim=True
+    ).clamp(min=torch.finfo(torch.float64).tiny)
+    return part * gain * scale
+
+
+def bias_of(module: nn.Module | None, device: torch.device) -> Float[Tensor, " width"]:
+    """In float64; zero of a module that has none."""
+    bias = getattr(module, "bias", None)
+    if bias is None:
+        return torch.zeros(1, dtype=torch.float64, device=device)
+    return bias.detach().to(device).double()

@@ -1,0 +1,142 @@
+"""Where the answer's position looks, and what it costs to keep it from looking there."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from interp_rc.facts.factset import FactSet
+from interp_rc.facts.folder import read_facts
+from interp_rc.mechanism.attention import attention
+from interp_rc.mechanism.attention_cut import ALL, cut_costs
+from interp_rc.mechanism.learnt_contrasts import check_asked, learnt_contrasts, with_conditions
+from interp_rc.models.load import Loaded
+from interp_rc.records.files import write_parquet
+from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.options import Options
+from interp_rc.records.runs import Measured, Run
+from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.correction import benjamini_hochberg, holm
+from interp_rc.stats.differences import paired_t
+from interp_rc.stats.intervals import bootstrap_mean
+
+NAME = "attention"
+WEIGHTS, COSTS = f"mechanism/{NAME}", f"mechanism/{NAME}_cut"
+ANSWERS = "evaluation/answers"
+DRAWS = 2000  # of each bootstrap: there are hundreds
+OF_LAYERS = 5  # a window has a fifth of the layers (Geva et al. 2023: 9 of 48)
+
+
+class Attention(Options):
+    """Attention from the answer and from the source, and attention knockout, on learnt facts in
+    both orders.
+
+    `window` layers are cut at once; None takes a fifth of the model's. Controls are facts told in
+    the other order, uniform attention, and as many other tokens cut. Each fact is measured in
+    `templates` of the templates that did not select it.
+    """
+
+    kind: Literal["attention"] = "attention"
+    templates: Annotated[int, Field(ge=1)] = 2
+    window: Annotated[int, Field(ge=1)] | None = None
+
+    def check(self, facts: FactSet) -> None:
+        check_asked(facts, self.templates, NAME)
+
+    def run(self, run: Run, model: Loaded) -> Measured:
+        facts = read_facts(run.facts)
+        seed = derive_seed(run.config()["seed"], NAME)
+        contrasts = learnt_contrasts(facts, run.table(ANSWERS), self.templates, seed)
+        if not contrasts:
+            return Measured()
+        window = self.window or max(1, model.model.config.num_hidden_layers // OF_LAYERS)
+        weights = with_conditions(attention(model, contrasts), facts)
+        costs = with_conditions(cut_costs(model, contrasts, window=window, seed=seed), facts)
+        write_parquet(run.folder / f"{WEIGHTS}.parquet", weights)
+        write_parquet(run.folder / f"{COSTS}.parquet", costs)
+        return Measured(
+            estimates=weight_estimates(weights, seed) | cost_estimates(costs, seed),
+            tests=head_tests(weights) + cost_tests(costs),
+            tables=[WEIGHTS, COSTS],
+        )
+
+
+def weight_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """By order, subset, query, keys and layer: mean over heads of the pattern and of the share of
+    norms, and what uniform attention would be; single heads for what the source is given."""
+    found = {}
+    keys = ["order", "subset", "query", "keys", "layer"]
+    causal_none = (table["query"] == "source_last") & (table["keys"] == "target")
+    for key, part in table[~causal_none].groupby(keys, sort=False):
+        for column in ("weight", "norm_share"):
+            name = ".".join(["attention", *map(str, key), column])
+            found[name] = _mean(part, column, "fraction", seed, name)
+        if key[-1] == 0:  # it is the same in every layer
+            name = ".".join(["attention", *map(str, key[:-1]), "uniform"])
+            found[name] = _mean(part, "uniform", "fraction", seed, name)
+    given = table[(table["query"] == "answer") & (table["keys"] == "source")]
+    for key, part in given.groupby([*keys, "head"], sort=False):
+        name = ".".join(["attention", *map(str, key[:-1]), f"head_{key[-1]}"])
+        found[name] = _mean(part, "weight", "fraction", seed, name)
+    return found
+
+
+def cost_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """By order, subset, what is cut, and layer (or `all`): the cost, and that over the foil's; and
+    how many tokens were cut."""
+    found = {}
+    for key, part in table.groupby(["order", "subset", "keys", "layer"], sort=False):
+        order, subset, cut, layer = key
+        where = "all" if layer == ALL else str(layer)
+        name = f"attention_cut.{order}.{subset}.{cut}.{where}"
+        found[name] = _mean(part, "cost", "nat", seed, name)
+        found[f"{name}.over_foil"] = _mean(part, "over_foil", "nat", seed, name)
+        if layer == ALL:
+            name = f"attention_cut.{order}.{subset}.{cut}.tokens"
+            found[name] = _mean(part, "tokens", "token", seed, name)
+    return found
+
+
+def _mean(part: pd.DataFrame, column: str, unit: str, seed: int, name: str) -> Estimate:
+    values = part.groupby("fact")[column].mean().to_numpy(float)
+    if unit == "fraction":
+        values = values.clip(0, 1)  # rounding
+    return bootstrap_mean(values, unit, seed=derive_seed(seed, name), draws=DRAWS)
+
+
+def head_tests(table: pd.DataFrame) -> list[Test]:
+    """Which heads give the source more, or less, than uniform attention would, where the answer is
+    said? Paired t over facts; Benjamini-Hochberg by order and subset."""
+    given = table[(table["query"] == "answer") & (table["keys"] == "source")]
+    found = []
+    for (order, subset), rows in given.groupby(["order", "subset"], sort=False):
+        tests = []
+        for (layer, head), part in rows.groupby(["layer", "head"], sort=False):
+            means = part.groupby("fact")[["weight", "uniform"]].mean()
+            if len(means) > 1:
+                name = f"attention.{order}.{subset}.answer.source.{layer}.head_{head}"
+                values = np.asarray(means.weight, float), np.asarray(means.uniform, float)
+                tests.append(paired_t(*values, name=name))
+        found += benjamini_hochberg(tests)
+    return found
+
+
+def cost_tests(table: pd.DataFrame) -> list[Test]:
+    """Does the answer lose more over the foil by cutting the source than by cutting other tokens?
+    One-sided paired t over facts; all layers at once with Holm, else Benjamini-Hochberg."""
+    whole: list[Test] = []
+    by_layer: list[Test] = []
+    for (order, subset, layer), rows in table.groupby(["order", "subset", "layer"], sort=False):
+        means = rows.groupby(["fact", "keys"]).over_foil.mean().unstack("keys")
+        if "others" not in means or len(means.dropna()) < 2:
+            continue
+        where = "all" if layer == ALL else str(layer)
+        test = paired_t(
+            means.dropna().source.to_numpy(float),
+            means.dropna().others.to_numpy(float),
+            name=f"attention_cut.{order}.{subset}.{where}",
+            alternative="greater",
+        )
+        (whole if layer == ALL else by_layer).append(test)
+    return [*holm(whole), *benjamini_hochberg(by_layer)]

@@ -1,0 +1,206 @@
+"""The page's section on where the answer appears, and what writes it."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from interp_rc.figures.profile import Line, Panel, profile_figure
+from interp_rc.mechanism.discoveries import is_discovery
+from interp_rc.mechanism.lens import ATTRIBUTION, WRITERS
+from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.runs import Measured, Run
+from interp_rc.records.seeds import derive_seed
+from interp_rc.report.patching_map import ASKED
+from interp_rc.report.probe import told
+from interp_rc.report.section import Picture, Section, Table, picture
+from interp_rc.report.wording import TIE, listed, spoken
+from interp_rc.stats.intervals import bootstrap_mean
+
+BOTH: Subset = "both"
+NOTHING = Estimate(None, None, None, 0, "nat")
+LIKELIEST = 0.5  # of the prompts
+SHOWN = 3  # parts an order in the table
+COLUMNS = ["asked", "part", "told this way", "told the other way", "in both"]
+
+
+def section(run: Run, measured: Measured) -> Section:
+    title = "Where the answer appears, and what writes it"
+    orders = [order for order in ORDERS if _end(measured, order, TOLD_ONLY[order]) is not None]
+    if not orders:
+        return Section(title, "Fewer than two facts told in one order were learnt: nothing to see.")
+    parts = run.table(ATTRIBUTION)
+    return Section(
+        title=title,
+        sentence=" ".join(sentence(run, parts, measured, order) for order in orders),
+        figures=[by_stage(run, parts, measured, orders)],
+        tables=[writers_table(run, parts, orders)],
+        note=(
+            "The logit lens reads the residual stream after each sublayer as if it were the last: "
+            "what the whole answer, each token after the true ones before it, is ahead of another "
+            "learnt fact’s after the same prompt, averaged over the prompts of both, so that what "
+            "is likelier anyway falls out. Stages count as telling the two apart if they "
+            "and all later ones do (5 % false discoveries, Benjamini–Hochberg). Attribution splits "
+            "the first token that differs: the logit of the answer’s less that of the other’s, "
+            "with the final norm’s scale as it was. It sees direct writing alone, not what a part "
+            f"does through later ones; the parts add up to the logits within {residual(measured)}."
+        ),
+    )
+
+
+def residual(measured: Measured) -> str:
+    return f"{measured.estimates['logit_attribution.residual'].value or 0.0:.0e}{TIE}logits"
+
+
+def stages(measured: Measured) -> list[tuple[str, int]]:
+    """Stages of the stream in turn, of which parallel layers have no `resid_mid`."""
+    layers = [int(n.split(".")[-2]) for n in measured.estimates if ".resid_post." in n]
+    after = [(site, n) for n in range(max(layers) + 1) for site in ("resid_mid", "resid_post")]
+    return [("resid_pre", 0), *after]
+
+
+def ahead(measured: Measured, order: Order, subset: Subset, stage: tuple[str, int]) -> Estimate:
+    site, layer = stage
+    name = f"logit_lens.{order}.{subset}.answer.{site}.{layer}.over_foil"
+    return measured.estimates.get(name, NOTHING)
+
+
+def _end(measured: Measured, order: Order, subset: Subset) -> Estimate | None:
+    """At the last stage; None where nothing was measured."""
+    if not any(name.startswith(f"logit_lens.{order}.{subset}.") for name in measured.estimates):
+        return None
+    return ahead(measured, order, subset, stages(measured)[-1])
+
+
+def sentence(run: Run, parts: pd.DataFrame, measured: Measured, order: Order) -> str:
+    own, other = TOLD_ONLY[order], TOLD_OTHERWISE[order]
+    turn = [s for s in stages(measured) if ahead(measured, order, own, s).value is not None]
+    found = {test.name for test in measured.tests if is_discovery(test)}
+
+    def apart(stage: tuple[str, int]) -> bool:
+        name = f"logit_lens.{order}.{own}.{stage[0]}.{stage[1]}.answer"
+        return name in found and (ahead(measured, order, own, stage).value or 0) > 0
+
+    after = next((s for n, s in enumerate(turn) if all(map(apart, turn[n:]))), None)
+    likeliest = next((s for s in turn if _share(measured, order, own, s) > LIKELIEST), None)
+    text = f"{ASKED[order]}, the answer of facts told that way "
+    text += f"is ahead of another fact’s from {said(after)} on" if after else "is never ahead"
+    text += f", is the likeliest in most prompts after {said(likeliest)}," if likeliest else ""
+    controls = [
+        f"{spoken(end)} for facts told {words}"
+        for subset, words in zip((other, BOTH), ("in the other order", "in both"), strict=True)
+        if (end := _end(measured, order, subset)) is not None
+    ]
+    ends = _end(measured, order, own) or NOTHING
+    text += f" and ends {spoken(ends)} ahead"
+    text += f" ({listed(controls)}); " if controls else "; "
+    best = writer(run, parts, order)
+    of = f"; facts told in the other order: {spoken(best.of[other])}" if other in best.of else ""
+    return f"{text}{best.name} writes most of it, {spoken(best.of[own])}{of}."
+
+
+def said(stage: tuple[str, int] | None) -> str:
+    if stage is None:
+        return ""
+    site, layer = stage
+    return {"resid_pre": "the embedding", "resid_mid": f"attention {layer}"}.get(
+        site, f"MLP {layer}"
+    )
+
+
+def _share(measured: Measured, order: Order, subset: Subset, stage: tuple[str, int]) -> float:
+    name = f"logit_lens.{order}.{subset}.answer.{stage[0]}.{stage[1]}.first"
+    return measured.estimates[name].value or 0.0
+
+
+class Writer(NamedTuple):
+    """A head or MLP chosen in one template, and what it writes in the others [logit], by subset."""
+
+    name: str
+    of: dict[str, Estimate]
+
+
+def writer(run: Run, parts: pd.DataFrame, order: Order, rank: int = 0) -> Writer:
+    """The `rank`-th of what writes most on facts told this way: chosen in the first measuring
+    template and measured in the others."""
+    rows = parts[(parts.order == order) & (parts.against == "foil") & parts.site.isin(WRITERS)]
+    rows = rows.assign(head=rows["head"].fillna(-1))
+    first = rows.template == rows.template.iloc[0]
+    keys = ["site", "layer", "head"]
+    means = rows[first & (rows.subset == TOLD_ONLY[order])].groupby(keys).effect.mean()
+    site, layer, head = means.sort_values(ascending=False, kind="stable").index[rank]
+    there = rows[~first & (rows.site == site) & (rows.layer == layer) & (rows["head"] == head)]
+    seed = derive_seed(run.config()["seed"], "report", "writer", order)
+    of = {
+        str(subset): bootstrap_mean(
+            part.groupby("fact").effect.mean().to_numpy(float), "logit", seed=seed
+        )
+        for subset, part in there.groupby("subset")
+    }
+    return Writer(f"MLP {layer}" if site == "mlp_out" else f"head {head} of layer {layer}", of)
+
+
+def by_stage(run: Run, parts: pd.DataFrame, measured: Measured, orders: list[Order]) -> Picture:
+    turn = stages(measured)
+    panels = [panel(measured, order, lens) for lens in (True, False) for order in orders]
+    if len(orders) == 1:  # each in a row of its own
+        panels = [panels[0], panels[0], panels[1], panels[1]]
+    layers = ["in", *(str(layer) if site == "resid_mid" else "" for site, layer in turn[1:])]
+    words = " ".join(sentence(run, parts, measured, order) for order in orders)
+    return picture(
+        run,
+        "lens",
+        lambda theme: profile_figure(
+            panels,
+            layers,
+            theme,
+            quantity=["ahead [nat]", "written [logit]"],
+            across="layer: attention, then MLP",
+        ),
+        title="",
+        alt=f"Logit lens and logit attribution by layer. {words}",
+        caption=(
+            "Above: what the answer is ahead of another fact’s, read by the logit lens after each "
+            "attention and MLP (in: the embedding). Below: what that attention or MLP itself "
+            "writes towards the first token of the answer that differs. Means over facts with "
+            "95 % intervals."
+        ),
+    )
+
+
+def panel(measured: Measured, order: Order, lens: bool) -> Panel:
+    lines = []
+    for subset in sorted(OF_PEOPLE, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
+        if _end(measured, order, subset) is None:
+            continue
+        label, asked = told(subset, order)
+        read = ahead if lens else written
+        estimates = [read(measured, order, subset, stage) for stage in stages(measured)]
+        lines.append(Line(label, asked, estimates))
+    what = ASKED[order].removeprefix("Asked ")
+    return Panel(f"{'lens' if lens else 'attribution'}, {what}", lines)
+
+
+def written(measured: Measured, order: Order, subset: Subset, stage: tuple[str, int]) -> Estimate:
+    """By the sublayer before a stage."""
+    site, layer = stage
+    part = {"resid_pre": "embedding", "resid_mid": f"attn_out.{layer}"}.get(
+        site, f"mlp_out.{layer}"
+    )
+    return measured.estimates.get(f"logit_attribution.{order}.{subset}.foil.{part}", NOTHING)
+
+
+def writers_table(run: Run, parts: pd.DataFrame, orders: list[Order]) -> Table:
+    rows = []
+    for order in orders:
+        for rank in range(SHOWN):
+            best = writer(run, parts, order, rank)
+            subsets = (TOLD_ONLY[order], TOLD_OTHERWISE[order], "both")
+            cells = [plain(best.of[s]) if s in best.of else "" for s in subsets]
+            rows.append([ASKED[order].removeprefix("Asked "), best.name, *cells])
+    return Table("What heads and MLPs write most [logit]", COLUMNS, rows, COLUMNS[2:])
+
+
+def plain(estimate: Estimate) -> str:
+    """Without the unit, which the caption names."""
+    return spoken(estimate).replace(f"{TIE}logit", "")
