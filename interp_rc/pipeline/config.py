@@ -18,7 +18,9 @@ from interp_rc.facts.options import (
     PublishedInstructions,
 )
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
+from interp_rc.mechanism.gradient_attribution import IntegratedGradients
 from interp_rc.mechanism.gradients import Gradients
+from interp_rc.mechanism.movement import Movement
 from interp_rc.mechanism.patching_map import PatchingMap
 from interp_rc.mechanism.probe import Probe
 from interp_rc.models.machine import Device, Precision
@@ -46,15 +48,28 @@ Measure = Annotated[
     | ReverseAtChance
     | PatchingMap
     | Gradients
+    | IntegratedGradients
+    | Movement
     | Probe
     | Trace,
     Field(discriminator="kind"),
 ]
 # What each measure needs, besides the facts that its `check` looks at.
 NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "patching_map", "gradients", "probe", "trace"}
-NEEDS_PLAIN_MODEL = {"patching_map", "gradients", "probe"}
+NEEDS_PLAIN_MODEL = {
+    "patching_map",
+    "gradients",
+    "integrated_gradients",
+    "movement",
+    "probe",
+}
 MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
-READS_BEHAVIOUR = {"reverse_at_chance", "patching_map", "related_answer_floor"}
+READS_BEHAVIOUR = {
+    "reverse_at_chance",
+    "patching_map",
+    "integrated_gradients",
+    "related_answer_floor",
+}
 
 
 class MachineOptions(Options):
