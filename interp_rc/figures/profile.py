@@ -35,7 +35,13 @@ class Panel:
 
 
 def profile_figure(
-    panels: Sequence[Panel], layers: Sequence[str], theme: Theme, *, quantity: str, scale: float = 1
+    panels: Sequence[Panel],
+    layers: Sequence[str],
+    theme: Theme,
+    *,
+    quantity: str,
+    scale: float = 1,
+    axis: str = "layers read",
 ) -> Figure:
     """Panels two in a row; `scale` multiplies the values (100 for percent)."""
     rows = -(-len(panels) // 2)
@@ -48,7 +54,7 @@ def profile_figure(
     for axes in grid[:, 0]:
         axes.set_ylabel(quantity)
     for axes in grid[-1]:
-        axes.set_xlabel("layers read")
+        axes.set_xlabel(axis)
     handles, labels = grid.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=2, handlelength=2.2)
     return figure
