@@ -16,6 +16,7 @@ from interp_rc.facts.factset import FactSet
 from interp_rc.mechanism.inputs import padded, read_inputs
 from interp_rc.mechanism.pairings import Asked, asked, subsets_of
 from interp_rc.mechanism.sites import covered
+from interp_rc.mechanism.training_steps import learn, optimizer_of, restored
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place
 from interp_rc.models.load import Loaded
@@ -24,7 +25,6 @@ from interp_rc.records.nouns import Document, Query
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed, generator
 from interp_rc.stats.intervals import bootstrap_mean
-from interp_rc.training.batches import Batches
 from interp_rc.training.options import TrainingOptions
 
 Step = Literal["told", "other_order"]
@@ -44,37 +44,9 @@ def stepped(
     and decay (of matrices only) are the run's; all weights move, also where the run trains
     adapters. The model stays in evaluation mode: no dropout.
     """
-    model = loaded.model
-    weights = list(model.parameters())
-    before = [(p.detach().clone(), p.requires_grad) for p in weights]
-    try:
-        take_step(loaded, documents, training)
+    with restored(loaded.model):
+        learn(loaded, documents, training, optimizer_of(loaded.model, training))
         yield
-    finally:
-        with torch.no_grad():
-            for parameter, (old, needed) in zip(weights, before, strict=True):
-                parameter.copy_(old)
-                parameter.requires_grad_(needed)
-                parameter.grad = None
-
-
-def take_step(loaded: Loaded, documents: Sequence[Document], training: TrainingOptions) -> None:
-    examples = training.objective.examples(loaded.tokenizer, documents)
-    batch = Batches(examples, [range(len(examples))])[0]
-    batch = {name: value.to(loaded.model.device) for name, value in batch.items()}
-    weights = list(loaded.model.requires_grad_(True).parameters())
-    groups = [
-        {"params": [p for p in weights if p.ndim > 1], "weight_decay": training.weight_decay},
-        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(
-        groups, lr=training.learning_rate, betas=training.betas, fused=True
-    )
-    optimizer.zero_grad()  # whoever trained the model may have left some
-    with torch.enable_grad():
-        training.objective.loss(loaded.model, batch).backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(weights, training.clip)
-    optimizer.step()
 
 
 class _State(NamedTuple):

@@ -18,11 +18,13 @@ from interp_rc.facts.options import (
     PublishedInstructions,
 )
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
+from interp_rc.mechanism.gradient_attribution import IntegratedGradients
 from interp_rc.mechanism.gradients import Gradients
 from interp_rc.mechanism.lens import Lens
 from interp_rc.mechanism.look import Attention
 from interp_rc.mechanism.memories.measure import Memories
 from interp_rc.mechanism.memories.transposition import Transposition
+from interp_rc.mechanism.movement import Movement
 from interp_rc.mechanism.patching_map import PatchingMap
 from interp_rc.mechanism.probe import Probe
 from interp_rc.models.machine import Device, Precision
@@ -50,6 +52,8 @@ Measure = Annotated[
     | ReverseAtChance
     | PatchingMap
     | Gradients
+    | IntegratedGradients
+    | Movement
     | Probe
     | Memories
     | Transposition
@@ -66,7 +70,7 @@ TOOLS: list[str] = [
 """Measures that look inside a model, which `interp-rc mechanism` runs one of."""
 # What each measure needs, besides the facts that its `check` looks at.
 NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "trace"}
-NEEDS_BASE = {"gradients"}
+NEEDS_BASE = {"gradients", "movement"}
 NEEDS_PLAIN_MODEL = set(TOOLS)
 MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
 READS_BEHAVIOUR = {
@@ -76,6 +80,7 @@ READS_BEHAVIOUR = {
     "memories",
     "lens",
     "attention",
+    "integrated_gradients",
 }
 
 

@@ -89,7 +89,7 @@ def test_what_is_written_is_read_back(file, tmp_path):
     [
         # Unknown keys at every depth, with the nearest known one and all others.
         ("seed: 3", "sed: 3", 2, ["unknown key `sed`", "did you mean `seed`?", "facts, machine,"]),
-        ("seed: 3", "zebra: 3", 2, ["unknown key `zebra`; known here: base, facts, machine, measures,"]),
+        ("seed: 3", "zebra: 3", 2, ["unknown key `zebra`; known here: base, facts, machine,"]),
         ("per_subset: 5", "per_subest: 5", 5, ["`facts.per_subest`", "did you mean `per_subset`?"]),
         ("both: 20", "bth: 20", 10, ["`model.world.bth`", "did you mean `both`?", "exposures"]),
         ("layers: 2", "layer: 2", 8, ["`model.size.layer`", "did you mean `layers`?", "context"]),

@@ -1,0 +1,164 @@
+"""What the probability of a fact's target rests on, in either order: the measure."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from interp_rc.facts.factset import FactSet
+from interp_rc.facts.folder import read_facts
+from interp_rc.mechanism.attribution_spans import LAST, by_span
+from interp_rc.mechanism.discoveries import discoveries
+from interp_rc.mechanism.integrated_gradients import integrated_gradients
+from interp_rc.mechanism.learnt_contrasts import (
+    check_asked,
+    learnt_contrasts,
+    subsets_by_contrast,
+)
+from interp_rc.mechanism.pairings import subsets_of
+from interp_rc.models.load import Loaded
+from interp_rc.models.machine import threads_for
+from interp_rc.records.files import write_parquet
+from interp_rc.records.nouns import Contrast
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.options import Options, Positive
+from interp_rc.records.runs import Measured, Run
+from interp_rc.records.seeds import derive_seed, generator
+from interp_rc.stats.intervals import bootstrap_mean
+
+NAME = "integrated_gradients"
+TABLE = f"mechanism/{NAME}"
+ANSWERS = "evaluation/answers"
+WHERE = ("source", LAST)
+CELL = ["order", "subset", "site", "layer", "where"]
+DRAWS = 2000
+
+
+class IntegratedGradients(Options):
+    """Those that were learnt of `facts` facts a subset, in both orders, in `templates` of
+    the templates that did not select them; the target and, as control, the target of another fact
+    (the foil) after the same prompt."""
+
+    kind: Literal["integrated_gradients"] = "integrated_gradients"
+    facts: Positive = 8
+    templates: Positive = 1
+
+    def check(self, facts: FactSet) -> None:
+        check_asked(facts, self.templates, NAME)
+
+    def run(self, run: Run, model: Loaded) -> Measured:
+        facts = read_facts(run.facts)
+        seed = derive_seed(run.config()["seed"], NAME)
+        some = fewer(facts, self.facts, seed)
+        asked = learnt_contrasts(some, run.table(ANSWERS), self.templates, seed)
+        if not asked:
+            return Measured()
+        with threads_for(model.model):
+            table = attributed(model, asked)
+        table["subset"] = table.pair.map(subsets_by_contrast(asked, facts))
+        template_of = {query.id: query.template for query in facts.queries}
+        table["template"] = table.pair.str.rpartition("|")[0].map(template_of)
+        write_parquet(run.folder / f"{TABLE}.parquet", table)
+        whole = table[table.method == NAME]
+        bound, floor = bound_of(whole), floor_of(whole)
+        estimates = {"floor": Estimate(floor, None, None, bound.fact.nunique(), "nat")}
+        estimates |= {"incomplete": incomplete(whole, seed)}
+        estimates |= means(whole[whole.asked == "target"], "target", seed)
+        estimates |= means(bound, "bound", seed)
+        return Measured(
+            estimates={f"{NAME}.{name}": value for name, value in estimates.items()},
+            tests=[
+                test
+                for (order, subset), part in bound.groupby(["order", "subset"], sort=False)
+                for test in discoveries(
+                    part[part["where"].isin(WHERE)], floor, f"{NAME}.{order}.{subset}"
+                )
+            ],
+            tables=[TABLE],
+        )
+
+
+def fewer(facts: FactSet, most: int, seed: int) -> FactSet:
+    """`most` facts of each subset, and what is asked about them."""
+    kept: set[str] = set()
+    for subset in subsets_of(facts.queries):
+        ids = [fact.id for fact in facts.facts if fact.subset == subset]
+        kept |= set(generator(seed, subset).sample(ids, min(most, len(ids))))
+    return replace(
+        facts,
+        facts=[fact for fact in facts.facts if fact.id in kept],
+        queries=[query for query in facts.queries if query.fact in kept],
+    )
+
+
+def foils(contrasts: Sequence[Contrast]) -> list[Contrast]:
+    """The same contrasts with the foil as their target; of their spans, those in the prompt."""
+    return [
+        replace(
+            one,
+            target=str(one.foil),
+            foil=one.target,
+            spans={k: v for k, v in one.spans.items() if v[0].end <= len(one.clean)},
+        )
+        for one in contrasts
+    ]
+
+
+def attributed(model: Loaded, contrasts: Sequence[Contrast]) -> pd.DataFrame:
+    """`by_span` of the targets and of the foils; `asked` says which."""
+    layers = model.model.config.num_hidden_layers
+    frames = [
+        by_span(integrated_gradients(model, some), layers).assign(asked=asked)
+        for asked, some in (("target", contrasts), ("foil", foils(contrasts)))
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def bound_of(table: pd.DataFrame) -> pd.DataFrame:
+    """What the right pairs of prompt and target have more than wrong ones: `effect` [nat].
+
+    A prompt's target, less the mean of the foil after the same prompt and of the same target after
+    another fact's. Every target of a circle of partners is the foil of one, so what makes a target
+    likely after any prompt, or any target after a prompt, drops out of the mean.
+    """
+    parts = table.assign(
+        says=table.fact.where(table.asked == "target", table.pair.str.rpartition("|")[2])
+    )
+    keys = ["order", "site", "layer", "where", "template"]
+    right = parts[parts.asked == "target"].set_index([*keys, "fact"])
+    foil = parts[parts.asked == "foil"]
+    here = foil.set_index([*keys, "fact"]).effect.reindex(right.index)
+    there = foil.set_index([*keys, "says"]).effect
+    there = there.rename_axis([*keys, "fact"]).reindex(right.index)
+    found = right.reset_index()
+    found["effect"] = (right.effect - (here + there) / 2).to_numpy()
+    return found
+
+
+def floor_of(table: pd.DataFrame) -> float:
+    """What the quadrature may leave of a mean over prompts, target and foil together [nat]."""
+    once = table.drop_duplicates(["pair", "asked", "site", "layer"])
+    left = once.completeness.abs().groupby([once["site"], once.layer, once.asked]).mean()
+    return float(left.groupby(["site", "layer"]).sum().max())
+
+
+def incomplete(table: pd.DataFrame, seed: int) -> Estimate:
+    """The share of prompts and layers whose sum the quadrature did not reach."""
+    once = table.drop_duplicates(["pair", "asked", "site", "layer"])
+    short = (~once.complete.astype(bool)).groupby(once.fact).mean().to_numpy(float)
+    return bootstrap_mean(short, "fraction", seed=derive_seed(seed, "incomplete"), draws=DRAWS)
+
+
+def means(table: pd.DataFrame, what: str, seed: int) -> dict[str, Estimate]:
+    """Over facts, of each place that a gradient can reach, by order and subset [nat]."""
+    found = {}
+    for key, part in table[table["where"].isin(WHERE)].groupby(CELL, sort=False):
+        if part.structural_zero.all():
+            continue
+        name = ".".join([*map(str, key), what])
+        values = np.asarray(part.groupby("fact").effect.mean(), dtype=float)
+        use = derive_seed(seed, name)
+        found[name] = bootstrap_mean(values, "nat", seed=use, draws=DRAWS)
+    return found

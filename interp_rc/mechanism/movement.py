@@ -1,0 +1,360 @@
+"""Does training on "A is B" move B's representation, and where? Step by step, and in the whole."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from interp_rc.facts.factset import FactSet
+from interp_rc.facts.folder import read_facts
+from interp_rc.mechanism.compared import base_of
+from interp_rc.mechanism.entity_places import (
+    ROLES,
+    At,
+    Entity,
+    Vectors,
+    gradient_norms,
+    in_the_place_of,
+    movements,
+    representations,
+)
+from interp_rc.mechanism.pairings import asked, subsets_of
+from interp_rc.mechanism.training_steps import learn, optimizer_of, restored
+from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.load import Loaded
+from interp_rc.models.machine import threads_for
+from interp_rc.models.masked import refuse_masked
+from interp_rc.records.errors import DataError
+from interp_rc.records.files import write_parquet
+from interp_rc.records.nouns import TOLD_IN, Document, Fact, Subset
+from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.options import Options, Positive
+from interp_rc.records.runs import Measured, Run
+from interp_rc.records.seeds import derive_seed, generator
+from interp_rc.stats.correction import benjamini_hochberg
+from interp_rc.stats.differences import paired_t
+from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.training.batches import plan_batches
+from interp_rc.training.options import TrainingOptions
+
+TABLE = "mechanism/movement"
+SHARE, PULL = "share of norm", "nat per share of norm"
+NAMED = {"subject": "name", "object": "description"}
+FEWEST = 4  # facts a subset: two told, two untold
+
+
+class Movement(Options):
+    """`steps` of AdamW are taken, and looked at after 1, 2, 4, … of them."""
+
+    kind: Literal["movement"] = "movement"
+    steps: Positive = 16
+
+    def check(self, facts: FactSet) -> None:
+        """Raises DataError unless every subset is asked in two templates an order, and four of
+        its facts are told."""
+        for subset in subsets_of(facts.queries):
+            asked(facts.queries, subset)
+            told = {document.fact for document in facts.documents if document.order is not None}
+            there = [f for f in facts.facts if f.subset == subset and f.id in told]
+            if len(there) < FEWEST:
+                raise DataError(
+                    f"measure movement trains on half of a subset's facts, and {subset} has "
+                    f"{len(there)} that a document tells; needed are {FEWEST}: tell more, or leave "
+                    "the measure out"
+                )
+
+    def run(self, run: Run, model: Loaded) -> Measured:
+        """In a run without training the model itself is trained, with the default options."""
+        config = run.config()
+        training = TrainingOptions.model_validate(config["training"] or {})
+        facts, seed = read_facts(run.facts), derive_seed(config["seed"], self.kind)
+        base = base_of(run, model)
+        with threads_for(model.model):
+            frames = [by_steps(base or model, facts, training, steps=self.steps, seed=seed)]
+            if base is not None:
+                known = read_facts(run.base_facts).facts if run.base_facts.is_dir() else []
+                frames.append(by_finetuning(base, model, facts, known, seed=seed))
+        table = pd.concat(frames, ignore_index=True)
+        write_parquet(run.folder / f"{TABLE}.parquet", table)
+        return Measured(
+            estimates=movement_estimates(table, seed), tests=moved(table), tables=[TABLE]
+        )
+
+
+def by_steps(
+    base: Loaded, facts: FactSet, training: TrainingOptions, *, steps: int, seed: int
+) -> pd.DataFrame:
+    """What the first steps of training on half of a subset's facts move, one row a fact and place.
+
+    Batches, objective, clipping and decay are the run's, the learning rate is the whole one from
+    the first step on. `own` is an entity of a told fact and `others` the one of an untold fact of
+    the subset that it is paired with: all that training moves everywhere, or through tokens that
+    entities share, moves both. `movement` is a share of the representation's norm, after so many
+    `steps`; `gradient` is that of the loss of a document of the told fact (see `gradient_norms`),
+    at a model that took so many. Streams of the untold are not in that document: null.
+
+    Raises ScoringError for masked models.
+    """
+    refuse_masked(base.model)
+    adapter = Adapter(base.model)
+    rows: list[dict[str, Any]] = []
+    for subset in subsets_of(facts.queries):
+        told, untold = halves(facts, subset, seed)
+        documents = [d for d in facts.documents if d.fact in {fact.id for fact in told}]
+        documents = [d for d in documents if d.order is not None]
+        entities = _entities(facts, subset, [*told, *untold])
+
+        def look(
+            n: int,
+            before: Vectors,
+            subset: Subset = subset,
+            told: Sequence[Fact] = told,
+            untold: Sequence[Fact] = untold,
+            documents: Sequence[Document] = documents,
+            entities: Sequence[Entity] = entities,
+        ) -> None:
+            about = {"phase": "steps", "steps": n, "subset": subset}
+            if n:
+                found = movements(before, representations(base, adapter, entities))
+                rows.extend(about | row for row in _paired(found, told))
+            pulls = _gradients(base, adapter, told, untold, documents, training, seed)
+            rows.extend(about | row for row in pulls)
+
+        with restored(base.model):
+            before = representations(base, adapter, entities)
+            look(0, before)
+            _train(base, documents, training, steps, seed, lambda n, b=before: look(n, b))  # type: ignore[misc]
+    tied = base.model.get_input_embeddings().weight is base.model.get_output_embeddings().weight
+    return _table(rows).assign(tied=tied)
+
+
+def halves(facts: FactSet, subset: Subset, seed: int) -> tuple[list[Fact], list[Fact]]:
+    """As many facts to tell as to leave untold, drawn from those that documents tell."""
+    about = {document.fact for document in facts.documents if document.order is not None}
+    there = [fact for fact in facts.facts if fact.subset == subset and fact.id in about]
+    drawn = generator(seed, subset, "halves").sample(there, len(there))
+    half = len(there) // 2
+    return drawn[:half], drawn[half : 2 * half]
+
+
+def _entities(facts: FactSet, subset: Subset, some: Sequence[Fact]) -> list[Entity]:
+    """Of all facts the subjects, then of all the objects, each in a prompt that names it."""
+    cell = asked(facts.queries, subset)
+    forward, backward = (
+        (cell.told, cell.reverse) if cell.order == "forward" else (cell.reverse, cell.told)
+    )
+    naming = {query.fact: query for query in forward}, {query.fact: query for query in backward}
+    return [
+        *(Entity(fact.subject, naming[0][fact.id]) for fact in some),
+        *(Entity(fact.object, naming[1][fact.id]) for fact in some),
+    ]
+
+
+def _train(
+    base: Loaded,
+    documents: Sequence[Document],
+    training: TrainingOptions,
+    steps: int,
+    seed: int,
+    look: Callable[[int], None],
+) -> None:
+    """`look` after 1, 2, 4, … steps, and after the last."""
+    lengths = [len(e.ids) for e in training.objective.examples(base.tokenizer, documents)]
+    size = training.batch_size
+    epochs = -(-steps // -(-len(documents) // size))
+    plan = plan_batches(lengths, batch_size=size, epochs=epochs, seed=derive_seed(seed, "batches"))
+    optimizer = optimizer_of(base.model, training)
+    for number, batch in enumerate(plan[:steps], start=1):
+        learn(base, [documents[i] for i in batch], training, optimizer)
+        if number & (number - 1) == 0 or number == steps:
+            look(number)
+
+
+def _paired(found: dict[At, list[float]], told: Sequence[Fact]) -> Iterator[dict[str, Any]]:
+    """Values come in the order of `_entities`, of told facts and then of untold ones."""
+    n = len(told)
+    for at, values in found.items():
+        for number, role in enumerate(ROLES):
+            own, others = values[2 * n * number :][:n], values[2 * n * number + n :][:n]
+            for fact, one, other in zip(told, own, others, strict=True):
+                yield _row("movement", None, fact, role, at, one, other)
+
+
+def _gradients(
+    base: Loaded,
+    adapter: Adapter,
+    told: Sequence[Fact],
+    untold: Sequence[Fact],
+    documents: Sequence[Document],
+    training: TrainingOptions,
+    seed: int,
+) -> Iterator[dict[str, Any]]:
+    """Of one document of each told fact, in each order that it is told in."""
+    some = []
+    for fact, other in zip(told, untold, strict=True):
+        for order in sorted({str(d.order) for d in documents if d.fact == fact.id}):
+            there = [d for d in documents if (d.fact, d.order) == (fact.id, order)]
+            some.append((fact, other, generator(seed, "document", fact.id, order).choice(there)))
+    texts = [(f.subject, f.object, other.subject, other.object) for f, other, _ in some]
+    pulls = gradient_norms(base, adapter, [d for *_, d in some], texts, training)
+    for (fact, _, document), found in zip(some, pulls, strict=True):
+        for at, (*own, subject, object_) in found.items():
+            for role, pull, theirs in zip(ROLES, own, (subject, object_), strict=True):
+                yield _row("gradient", document.order, fact, role, at, pull, theirs)
+
+
+def by_finetuning(
+    base: Loaded, model: Loaded, facts: FactSet, known: Sequence[Fact], *, seed: int
+) -> pd.DataFrame:
+    """What the whole finetuning moved: the same, of all facts.
+
+    All facts were told, so the others are entities that the base model was pretrained on and that
+    finetuning never named (unless it replays the base corpus), each put into the very prompt of
+    the fact that it is paired with. Null where the base model's facts are not known. They were
+    known before and the finetuned ones were not: the fairer comparison of A with B is that of
+    names told first with names told second, and of descriptions likewise.
+    """
+    adapters = Adapter(base.model), Adapter(model.model)
+    rows: list[dict[str, Any]] = []
+    for subset in subsets_of(facts.queries):
+        told = [fact for fact in facts.facts if fact.subset == subset]
+        draw = generator(seed, subset, "known")
+        others = [draw.choice(list(known)) for _ in told] if known else []
+        own = _entities(facts, subset, told)
+        texts = [*(fact.subject for fact in others), *(fact.object for fact in others)]
+        replaced = [
+            Entity(text, in_the_place_of(entity.query, text))
+            for entity, text in zip(own, texts, strict=False)
+        ]
+        ends = [
+            representations(one, adapter, [*own, *replaced])
+            for one, adapter in zip((base, model), adapters, strict=True)
+        ]
+        for at, values in movements(*ends).items():
+            for number, (entity, value) in enumerate(zip(own, values, strict=False)):
+                fact, role = told[number % len(told)], ROLES[number // len(told)]
+                other = values[len(own) + number] if replaced else None
+                about = {"phase": "finetuned", "steps": None, "subset": subset}
+                rows.append(about | _row("movement", None, fact, role, at, value, other))
+                assert entity.query.fact == fact.id
+    tied = base.model.get_input_embeddings().weight is base.model.get_output_embeddings().weight
+    return _table(rows).assign(tied=tied)
+
+
+def _row(
+    quantity: str, order: Any, fact: Fact, role: str, at: At, own: float | None, other: float | None
+) -> dict[str, Any]:
+    return {
+        "quantity": quantity,
+        "order": order,
+        "fact": fact.id,
+        "of": NAMED[role],
+        "place": at.place,
+        "layer": at.layer,
+        "own": own,
+        "others": other,
+        "difference": None if own is None or other is None else own - other,
+    }
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    numbers = dict.fromkeys(("own", "others", "difference"), float)
+    return pd.DataFrame(rows).astype({"layer": "Int64", "steps": "Int64", **numbers})
+
+
+def second_of(subset: Subset) -> str | None:
+    """Which entity comes second in the documents of a subset; None where both do."""
+    order = TOLD_IN[subset]
+    return None if order is None else "description" if order == "forward" else "name"
+
+
+def movement_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """By subset, own less others of movement (own alone where there are no others); how much more
+    the entity that comes second moves than the first, `pooled` over facts told in either order,
+    so that names and descriptions weigh alike on both sides; and gradients before the first and
+    after the last step, by order of the document."""
+    found: dict[str, Estimate] = {}
+
+    def put(name: str, values: Any, unit: str) -> None:
+        numbers = np.asarray(values, dtype=float)
+        numbers = numbers[~np.isnan(numbers)]
+        if len(numbers):
+            found[name] = bootstrap_mean(numbers, unit, seed=derive_seed(seed, name))
+
+    keys = ["phase", "steps", "subset", "of", "place", "layer"]
+    for (phase, steps, subset, of, place, layer), part in _groups(_moves(table), keys):
+        name = f"movement.{_phase(phase, subset, steps)}.{of}.{At(place, layer).name}"
+        alone = part.difference.isna().all()
+        put(f"{name}.own" if alone else name, part.own if alone else part.difference, SHARE)
+    for (phase, steps, place, layer), part in _groups(sides(table), [*keys[:2], *keys[4:]]):
+        name = f"movement.{_phase(phase, 'pooled', steps)}.second_less_first"
+        put(f"{name}.{At(place, layer).name}", part.second - part["first"], SHARE)
+    pulls = table[table.quantity == "gradient"]
+    pulls = pulls[pulls.steps.isin([0, pulls.steps.max()])]
+    for (_, steps, subset, of, place, layer, order), part in _groups(pulls, [*keys, "order"]):
+        name = f"movement.gradient.{subset}.{order}.{steps}.{of}.{At(place, layer).name}"
+        put(name, part.own, PULL)
+    return found
+
+
+def _moves(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table.quantity == "movement"]
+
+
+def sides(table: pd.DataFrame) -> pd.DataFrame:
+    """Movement of facts told in one order: own less others of the entity that comes `first` in
+    their documents and of the one that comes `second`, one row a fact and place."""
+    moves = _moves(table)
+    second = moves.subset.map(second_of)
+    moves = moves[second.notna() & moves.difference.notna()]
+    side = np.where(moves.of == second[moves.index], "second", "first")
+    keys = ["phase", "steps", "subset", "place", "layer", "fact"]
+    ends = [
+        moves[side == one].set_index(keys).difference.rename(one) for one in ("first", "second")
+    ]
+    return pd.concat(ends, axis=1).reset_index()
+
+
+def _groups(table: pd.DataFrame, keys: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Null is a key like others, given as None."""
+    for key, part in table.groupby(list(keys), sort=False, dropna=False):
+        yield tuple(None if one is pd.NA or one != one else one for one in key), part
+
+
+def _phase(phase: str, subset: str, steps: int | None) -> str:
+    return f"{phase}.{subset}" if steps is None else f"{phase}.{subset}.{steps}"
+
+
+def moved(table: pd.DataFrame) -> list[Test]:
+    """Do told entities move otherwise than the others, and the second otherwise than the first?
+
+    After the last step, and after finetuning: two-sided paired t over facts, Benjamini-Hochberg
+    over all of a phase. One test for the two uses of a tied matrix, which moves as one.
+    """
+    found = []
+    tied = bool(table.tied.any())
+    for phase, part in _moves(table).groupby("phase", sort=False):
+        last = part[part.steps.isna() | (part.steps == part.steps.max())]
+        last = last[~(last.place == "output_rows")] if tied else last
+        tests = [
+            paired_t(
+                rows.own.to_numpy(float),
+                rows.others.to_numpy(float),
+                name=f"movement.{_phase(str(phase), subset, steps)}.{of}.{At(place, layer).name}",
+            )
+            for (subset, steps, of, place, layer), rows in _groups(
+                last[last.difference.notna()], ["subset", "steps", "of", "place", "layer"]
+            )
+        ]
+        tests += [
+            paired_t(
+                rows.second.to_numpy(float),
+                rows["first"].to_numpy(float),
+                name=f"movement.{_phase(str(phase), 'pooled', steps)}.second_less_first."
+                f"{At(place, layer).name}",
+            )
+            for (steps, place, layer), rows in _groups(sides(last), ["steps", "place", "layer"])
+        ]
+        found += benjamini_hochberg(tests)
+    return found
