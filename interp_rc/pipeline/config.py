@@ -18,6 +18,7 @@ from interp_rc.facts.options import (
     PublishedInstructions,
 )
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
+from interp_rc.mechanism.bilinear import BilinearProbe
 from interp_rc.mechanism.gradients import Gradients
 from interp_rc.mechanism.patching_map import PatchingMap
 from interp_rc.mechanism.probe import Probe
@@ -47,12 +48,15 @@ Measure = Annotated[
     | PatchingMap
     | Gradients
     | Probe
+    | BilinearProbe
     | Trace,
     Field(discriminator="kind"),
 ]
 # What each measure needs, besides the facts that its `check` looks at.
-NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "patching_map", "gradients", "probe", "trace"}
-NEEDS_PLAIN_MODEL = {"patching_map", "gradients", "probe"}
+NEEDS_TRAINING = {
+    "forgetting", "reverse_at_chance", "patching_map", "gradients", "probe", "bilinear", "trace",
+}  # fmt: skip
+NEEDS_PLAIN_MODEL = {"patching_map", "gradients", "probe", "bilinear"}
 MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
 READS_BEHAVIOUR = {"reverse_at_chance", "patching_map", "related_answer_floor"}
 

@@ -91,8 +91,9 @@ def by_layer(run: Run, measured: Measured) -> Picture:
             "Share of facts whose other entity is found, by the number of layers that the stream "
             "has passed (0: the embedding). Left: the name where the description is read; right: "
             "the description where the name is read; the upper panels where the answer begins, "
-            "the lower ones at the entity that is read (its last token, or as they say). Solid: probe, with 95 % intervals over "
-            "facts; dashed: logit lens at the same place; dotted: chance."
+            "the lower ones at the entity that is read (its last token, or as they say). Solid: "
+            "probe, with 95 % intervals over facts; dashed: logit lens at the same place; dotted: "
+            "chance."
         ),
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report import (
     behaviour,
+    bilinear,
     forgetting,
     generic,
     gradients,
@@ -25,6 +26,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "patching_map": patching_map.section,
     "gradients": gradients.section,
     "probe": probe.section,
+    "bilinear": bilinear.section,
     "related_answer_floor": related_answer_floor.section,
     "trace": trace.section,
 }
