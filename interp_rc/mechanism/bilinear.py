@@ -185,7 +185,8 @@ def rows_of(reads: Sequence[Read], ids: Sequence[str], groups: Sequence[Subset])
     for layer, read in enumerate(reads):
         scores = read.probe[choice.strength[layer], everyone]
         right, z = right_and_z(scores, groups)
-        plain = None if read.plain is None else right_and_z(read.plain, groups)[1]
+        none = np.full(len(ids), np.nan)
+        plain = (none, none) if read.plain is None else right_and_z(read.plain, groups)
         here = choice.layer == layer
         table = pd.DataFrame(
             {
@@ -195,7 +196,8 @@ def rows_of(reads: Sequence[Read], ids: Sequence[str], groups: Sequence[Subset])
                 "chosen": here,
                 "right": right,
                 "z": z,
-                "plain_z": np.nan if plain is None else plain,
+                "plain_right": plain[0],
+                "plain_z": plain[1],
             }
         )
         table["scores"] = [

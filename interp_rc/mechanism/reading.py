@@ -49,11 +49,12 @@ def read_streams(
         ids, mask = padded([replace(one, ids=one.ids[: one.start]) for one in inputs],
                            loaded.model.device)  # fmt: skip
         _, at = adapter.run(ids, mask, capture=places)
-        weights = _weights(inputs, batch, positions, ids.shape[1]).to(loaded.model.device)
+        weights = _weights(inputs, batch, positions, ids.shape[1])
         found = []
         for place in places:
             stream = through(adapter.parts.final_norm, at[place])
-            found.append(weights @ stream.to(torch.promote_types(stream.dtype, torch.float32)))
+            stream = stream.to(torch.promote_types(stream.dtype, torch.float32))
+            found.append(weights.to(stream) @ stream)
         return torch.stack(found, 2).double().cpu()
 
     with adapter.hooked():
@@ -67,7 +68,7 @@ def _weights(
     inputs: Sequence[Input], queries: Sequence[Query], positions: Sequence[Position], length: int
 ) -> Float[Tensor, "query position token"]:
     """Which tokens each position means the stream of."""
-    weights = torch.zeros(len(inputs), len(positions), length)
+    weights = torch.zeros(len(inputs), len(positions), length, dtype=torch.float64)
     for row, (one, query) in enumerate(zip(inputs, queries, strict=True)):
         source = covered(
             one.offsets[: one.start], query.source, f"the entity of query {query.id!r}"

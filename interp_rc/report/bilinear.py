@@ -32,9 +32,9 @@ SAID: dict[What, str] = {
     "return_backward": "description → name → description",
 }
 SHOWN: dict[What, str] = {
-    "mutual": "name with description",
-    "backward": "name from description",
-    "transposed_backward": "… matrix transposed",
+    "mutual": "mutual",
+    "backward": "name sought",
+    "transposed_backward": "transposed",
     "return_forward": "there and back",
 }
 COLUMNS = ["scored", "facts", "found", "gain [SD]", "shuffled", "untrained", "base"]
@@ -113,7 +113,10 @@ def by_layer(run: Run, measured: Measured) -> Picture:
         caption=(
             "Share of facts whose partner comes first, by the number of layers that the streams "
             "have passed (0: the embedding), with 95 % intervals over facts. Left: where the "
-            "answer begins; right: at the last token of the entity that is read. Dotted: chance."
+            "answer begins; right: at the last token of the entity that is read. From above: name "
+            "with description; name from the description; the same by the matrix that was fitted "
+            "for the description from the name, transposed; name → description → name. Dashed: the "
+            "plain product of the same vectors; dotted: chance."
         ),
     )
 
@@ -123,11 +126,14 @@ def panel(run: Run, rows: pd.DataFrame, what: What, position: str) -> Panel:
     lines = []
     for subset in OF_PEOPLE:
         part = rows[rows.subset == subset]
-        estimates = [
-            bootstrap_mean(layer.right.to_numpy(float), "fraction", seed=seed)
-            for _, layer in part.groupby("layer")
-        ]
-        lines.append(Line(TOLD[subset], ASKED[subset], estimates))
+        for column, faint in (("right", False), ("plain_right", True)):
+            if part[column].notna().all():
+                estimates = [
+                    bootstrap_mean(layer[column].to_numpy(float), "fraction", seed=seed)
+                    for _, layer in part.groupby("layer")
+                ]
+                label = f"{TOLD[subset]}, product" if faint else TOLD[subset]
+                lines.append(Line(label, ASKED[subset], estimates, faint))
     facts = rows[rows.subset == "both"].fact.nunique()
     where = "at the answer" if position == "prompt_last" else "at the entity"
     return Panel(f"{SHOWN[what]}, {where}", lines, 1 / facts)
