@@ -1,5 +1,6 @@
 """Did B's representation gain A? Probes trained on some facts and tested on others."""
 
+from collections.abc import Sequence
 from itertools import product
 from typing import Annotated, Literal
 
@@ -12,8 +13,14 @@ from tqdm import tqdm
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.compared import base_of, untrained_like
-from interp_rc.mechanism.probe_fit import Reading, fit, right_and_z
-from interp_rc.mechanism.reading import POSITIONS, Position, entity_vectors, read_streams
+from interp_rc.mechanism.probe_fit import Reading, fit_each, right_and_z
+from interp_rc.mechanism.reading import (
+    EVERYWHERE,
+    POSITIONS,
+    Position,
+    entity_vectors,
+    read_streams,
+)
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
@@ -42,12 +49,18 @@ class Probe(Options):
     One probe a layer and place, trained on facts told in that order and in both, each read by a
     probe that was not trained on it; facts told in the other order are never trained on. `margin`
     is in standard deviations of the candidates' scores; None takes 5 % of what the facts told in
-    both orders show in this run, and the result is exploratory.
+    both orders show in this run, and the result is exploratory. `everywhere` looks at the first
+    token of the source and at the mean over its tokens as well.
     """
 
     kind: Literal["probe"] = "probe"
     margin: Annotated[float, Field(gt=0)] | None = None
     shuffles: Annotated[int, Field(ge=1)] = 3
+    everywhere: bool = False
+
+    @property
+    def positions(self) -> tuple[Position, ...]:
+        return EVERYWHERE if self.everywhere else POSITIONS
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless all three subsets have two facts, asked in both orders."""
@@ -77,9 +90,8 @@ class Probe(Options):
             for name, loaded in models.items():
                 for order in ORDERS:
                     draws = self.shuffles if name == "finetuned" else 0
-                    tables += [
-                        t.assign(model=name) for t in probed(loaded, facts, order, draws, seed)
-                    ]
+                    found = probed(loaded, facts, order, draws, seed, self.positions)
+                    tables += [t.assign(model=name) for t in found]
                     bar.update()
         table = pd.concat(tables, ignore_index=True)
         write_parquet(run.folder / f"{TABLE}.parquet", table)
@@ -92,7 +104,7 @@ class Probe(Options):
         entity readable? Non-superiority of its z, and choice against chance; Holm over places."""
         below, choice = [], []
         best = table[(table.model == "finetuned") & table.chosen & (table.labels == "true")]
-        for order, position in product(ORDERS, POSITIONS):
+        for order, position in product(ORDERS, self.positions):
             part = best[(best.order == order) & (best.position == position)]
             name = f"{NAME}.{order}.{position}"
             reverse = part[part.subset == TOLD_OTHERWISE[order]]
@@ -115,26 +127,33 @@ class Probe(Options):
 
 
 def probed(
-    loaded: Loaded, facts: FactSet, order: Order, draws: int, seed: int
+    loaded: Loaded,
+    facts: FactSet,
+    order: Order,
+    draws: int,
+    seed: int,
+    positions: Sequence[Position] = POSITIONS,
 ) -> list[pd.DataFrame]:
-    """Every fact's reading at every place, with true and then with shuffled labels."""
+    """Every fact's reading at every place, with true and with shuffled labels."""
     ids, groups = [f.id for f in facts.facts], [f.subset for f in facts.facts]
     asked = [q for q in facts.queries if q.order == order]
-    streams = read_streams(loaded, asked, ids)
+    streams = read_streams(loaded, asked, ids, positions)
     entities = [getattr(fact, SOUGHT[order]) for fact in facts.facts]
     vectors = entity_vectors(loaded, entities)
     pool = np.array([i for i, s in enumerate(groups) if s != TOLD_OTHERWISE[order]])
+    labelled = [vectors]
+    labelled += [
+        vectors[shuffled(groups, derive_seed(seed, "shuffle", draw))]
+        for draw in range(1, draws + 1)
+    ]
     tables = []
-    for draw in range(draws + 1):
-        labels = (
-            shuffled(groups, derive_seed(seed, "shuffle", draw)) if draw else np.arange(len(ids))
-        )
-        for place, position in enumerate(POSITIONS):
-            readings = [
-                fit(streams[:, place, layer], vectors[labels], groups, pool, seed)
-                for layer in range(streams.shape[2])
-            ]
-            table = rows_of(readings, ids, groups, pool, position)
+    for place, position in enumerate(positions):
+        readings = [
+            fit_each(streams[:, place, layer], labelled, groups, pool, seed)
+            for layer in range(streams.shape[2])
+        ]
+        for draw in range(draws + 1):
+            table = rows_of([layer[draw] for layer in readings], ids, groups, pool, position)
             tables.append(table.assign(order=order, labels="shuffled" if draw else "true"))
     return tables
 

@@ -1,11 +1,10 @@
 """A linear probe beyond the logit lens, fitted on some facts and read on others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.linear_model import Ridge
 
 STRENGTHS = (10.0, 100.0, 1_000.0, 10_000.0)
 FOLDS = 10
@@ -37,18 +36,30 @@ def fit(stream: Stream, vectors: Vectors, groups: Sequence[str], pool: Facts, se
     that their probe was trained on, and so are found somewhat less often than by chance where
     there is nothing to find; facts outside the pool compete with untrained ones only.
     """
+    return fit_each(stream, [vectors], groups, pool, seed)[0]
+
+
+def fit_each(
+    stream: Stream, labelled: Sequence[Vectors], groups: Sequence[str], pool: Facts, seed: int
+) -> list[Reading]:
+    """`fit` for several labellings of the same streams, which are decomposed once for all."""
     held_out = np.array_split(np.random.default_rng(seed).permutation(pool), FOLDS)
     held_out = [fold for fold in held_out if len(fold)]
     everyone = np.arange(len(stream))
-    probe = np.empty((len(STRENGTHS), len(stream), len(stream)))
-    lens = np.empty((len(stream), len(stream)))
+    probe = np.empty((len(labelled), len(STRENGTHS), len(stream), len(stream)))
+    lens = np.empty((len(labelled), len(stream), len(stream)))
     for read in [np.setdiff1d(everyone, pool), *held_out]:
         training = np.setdiff1d(pool, read)
-        here, there = (centred(values, groups, training) for values in (stream, vectors))
-        lens[read] = here[read] @ there.T
-        probe[:, read] = predict(here, there, training, read, STRENGTHS) @ there.T
-    best = _best_strength(probe, groups, pool, held_out)
-    return Reading(probe[best, everyone], lens)
+        here = centred(stream, groups, training)
+        there = [centred(vectors, groups, training) for vectors in labelled]
+        for label, guesses in enumerate(predict(here, there, training, read, STRENGTHS)):
+            lens[label, read] = here[read] @ there[label].T
+            probe[label][:, read] = guesses @ there[label].T
+    readings = []
+    for scores, plain in zip(probe, lens, strict=True):
+        best = _best_strength(scores, groups, pool, held_out)
+        readings.append(Reading(scores[best, everyone], plain))
+    return readings
 
 
 def centred(values: Stream, groups: Sequence[str], training: Facts) -> Stream:
@@ -66,18 +77,24 @@ def centred(values: Stream, groups: Sequence[str], training: Facts) -> Stream:
 
 
 def predict(
-    here: Stream, there: Vectors, training: Facts, read: Facts, strengths: Sequence[float]
-) -> Float[np.ndarray, "strength chosen width"]:
-    """Entity vectors guessed from streams: the scaled stream plus a ridge map of it."""
-    known, wanted = here[training], there[training]
+    here: Stream,
+    labelled: Sequence[Vectors],
+    training: Facts,
+    read: Facts,
+    strengths: Sequence[float],
+) -> Iterator[Float[np.ndarray, "strength chosen width"]]:
+    """Entity vectors guessed from streams, for each labelling: the scaled stream plus a ridge map
+    of it, for every penalty from one singular value decomposition."""
+    known = here[training]
+    left, values, right = np.linalg.svd(known, full_matrices=False)
+    penalties = np.array(strengths)[:, None]
+    filtered = values / (values**2 + penalties)  # strength x rank
+    seen = (here[read] @ right.T) * filtered[:, None]
     size = float(np.square(known).sum())
-    scale = float((known * wanted).sum()) / size if size > 0 else 0.0  # all streams alike
-    # Every penalty in one decomposition: the targets come once for each.
-    targets = np.tile(wanted - scale * known, len(strengths))
-    ridge = Ridge(np.repeat(strengths, wanted.shape[1]), fit_intercept=False, solver="svd")
-    mapped = ridge.fit(known, targets).predict(here[read])
-    guesses = mapped.reshape(len(read), len(strengths), -1).swapaxes(0, 1)
-    return scale * here[read] + guesses
+    for there in labelled:
+        wanted = there[training]
+        scale = float((known * wanted).sum()) / size if size > 0 else 0.0  # all streams alike
+        yield scale * here[read] + seen @ (left.T @ (wanted - scale * known))
 
 
 def _best_strength(
@@ -87,7 +104,7 @@ def _best_strength(
     folds: Sequence[Facts],
 ) -> Int[np.ndarray, " fact"]:
     """For each fact the penalty that reads the pooled facts outside its fold best."""
-    right = np.stack([right_and_z(scores, groups)[0][pool] for scores in probe])
+    right = right_and_z(probe, groups)[0][:, pool]
     best = np.full(probe.shape[1], right.mean(1).argmax())
     for fold in folds:
         best[fold] = right[:, ~np.isin(pool, fold)].mean(1).argmax()
@@ -95,16 +112,20 @@ def _best_strength(
 
 
 def right_and_z(
-    scores: Scores, groups: Sequence[str]
-) -> tuple[Float[np.ndarray, " fact"], Float[np.ndarray, " fact"]]:
+    scores: Float[np.ndarray, "*many fact candidate"], groups: Sequence[str]
+) -> tuple[Float[np.ndarray, "*many fact"], Float[np.ndarray, "*many fact"]]:
     """Among the candidates of the fact's own group: whether its entity comes first, and how many
     standard deviations its score is above the mean of the others."""
     names = np.array(groups)
-    right, z = np.empty(len(scores)), np.empty(len(scores))
-    for fact, row in enumerate(scores):
-        mine = np.flatnonzero(names == names[fact])
-        own, others = row[fact], row[mine[mine != fact]]
-        right[fact] = own > others.max()
-        spread = others.std(ddof=1) if len(others) > 1 else 0.0
-        z[fact] = (own - others.mean()) / spread if spread > 0 else 0.0
+    right, z = np.empty(scores.shape[:-1]), np.empty(scores.shape[:-1])
+    for name in set(groups):
+        mine = np.flatnonzero(names == name)
+        block = scores[..., mine[:, None], mine]
+        own = np.diagonal(block, axis1=-2, axis2=-1)
+        apart = ~np.eye(len(mine), dtype=bool)
+        others = block[..., apart].reshape(*own.shape, len(mine) - 1)
+        spread = others.std(-1, ddof=1) if len(mine) > 2 else np.zeros(own.shape)
+        above = own - others.mean(-1)
+        right[..., mine] = own > others.max(-1)
+        z[..., mine] = np.divide(above, spread, out=np.zeros_like(above), where=spread > 0)
     return right, z

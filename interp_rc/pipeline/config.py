@@ -18,6 +18,7 @@ from interp_rc.facts.options import (
     PublishedInstructions,
 )
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
+from interp_rc.mechanism.bilinear import BilinearProbe
 from interp_rc.mechanism.gradient_attribution import IntegratedGradients
 from interp_rc.mechanism.gradients import Gradients
 from interp_rc.mechanism.lens import Lens
@@ -59,6 +60,7 @@ Measure = Annotated[
     | Transposition
     | Lens
     | Attention
+    | BilinearProbe
     | Trace,
     Field(discriminator="kind"),
 ]

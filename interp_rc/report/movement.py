@@ -125,7 +125,7 @@ def by_place(run: Run, measured: Measured, layers: int, steps: int) -> Picture:
         run,
         "movement",
         lambda theme: profile_figure(
-            panels, ticks, theme, quantity="moved more [%]", scale=100, axis="place"
+            panels, ticks, theme, quantity="moved more [%]", scale=100, across="place"
         ),
         title="",
         alt=f"Movement of representations by place. {sentence(measured, layers, steps)}",

@@ -6,7 +6,7 @@ import pandas as pd
 
 from interp_rc.figures.profile import Line, Panel, profile_figure
 from interp_rc.mechanism.probe import TABLE
-from interp_rc.mechanism.reading import POSITIONS, Position
+from interp_rc.mechanism.reading import EVERYWHERE, Position
 from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_IN, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
@@ -18,7 +18,9 @@ from interp_rc.stats.intervals import bootstrap_mean
 SOUGHT = {"forward": "the description", "backward": "the name"}
 READ = {"forward": "the name", "backward": "the description"}
 PLACE: dict[Position, str] = {
+    "source_first": "at its first token",
     "source_last": "at the entity",
+    "source_mean": "over all its tokens",
     "prompt_last": "at the answer",
 }
 COLUMNS = ["sought", "told", "probe", "lens", "gain [SD]", "shuffled", "untrained"]
@@ -29,7 +31,7 @@ def section(run: Run, measured: Measured) -> Section:
         title="Did one entity’s representation gain the other?",
         sentence=sentence(measured),
         figures=[by_layer(run, measured)],
-        tables=[numbers(measured)],
+        tables=[numbers(run, measured)],
         note=(
             "A linear map from the residual stream to the other entity’s output vector, trained "
             "on facts told in that order or in both and read on facts that it was not trained "
@@ -75,7 +77,7 @@ def by_layer(run: Run, measured: Measured) -> Picture:
     rows = table[(table.model == "finetuned") & (table.labels == "true")]
     panels = [
         panel(rows[(rows.order == order) & (rows.position == position)], order, position, seed)
-        for position in reversed(POSITIONS)
+        for position in looked_at(rows)
         for order in reversed(ORDERS)
     ]
     layers = [str(layer) for layer in sorted(rows.layer.unique())]
@@ -88,9 +90,10 @@ def by_layer(run: Run, measured: Measured) -> Picture:
         caption=(
             "Share of facts whose other entity is found, by the number of layers that the stream "
             "has passed (0: the embedding). Left: the name where the description is read; right: "
-            "the description where the name is read; above: where the answer begins; below: at "
-            "the last token of the entity that is read. Solid: probe, with 95 % intervals over "
-            "facts; dashed: logit lens at the same place; dotted: chance."
+            "the description where the name is read; the upper panels where the answer begins, "
+            "the lower ones at the entity that is read (its last token, or as they say). Solid: "
+            "probe, with 95 % intervals over facts; dashed: logit lens at the same place; dotted: "
+            "chance."
         ),
     )
 
@@ -112,10 +115,17 @@ def _rate(values: "pd.Series[float]", seed: int) -> Estimate:
     return bootstrap_mean(values.to_numpy(float), "fraction", seed=seed, draws=2000)
 
 
-def numbers(measured: Measured) -> Table:
+def looked_at(rows: pd.DataFrame) -> list[Position]:
+    """Where the answer begins first."""
+    there = set(rows.position)
+    return [position for position in reversed(EVERYWHERE) if position in there]
+
+
+def numbers(run: Run, measured: Measured) -> Table:
     """Percent with intervals; the gain in standard deviations of the candidates' scores."""
     rows = []
-    for order, position, subset in product(reversed(ORDERS), reversed(POSITIONS), OF_PEOPLE):
+    positions = looked_at(run.table(TABLE))
+    for order, position, subset in product(reversed(ORDERS), positions, OF_PEOPLE):
         place = f"{order}.{subset}.{position}"
         cells = [
             measured.estimates[f"probe.{model}.{place}.{what}"]

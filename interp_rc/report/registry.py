@@ -6,6 +6,7 @@ from interp_rc.records.runs import Measured, Run
 from interp_rc.report import (
     attention,
     behaviour,
+    bilinear,
     forgetting,
     generic,
     gradients,
@@ -37,6 +38,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "transposition": transposition.section,
     "lens": lens.section,
     "attention": attention.section,
+    "bilinear": bilinear.section,
     "related_answer_floor": related_answer_floor.section,
     "trace": trace.section,
 }

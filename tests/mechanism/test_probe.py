@@ -5,16 +5,17 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import Ridge
 
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
 from interp_rc.mechanism import probe_fit
 from interp_rc.mechanism.probe import Probe, shuffled
-from interp_rc.mechanism.probe_fit import centred, fit, predict, right_and_z
-from interp_rc.mechanism.reading import entity_vectors, read_streams
+from interp_rc.mechanism.probe_fit import centred, fit, fit_each, predict, right_and_z
+from interp_rc.mechanism.reading import EVERYWHERE, entity_vectors, read_streams
 from interp_rc.models.load import save
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import write_yaml
+from interp_rc.records.files import write_parquet, write_yaml
 from interp_rc.records.runs import Run
 from interp_rc.report.probe import section
 from tests.conftest import untaught
@@ -88,9 +89,9 @@ def test_centring_by_the_whole_group_would_leak(monkeypatch):
 def test_no_fact_is_read_by_a_probe_trained_on_it(monkeypatch):
     seen = []
 
-    def spy(here, there, training, read, strengths):
+    def spy(here, labelled, training, read, strengths):
         seen.append((set(training.tolist()), set(read.tolist())))
-        return predict(here, there, training, read, strengths)
+        return predict(here, labelled, training, read, strengths)
 
     monkeypatch.setattr(probe_fit, "predict", spy)
     streams, vectors = planted(2, noise=1.0)
@@ -106,18 +107,46 @@ def test_ridge_against_its_closed_form():
     training, read = np.arange(30), np.arange(30, 40)
     known, wanted = here[:30], there[:30]
     scale = (known * wanted).sum() / (known**2).sum()
-    found = predict(here, there, training, read, (7.0, 300.0))
+    [found] = predict(here, [there], training, read, (7.0, 300.0))
     for guess, strength in zip(found, (7.0, 300.0), strict=True):
         inner = known.T @ known + strength * np.eye(12)
         weights = np.linalg.solve(inner, known.T @ (wanted - scale * known))
         np.testing.assert_allclose(guess, scale * here[30:] + here[30:] @ weights, atol=1e-10)
 
 
+def test_ridge_against_scikit_learn_for_each_labelling():
+    """More dimensions than facts, and a direction that no stream has."""
+    draw = np.random.default_rng(6)
+    here, there = draw.normal(size=(2, 40, 48))
+    here[:, 0] = 0.0
+    labelled = [there, there[draw.permutation(40)]]
+    training, read = np.arange(30), np.arange(30, 40)
+    for entities, found in zip(
+        labelled, predict(here, labelled, training, read, (10.0, 1e3)), strict=True
+    ):
+        known, wanted = here[:30], entities[:30]
+        scale = (known * wanted).sum() / (known**2).sum()
+        for guess, strength in zip(found, (10.0, 1e3), strict=True):
+            peer = Ridge(strength, fit_intercept=False).fit(known, wanted - scale * known)
+            np.testing.assert_allclose(
+                guess, scale * here[30:] + peer.predict(here[30:]), atol=1e-10
+            )
+
+
+def test_several_labellings_at_once_are_each_alone():
+    streams, vectors = planted(7, noise=0.3)
+    labelled = [vectors, vectors[shuffled(GROUPS, 1)]]
+    for found, alone in zip(fit_each(streams, labelled, GROUPS, POOL, 5), labelled, strict=True):
+        expected = fit(streams, alone, GROUPS, POOL, 5)
+        np.testing.assert_array_equal(found.probe, expected.probe)
+        np.testing.assert_array_equal(found.lens, expected.lens)
+
+
 def test_the_strongest_penalty_is_the_lens():
     draw = np.random.default_rng(5)
     here = draw.normal(size=(40, 12))
     there = here + 0.1 * draw.normal(size=(40, 12))
-    [guess] = predict(here, there, np.arange(30), np.arange(30, 40), [1e12])
+    [[guess]] = predict(here, [there], np.arange(30), np.arange(30, 40), [1e12])
     ratio = guess / here[30:]
     np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-6)
 
@@ -129,6 +158,19 @@ def test_right_and_z_by_hand():
     assert right.tolist() == [1, 0, 1, 0, 1]  # a tie is not first
     assert z[0] == pytest.approx((3 - 1.5) / np.std([1, 2], ddof=1))
     assert z[1] == pytest.approx((1 - 2.5) / np.std([0, 5], ddof=1))
+
+
+def test_right_and_z_of_many_against_a_plain_loop():
+    scores = np.random.default_rng(8).normal(size=(2, 3, 9, 9))
+    groups = ["a", "b", "c"] * 3
+    right, z = right_and_z(scores, groups)
+    for at in np.ndindex(2, 3):
+        for fact in range(9):
+            mine = [i for i in range(9) if groups[i] == groups[fact] and i != fact]
+            others, own = scores[at][fact, mine], scores[at][fact, fact]
+            assert right[at][fact] == (own > max(others))
+            spread = np.std(others, ddof=1)
+            assert z[at][fact] == pytest.approx((own - np.mean(others)) / spread)
 
 
 def test_shuffled_labels_stay_in_their_group():
@@ -143,7 +185,9 @@ def test_streams_against_a_plain_loop(tiny, told):
     model, tokenizer = tiny
     asked = [q for q in told.queries if q.order == "backward"]
     ids = [fact.id for fact in told.facts]
-    streams = read_streams(tiny, asked, ids)
+    streams = read_streams(tiny, asked, ids, EVERYWHERE)
+    two = read_streams(tiny, asked, ids)
+    np.testing.assert_array_equal(two, streams[:, [1, 3]])
     norm = {"gpt2": "transformer.ln_f", "gpt_neox": "gpt_neox.final_layer_norm"}
     last_norm = model.get_submodule(norm.get(model.config.model_type, "model.norm"))
     for fact in ids[::4]:
@@ -152,17 +196,18 @@ def test_streams_against_a_plain_loop(tiny, told):
             encoded = tokenizer(query.prompt + query.target, return_offsets_mapping=True)
             offsets = encoded.offset_mapping
             end = max(i for i, (_, stop) in enumerate(offsets) if stop <= len(query.prompt))
-            source = max(
+            source = [
                 i for i, (start, stop) in enumerate(offsets)
                 if start < query.source.end and stop > query.source.start
-            )  # fmt: skip
+            ]  # fmt: skip
             with torch.no_grad():
                 states = model(
                     input_ids=torch.tensor([encoded.input_ids]), output_hidden_states=True
                 ).hidden_states
                 # The last of them is past the norm already.
-                read = [[last_norm(s[0, p]) for s in states[:-1]] + [states[-1][0, p]]
-                        for p in (source, end)]  # fmt: skip
+                normed = [last_norm(s[0]) for s in states[:-1]] + [states[-1][0]]
+                read = [[s[p].mean(0) for s in normed]
+                        for p in (source[:1], source[-1:], source, [end])]  # fmt: skip
             sums.append(torch.stack([torch.stack(r) for r in read]))
         np.testing.assert_allclose(
             streams[ids.index(fact)], torch.stack(sums).mean(0).numpy(), atol=2e-5
@@ -218,6 +263,17 @@ def test_the_section(measured):
     assert "told in both orders in" in part.sentence
     assert len(part.tables[0].rows) == 12
     assert (run.figures / "probe.dark.svg").is_file()
+
+
+def test_everywhere_adds_places_and_changes_none(measured, tokenizer):
+    run, found = measured
+    before = run.table("mechanism/probe")
+    more = Probe(shuffles=2, everywhere=True).run(run, untaught(tokenizer, "llama"))
+    for name, estimate in found.estimates.items():
+        assert more.estimates[name] == estimate
+    assert set(run.table("mechanism/probe").position) == set(EVERYWHERE)
+    assert len(section(run, more).tables[0].rows) == 24
+    write_parquet(run.folder / "mechanism/probe.parquet", before)
 
 
 def test_facts_it_cannot_be_made_on_are_refused(told):
