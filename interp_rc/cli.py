@@ -192,8 +192,8 @@ def mechanism(
 ) -> None:
     """Look inside any model with one tool, on any fact set; nothing is trained.
 
-    Tools: attention, gradients, integrated_gradients, lens, memories, movement, patching_map,
-    probe, relations, transposition. What each one asks stands on its page.
+    Tools: attention, bilinear, gradients, integrated_gradients, lens, memories, movement,
+    patching_map, probe, transposition. What each one asks stands on its page.
 
     Examples:
 

@@ -1,6 +1,6 @@
-"""Does each tool find what was planted? A hundred models of every kind and shape, for every tool.
+"""Does each tool find what was planted? A hundred models of every kind, half of either shape.
 
-python -m analysis.planted_tools             # about MINUTES minutes on two cores
+python -m analysis.planted_tools             # half an hour on one core
 python -m analysis.planted_tools --seeds 3   # fewer, to look at
 """
 
@@ -16,7 +16,15 @@ from tqdm import tqdm
 
 from analysis.descriptions import TABLES
 from analysis.over_seeds import write_csv
-from analysis.planted_tools import memories
+from analysis.planted_tools import (
+    attention,
+    attention_cut,
+    integrated_gradients,
+    logit_attribution,
+    logit_lens,
+    memories,
+    probes,
+)
 from analysis.planted_tools.finding import Tool
 from interp_rc.models.planted.plan import KINDS, SHAPES, Kind
 from interp_rc.models.planted.plant import plant
@@ -29,6 +37,13 @@ TOOLS: dict[str, Tool] = {
     "few neurons given": memories.few_neurons,
     "values exchanged": memories.exchanged,
     "memory transposed": memories.transposed,
+    "integrated gradients": integrated_gradients.tool,
+    "linear probe": probes.linear_probe,
+    "mutual probe": probes.mutual_probe,
+    "logit lens": logit_lens.find,
+    "logit attribution": logit_attribution.find,
+    "attention": attention.find,
+    "attention cut": attention_cut.find,
 }
 NAME = "planted_tools"
 
@@ -67,7 +82,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
-    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--out", type=Path, default=TABLES)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

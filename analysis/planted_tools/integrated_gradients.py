@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.planted_tools.finding import Finding, finding
+from analysis.planted_tools.logit_attribution import rounded
 from interp_rc.mechanism.attribution_spans import by_span
 from interp_rc.mechanism.discoveries import discoveries, first_place
 from interp_rc.mechanism.integrated_gradients import integrated_gradients, streams
@@ -38,7 +39,7 @@ def tool(one: Planted, order: Order) -> Finding | None:
     """None where prompts end with the source: nothing is handed over there."""
     if one.kind == "confined":
         return None
-    model = Loaded(one.loaded.model.float(), one.loaded.tokenizer)
+    model = rounded(one)
     contrasts = some_of(one.contrasts[order])
     places = [*streams(LAYERS), *OUTPUTS]
     found = integrated_gradients(model, contrasts, places, baseline="corrupted")
@@ -101,7 +102,14 @@ def heads_of(model: Loaded) -> list[int]:
 
 
 def at_store(table: pd.DataFrame, store: At) -> bool:
-    return first_place(table) == (store.place.component, store.place.layer, store.span)
+    """Of whole outputs, both tokens summed, the store's comes first, and at its own token: a head
+    may give one token a little more than the answer has, and take it from the other."""
+    keys = ["fact", "site", "layer"]
+    whole = table.groupby(keys).effect.sum().reset_index().assign(where=store.span)
+    own = table[(table.site == store.place.component) & (table.layer == store.place.layer)]
+    token = own.groupby("where").effect.mean().idxmax()
+    planted = (store.place.component, store.place.layer, store.span)
+    return first_place(whole) == planted and token == store.span
 
 
 def hand_over(table: pd.DataFrame, one: Planted, order: Order) -> bool:
