@@ -5,7 +5,7 @@ python -m analysis.planted_tools --seeds 3   # fewer, to look at
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +48,17 @@ TOOLS: dict[str, Tool] = {
 NAME = "planted_tools"
 
 
-def rows(seeds: int, tools: dict[str, Tool] = TOOLS) -> Iterator[dict[str, Any]]:
+ALL: tuple[Kind, ...] = (*KINDS, "value_as_key")
+
+
+def rows(seeds: int, kinds: Sequence[Kind] = ALL) -> Iterator[dict[str, Any]]:
     """One row a tool, planting and order in which it has a store."""
-    kinds: list[Kind] = [*KINDS, "value_as_key"]
     for kind in kinds:
         for shape in SHAPES:
             for seed in tqdm(range(seeds), desc=f"{kind}, {shape}", disable=None):
                 one = plant(kind, shape, seed)
                 for order in one.store:
-                    for name, tool in tools.items():
+                    for name, tool in TOOLS.items():
                         found = tool(one, order)
                         if found is not None:
                             key = {"tool": name, "kind": kind, "shape": shape, "seed": seed}

@@ -60,7 +60,7 @@ def logit_attribution(
     of which the target is the beginning, or the other way round.
     """
     layers = Adapter(model.model).by_layers
-    _check_linear(layers)
+    check_linear(layers)
     inputs = read_inputs(model, [c.clean for c in contrasts], [c.target for c in contrasts])
     differing = _differing(model, contrasts, inputs)
     kept = [Place(component, layer) for layer in range(layers.layers) for component in KEPT]
@@ -74,7 +74,7 @@ def logit_attribution(
     return table.drop(columns="number").reset_index(drop=True)
 
 
-def _check_linear(layers: Layerwise) -> None:
+def check_linear(layers: Layerwise) -> None:
     """Raises ModelError unless logits are linear in what was added to the stream."""
     kind, head = layers.model.config.model_type, layers.parts.head
     if any(block.mid_norm or block.end_norm for block in layers.parts.blocks):

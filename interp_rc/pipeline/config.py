@@ -72,7 +72,7 @@ TOOLS: list[str] = [
 """Measures that look inside a model, which `interp-rc mechanism` runs one of."""
 # What each measure needs, besides the facts that its `check` looks at.
 NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "trace"}
-NEEDS_BASE = {"gradients", "movement"}
+NEEDS_BASE = {"gradients"}
 NEEDS_PLAIN_MODEL = set(TOOLS)
 MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
 READS_BEHAVIOUR = {

@@ -10,16 +10,17 @@ from interp_rc.records.numbers import Test
 
 @pytest.fixture(scope="module")
 def table():
-    return summary(pd.DataFrame(rows(1)))
+    """Those that mislead most; the tools' own tests have the others."""
+    return summary(pd.DataFrame(rows(1, ("decoy", "value_as_key"))))
 
 
 def test_the_planted_place_comes_first(table):
-    assert set(table.tool) == set(TOOLS)
+    assert set(table.tool) == set(TOOLS) - {"mutual probe"}
     assert (table["first"] == 1).all(), table[table["first"] < 1]
 
 
 def test_nothing_is_called_where_nothing_is(table):
-    assert table.null_sites.sum() > 1000
+    assert table.null_sites.sum() > 500
     assert table["false"].sum() == 0, table[table["false"] > 0]
 
 

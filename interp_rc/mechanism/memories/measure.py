@@ -19,6 +19,7 @@ from interp_rc.mechanism.memories.curves import neuron_curves, to_half
 from interp_rc.mechanism.memories.exchange import exchange_values
 from interp_rc.mechanism.memories.key_values import key_values, promotes
 from interp_rc.mechanism.memories.ranking import Ranking, rank_neurons
+from interp_rc.mechanism.memories.writers import neuron_writes
 from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.sites import Site
 from interp_rc.models.adapters.adapter import Adapter
@@ -35,8 +36,8 @@ from interp_rc.stats.differences import paired_t
 from interp_rc.stats.intervals import bootstrap_mean
 
 NAME = "memories"
-CURVES, LAYERS, EXCHANGED, NEURONS = (
-    f"mechanism/{NAME}{part}" for part in ("", "_layers", "_exchange", "_neurons")
+CURVES, LAYERS, EXCHANGED, NEURONS, WRITERS = (
+    f"mechanism/{NAME}{part}" for part in ("", "_layers", "_exchange", "_neurons", "_writers")
 )
 TEMPLATES = 2  # neurons are ranked in one and measured in the other
 FEW = 16  # neurons that the tests are about
@@ -73,13 +74,16 @@ class Memories(Options):
             crossed = ranked.of(other_template(contrasts))
             curves = neuron_curves(model, contrasts, crossed, seed=seed)
             layers = patch(model, contrasts, coefficient_sites(model)).table
+            writers = writer_table(model, contrasts)
             exchanged = pd.concat(exchanged_by_order(model, contrasts, crossed))
         layers["subset"] = layers.pair.map(subset_of)
         curves["subset"] = curves.pair.map(subset_of)
+        writers["subset"] = writers.pair.map(subset_of)
         exchanged["subset"] = exchanged.pair.map(subset_of)
         tables = {
             LAYERS: layers,
             CURVES: curves,
+            WRITERS: writers,
             EXCHANGED: exchanged,
             NEURONS: neuron_table(model, contrasts, ranked),
         }
@@ -88,7 +92,8 @@ class Memories(Options):
         return Measured(
             estimates=curve_estimates(curves, seed)
             | exchange_estimates(exchanged, seed)
-            | layer_estimates(layers, seed),
+            | layer_estimates(layers, seed)
+            | writer_estimates(writers, seed),
             tests=holm([*curve_tests(curves), *exchange_tests(exchanged)]),
             tables=list(tables),
         )
@@ -128,6 +133,35 @@ def exchanged_by_order(
         ks = [k for k in EXCHANGES if k <= of_order.score.shape[-1] // 4]
         some = [contrasts[number] for number in mine]
         yield exchange_values(model, some, of_order, layer=layer, ks=ks)
+
+
+def writer_table(model: Loaded, contrasts: Sequence[Contrast]) -> pd.DataFrame:
+    """What neurons add to the logits of the target and of the foil, over the vocabulary's mean: all
+    of them, and the few that write the same target most in the other template."""
+    prompts = [one.clean for one in contrasts]
+    asked = {
+        "target": [one.target for one in contrasts],
+        "foil": [one.foil or one.target for one in contrasts],
+    }
+    written = {of: neuron_writes(model, prompts, some).flatten(1) for of, some in asked.items()}
+    first = written["target"][other_template(contrasts)].topk(FEW, dim=1).indices
+    rows = []
+    for of, found in written.items():
+        for kind, sums in (("few", found.gather(1, first).sum(1)), ("all", found.sum(1))):
+            for one, value in zip(contrasts, sums.tolist(), strict=True):
+                row = {"pair": one.id, "fact": one.fact, "order": one.order}
+                rows.append(row | {"of": of, "neurons": kind, "effect": value})
+    return pd.DataFrame(rows)
+
+
+def writer_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    found = {}
+    keys = ["order", "subset", "of", "neurons"]
+    for key, part in table.groupby(keys, sort=False):
+        order, subset, of, kind = map(str, key)
+        name = f"{NAME}.{order}.{subset}.written_by_{kind}.{of}"
+        found[name] = _mean(part.groupby("fact").effect.mean(), "logit", seed, name)
+    return found
 
 
 def neuron_table(model: Loaded, contrasts: Sequence[Contrast], ranked: Ranking) -> pd.DataFrame:

@@ -12,12 +12,15 @@ from interp_rc.mechanism.memories.measure import (
     LAYERS,
     NAME,
     NEURONS,
+    WRITERS,
     Memories,
     other_template,
 )
+from interp_rc.mechanism.memories.writers import neuron_writes
 from interp_rc.models.load import load
 from interp_rc.records.errors import DataError
 from interp_rc.records.runs import Run
+from interp_rc.records.seeds import derive_seed
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,7 @@ def measured(smoke_run, tmp_path_factory):
 
 def test_tables_hold_what_is_estimated(measured):
     run, found = measured
-    assert set(found.tables) == {CURVES, LAYERS, EXCHANGED, NEURONS}
+    assert set(found.tables) == {CURVES, LAYERS, EXCHANGED, NEURONS, WRITERS}
     curves = run.table(CURVES)
     some = curves[(curves.order == "forward") & (curves.subset == "both")]
     some = some[(some.act == "ablate") & (some.set == "top") & (some.k == 4)]
@@ -49,6 +52,26 @@ def test_tables_hold_what_is_estimated(measured):
     by_layer = [e.value for n, e in found.estimates.items() if n.endswith("given")]
     assert np.isfinite(by_layer).all()
     assert len(by_layer) == 2 * 2 * 3
+
+
+def test_writers_are_chosen_in_the_other_template(measured):
+    run, found = measured
+    model, table = load(run.model), run.table(WRITERS)
+    seed = derive_seed(run.config()["seed"], NAME)
+    contrasts = learnt_contrasts(read_facts(run.facts), run.table("evaluation/answers"), 2, seed)
+    by_id = {one.id: one for one in contrasts}
+    row = table[(table.of == "foil") & (table.neurons == "few")].iloc[5]
+    one = by_id[row.pair]
+    other = next(
+        c for c in contrasts if (c.fact, c.order) == (one.fact, one.order) and c.id != one.id
+    )
+    first = neuron_writes(model, [other.clean], [other.target]).flatten().argsort()[-16:]
+    written = neuron_writes(model, [one.clean], [one.foil]).flatten()
+    assert row.effect == pytest.approx(float(written[first].sum()), rel=1e-6)
+    name = f"{NAME}.forward.both.written_by_all.target"
+    part = table.query("order == 'forward' and subset == 'both' and neurons == 'all'")
+    part = part[part.of == "target"]
+    assert found.estimates[name].value == pytest.approx(part.groupby("fact").effect.mean().mean())
 
 
 def test_neurons_are_told_with_the_words_of_their_values(measured):
