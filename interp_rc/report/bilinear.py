@@ -52,9 +52,9 @@ def section(run: Run, measured: Measured) -> Section:
             "subset, none of which the matrix was fitted on. Name with description: both as the "
             "model holds them where they are read. Description from the name, and the other way: "
             "what is read with the other’s output vector, so that only the entity that is read "
-            "can have learnt; fitted on facts told that way or in both. Transposed: by the matrix that "
-            "was fitted for the other direction. The gain is over the plain "
-            "product of the same vectors. There and back: a linear map each way, fitted on "
+            "can have learnt; fitted on facts told that way or in both. Transposed: by the matrix "
+            "that was fitted for the other direction. The gain is over the plain product of the "
+            "same vectors. There and back: a linear map each way, fitted on "
             "different facts, must end where it began; what such maps do to all facts alike is "
             "chance of the fit, so intervals over facts are too narrow there. Layer and penalty "
             "are chosen on other facts. " + judged(measured)
