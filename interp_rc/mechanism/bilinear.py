@@ -125,8 +125,12 @@ class BilinearProbe(Options):
 def above_shuffled(table: pd.DataFrame) -> list[Test]:
     """Per fact, z with true labels against the mean over shuffled ones; one-sided.
 
+    Facts share their fits, so that they are not quite independent: of random vectors, tests of z
+    at 5 % came out in 5 % of draws where all directions were alike and in 6.5 % where a few were
+    larger (250 draws each, mean over questions).
+
     Not of returns: two maps that were fitted on nothing return all facts alike by some chance, so
-    that facts are not independent there. Compare those over seeds.
+    that a test over facts came out in 17 % of the latter draws. Compare those over seeds.
     """
     rows = table[table.chosen & ~table.what.str.startswith("return_")]
     tests = []

@@ -26,8 +26,8 @@ SAID: dict[What, str] = {
     "mutual": "name with description",
     "forward": "description from the name",
     "backward": "name from the description",
-    "transposed_forward": "description from the name, by the other matrix transposed",
-    "transposed_backward": "name from the description, by the other matrix transposed",
+    "transposed_forward": "description from the name, transposed",
+    "transposed_backward": "name from the description, transposed",
     "return_forward": "name → description → name",
     "return_backward": "description → name → description",
 }
@@ -35,7 +35,7 @@ SHOWN: dict[What, str] = {
     "mutual": "mutual",
     "backward": "name sought",
     "transposed_backward": "transposed",
-    "return_forward": "there and back",
+    "return_forward": "back again",
 }
 COLUMNS = ["scored", "facts", "found", "gain [SD]", "shuffled", "untrained", "base"]
 
@@ -52,8 +52,9 @@ def section(run: Run, measured: Measured) -> Section:
             "subset, none of which the matrix was fitted on. Name with description: both as the "
             "model holds them where they are read. Description from the name, and the other way: "
             "what is read with the other’s output vector, so that only the entity that is read "
-            "can have learnt; fitted on facts told that way or in both. The gain is over the plain "
-            "product of the same vectors. There and back: a linear map each way, fitted on "
+            "can have learnt; fitted on facts told that way or in both. Transposed: by the matrix "
+            "that was fitted for the other direction. The gain is over the plain product of the "
+            "same vectors. There and back: a linear map each way, fitted on "
             "different facts, must end where it began; what such maps do to all facts alike is "
             "chance of the fit, so intervals over facts are too narrow there. Layer and penalty "
             "are chosen on other facts. " + judged(measured)
@@ -66,7 +67,7 @@ def sentence(measured: Measured) -> str:
         return spoken(measured.estimates[f"{NAME}.{model}.{what}.{subset}.prompt_last.accuracy"])
 
     def gain(what: What) -> str:
-        return spoken(measured.estimates[f"{NAME}.finetuned.{what}.both.prompt_last.z_gain"])
+        return plain(measured.estimates[f"{NAME}.finetuned.{what}.both.prompt_last.z_gain"])
 
     return (
         "Where the answer begins, a bilinear probe finds the name from the description for facts "
@@ -76,7 +77,7 @@ def sentence(measured: Measured) -> str:
         f"transposed, in {rate('finetuned', 'transposed_backward', 'name_to_description')} and "
         f"{rate('finetuned', 'transposed_backward', 'both')}; over the plain product of the same "
         f"vectors, which is the logit lens, they gain {gain('backward')} and "
-        f"{gain('transposed_backward')} (told in both)."
+        f"{gain('transposed_backward')} standard deviations (told in both)."
     )
 
 
@@ -132,7 +133,7 @@ def panel(run: Run, rows: pd.DataFrame, what: What, position: str) -> Panel:
                     bootstrap_mean(layer[column].to_numpy(float), "fraction", seed=seed)
                     for _, layer in part.groupby("layer")
                 ]
-                label = f"{TOLD[subset]}, product" if faint else TOLD[subset]
+                label = "_product" if faint else TOLD[subset]  # the legend leaves it out
                 lines.append(Line(label, ASKED[subset], estimates, faint))
     facts = rows[rows.subset == "both"].fact.nunique()
     where = "at the answer" if position == "prompt_last" else "at the entity"

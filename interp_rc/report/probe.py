@@ -18,9 +18,9 @@ from interp_rc.stats.intervals import bootstrap_mean
 SOUGHT = {"forward": "the description", "backward": "the name"}
 READ = {"forward": "the name", "backward": "the description"}
 PLACE: dict[Position, str] = {
-    "source_first": "at its first token",
+    "source_first": "at its start",
     "source_last": "at the entity",
-    "source_mean": "over all its tokens",
+    "source_mean": "over its tokens",
     "prompt_last": "at the answer",
 }
 COLUMNS = ["sought", "told", "probe", "lens", "gain [SD]", "shuffled", "untrained"]
@@ -91,9 +91,9 @@ def by_layer(run: Run, measured: Measured) -> Picture:
             "Share of facts whose other entity is found, by the number of layers that the stream "
             "has passed (0: the embedding). Left: the name where the description is read; right: "
             "the description where the name is read; the upper panels where the answer begins, "
-            "the lower ones at the entity that is read (its last token, or as they say). Solid: "
-            "probe, with 95 % intervals over facts; dashed: logit lens at the same place; dotted: "
-            "chance."
+            "the lower ones at the entity that is read (its last token, its first or all of "
+            "them). Solid: probe, with 95 % intervals over facts; dashed: logit lens at the same "
+            "place; dotted: chance."
         ),
     )
 

@@ -19,6 +19,7 @@ from interp_rc.records.files import write_parquet, write_yaml
 from interp_rc.records.runs import Run
 from interp_rc.report.probe import section
 from tests.conftest import untaught
+from tests.mechanism.tiny import precise
 
 FACTS, WIDTH = 90, 64
 GROUPS = ["same"] * 30 + ["both"] * 30 + ["reverse"] * 30
@@ -212,6 +213,26 @@ def test_streams_against_a_plain_loop(tiny, told):
         np.testing.assert_allclose(
             streams[ids.index(fact)], torch.stack(sums).mean(0).numpy(), atol=2e-5
         )
+
+
+def test_streams_of_a_masked_model_are_read_at_its_mask(taught, told):
+    loaded = precise(taught, "bert")
+    query = next(q for q in told.queries if q.order == "forward")
+    query = dataclasses.replace(query, prompt=f"{query.prompt} [MASK] .", target=" the")
+    streams = read_streams(loaded, [query], [query.fact], EVERYWHERE)[0]
+    encoded = loaded.tokenizer(query.prompt, return_offsets_mapping=True)
+    source = [
+        i for i, (start, stop) in enumerate(encoded.offset_mapping)
+        if start < query.source.end and stop > query.source.start
+    ]  # fmt: skip
+    mask = encoded.input_ids.index(loaded.tokenizer.mask_token_id)
+    with torch.no_grad():
+        states = loaded.model(
+            input_ids=torch.tensor([encoded.input_ids]), output_hidden_states=True
+        ).hidden_states
+    for place, tokens in enumerate((source[:1], source[-1:], source, [mask])):
+        expected = torch.stack([state[0, tokens].mean(0) for state in states])
+        np.testing.assert_allclose(streams[place], expected.numpy(), atol=1e-10)
 
 
 def test_the_lens_at_the_last_layer_is_the_models_own_logits(tiny, told):
