@@ -108,6 +108,7 @@ def test_movement_is_that_of_a_hand_loop(tokenizer, four, shape, tied):
     for of, (queries, role) in naming.items():
         query_of = {query.fact: query for query in queries}
         for fact, other in zip(told, untold, strict=True):
+            # Whose fact was told in this half of the design, and whose was not.
             for who, column in ((fact, "own"), (other, "others")):
                 ids = base.tokenizer(f" {getattr(who, role)}", add_special_tokens=False).input_ids
                 for place, get in (
@@ -115,12 +116,12 @@ def test_movement_is_that_of_a_hand_loop(tokenizer, four, shape, tied):
                     ("output_rows", "get_output_embeddings"),
                 ):
                     old, new = (getattr(m, get)().weight[ids] for m in (base.model, model))
-                    found = rows.loc[(fact.id, of, place, pd.NA), column]
+                    found = rows.loc[(who.id, of, place, pd.NA), column]
                     expected = ((new - old).norm() / old.norm()).item()
                     assert found == pytest.approx(expected, rel=2e-2)
                 at = stream_at(base, query_of[who.id])
                 old, new = (at(m) for m in (base.model, model))
-                found = rows.loc[(fact.id, of, "resid_post", 0), column]
+                found = rows.loc[(who.id, of, "resid_post", 0), column]
                 expected = ((new - old).norm() / old.norm()).item()
                 assert found == pytest.approx(expected, rel=2e-2)
 
@@ -147,7 +148,7 @@ def test_steps_are_looked_at_where_they_double(taught, four):
     assert len(told) == len(untold) == 2
     assert not {f.id for f in told} & {f.id for f in untold}
     both = moves[moves.subset == "both"]
-    assert set(both.fact) == {f.id for f in told}
+    assert set(both.fact) == {f.id for f in [*told, *untold]}
     orders = table[table.quantity == "gradient"].groupby("subset").order.unique()
     assert sorted(orders["both"]) == ["backward", "forward"]
     assert list(orders["description_to_name"]) == ["backward"]
