@@ -92,8 +92,8 @@ def by_steps(
     `movement` is a share of the representation's norm after so many `steps`; batches, objective,
     clipping and decay are the run's, the learning rate is the whole one from the first step on.
     `gradient` is that of the loss of a document of a fact of the first half, at a model that took
-    so many (see `gradient_norms`); its others are the rows of an untold fact's entities, whose streams are not
-    in that document: null.
+    so many (see `gradient_norms`); its others are the rows of an untold fact's entities, whose
+    streams are not in that document: null.
 
     Raises ScoringError for masked models.
     """

@@ -29,7 +29,8 @@ def section(run: Run, measured: Measured) -> Section:
         note=(
             "The run’s own batches and optimiser, at the whole learning rate, on either half of a "
             "set’s facts in turn: how far an entity moves when its fact is told is compared with "
-            "how far it moves when the other half is. After the whole finetuning all facts are told, and the others are people that the base model "
+            "how far it moves when the other half is. After the whole finetuning all facts are "
+            "told, and the others are people that the base model "
             "knew and finetuning did not name, in the same prompts: compare names told first with "
             "names told second. AdamW moves a weight with a small gradient as far as one with a "
             "large one, so entities that are not told move as well. "
