@@ -1,6 +1,6 @@
 """Does training on "A is B" move B's representation, and where? Step by step, and in the whole."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +13,6 @@ from interp_rc.mechanism.entity_places import (
     ROLES,
     At,
     Entity,
-    Vectors,
     gradient_norms,
     in_the_place_of,
     movements,
@@ -87,12 +86,14 @@ def by_steps(
 ) -> pd.DataFrame:
     """What the first steps of training on half of a subset's facts move, one row a fact and place.
 
-    Batches, objective, clipping and decay are the run's, the learning rate is the whole one from
-    the first step on. `own` is an entity of a told fact and `others` the one of an untold fact of
-    the subset that it is paired with: all that training moves everywhere, or through tokens that
-    entities share, moves both. `movement` is a share of the representation's norm, after so many
-    `steps`; `gradient` is that of the loss of a document of the told fact (see `gradient_norms`),
-    at a model that took so many. Streams of the untold are not in that document: null.
+    Both halves are told in turn, each to the base model. `own` is how far an entity's
+    representation moves when its fact is told, `others` how far the same one moves when the other
+    half is: what training moves everywhere, or through tokens that entities share, is in both.
+    `movement` is a share of the representation's norm after so many `steps`; batches, objective,
+    clipping and decay are the run's, the learning rate is the whole one from the first step on.
+    `gradient` is that of the loss of a document of a fact of the first half, at a model that took
+    so many (see `gradient_norms`); its others are the rows of an untold fact's entities, whose
+    streams are not in that document: null.
 
     Raises ScoringError for masked models.
     """
@@ -100,33 +101,30 @@ def by_steps(
     adapter = Adapter(base.model)
     rows: list[dict[str, Any]] = []
     for subset in subsets_of(facts.queries):
-        told, untold = halves(facts, subset, seed)
-        documents = [d for d in facts.documents if d.fact in {fact.id for fact in told}]
-        documents = [d for d in documents if d.order is not None]
-        entities = _entities(facts, subset, [*told, *untold])
-
-        def look(
-            n: int,
-            before: Vectors,
-            subset: Subset = subset,
-            told: Sequence[Fact] = told,
-            untold: Sequence[Fact] = untold,
-            documents: Sequence[Document] = documents,
-            entities: Sequence[Entity] = entities,
-        ) -> None:
+        folds = halves(facts, subset, seed)
+        entities = _entities(facts, subset, [*folds[0], *folds[1]])
+        before = representations(base, adapter, entities)
+        found: dict[int, list[dict[At, list[float]]]] = {}
+        for told, untold in (folds, folds[::-1]):
+            ids = {fact.id for fact in told}
+            documents = [d for d in facts.documents if d.fact in ids and d.order is not None]
+            with restored(base.model):
+                for n in _trained(base, documents, training, steps, seed):
+                    about = {"phase": "steps", "steps": n, "subset": subset}
+                    if n:
+                        after = representations(base, adapter, entities)
+                        found.setdefault(n, []).append(movements(before, after))
+                    if told is folds[0]:
+                        pulls = _gradients(base, adapter, told, untold, documents, training, seed)
+                        rows.extend(about | row for row in pulls)
+        for n, (first, second) in found.items():
             about = {"phase": "steps", "steps": n, "subset": subset}
-            if n:
-                found = movements(before, representations(base, adapter, entities))
-                rows.extend(about | row for row in _paired(found, told))
-            pulls = _gradients(base, adapter, told, untold, documents, training, seed)
-            rows.extend(about | row for row in pulls)
+            rows.extend(about | row for row in _paired(first, second, folds))
+    return _table(rows).assign(tied=_is_tied(base))
 
-        with restored(base.model):
-            before = representations(base, adapter, entities)
-            look(0, before)
-            _train(base, documents, training, steps, seed, lambda n, b=before: look(n, b))  # type: ignore[misc]
-    tied = base.model.get_input_embeddings().weight is base.model.get_output_embeddings().weight
-    return _table(rows).assign(tied=tied)
+
+def _is_tied(base: Loaded) -> bool:
+    return base.model.get_input_embeddings().weight is base.model.get_output_embeddings().weight
 
 
 def halves(facts: FactSet, subset: Subset, seed: int) -> tuple[list[Fact], list[Fact]]:
@@ -151,15 +149,15 @@ def _entities(facts: FactSet, subset: Subset, some: Sequence[Fact]) -> list[Enti
     ]
 
 
-def _train(
+def _trained(
     base: Loaded,
     documents: Sequence[Document],
     training: TrainingOptions,
     steps: int,
     seed: int,
-    look: Callable[[int], None],
-) -> None:
-    """`look` after 1, 2, 4, … steps, and after the last."""
+) -> Iterator[int]:
+    """How many steps were taken: 0, 1, 2, 4, …, and all of them."""
+    yield 0
     lengths = [len(e.ids) for e in training.objective.examples(base.tokenizer, documents)]
     size = training.batch_size
     epochs = -(-steps // -(-len(documents) // size))
@@ -168,17 +166,23 @@ def _train(
     for number, batch in enumerate(plan[:steps], start=1):
         learn(base, [documents[i] for i in batch], training, optimizer)
         if number & (number - 1) == 0 or number == steps:
-            look(number)
+            yield number
 
 
-def _paired(found: dict[At, list[float]], told: Sequence[Fact]) -> Iterator[dict[str, Any]]:
-    """Values come in the order of `_entities`, of told facts and then of untold ones."""
-    n = len(told)
-    for at, values in found.items():
+def _paired(
+    first: dict[At, list[float]],
+    second: dict[At, list[float]],
+    folds: tuple[Sequence[Fact], Sequence[Fact]],
+) -> Iterator[dict[str, Any]]:
+    """Movements when the first and when the second half was told, in the order of `_entities`."""
+    facts = [*folds[0], *folds[1]]
+    for at in first:
         for number, role in enumerate(ROLES):
-            own, others = values[2 * n * number :][:n], values[2 * n * number + n :][:n]
-            for fact, one, other in zip(told, own, others, strict=True):
-                yield _row("movement", None, fact, role, at, one, other)
+            for i, fact in enumerate(facts):
+                place = number * len(facts) + i
+                ends = first[at][place], second[at][place]
+                own, others = ends if i < len(folds[0]) else ends[::-1]
+                yield _row("movement", None, fact, role, at, own, others)
 
 
 def _gradients(
@@ -238,8 +242,7 @@ def by_finetuning(
                 about = {"phase": "finetuned", "steps": None, "subset": subset}
                 rows.append(about | _row("movement", None, fact, role, at, value, other))
                 assert entity.query.fact == fact.id
-    tied = base.model.get_input_embeddings().weight is base.model.get_output_embeddings().weight
-    return _table(rows).assign(tied=tied)
+    return _table(rows).assign(tied=_is_tied(base))
 
 
 def _row(

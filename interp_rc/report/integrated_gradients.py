@@ -11,7 +11,7 @@ from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Su
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.section import Picture, Section, Table, picture
-from interp_rc.report.wording import in_nats, number, spoken
+from interp_rc.report.wording import number, spoken
 
 SOUGHT = {"forward": "the description", "backward": "the name"}
 SOURCE = {"forward": "name", "backward": "description"}
@@ -74,7 +74,7 @@ def by_layer(run: Run, measured: Measured, orders: list[Order], layers: int) -> 
     panels = [
         Panel(
             f"{SOUGHT[order].removeprefix('the ')}, "
-            + (f"at the {SOURCE[order]}" if where == "source" else "at the prompt’s end"),
+            + (f"at the {SOURCE[order]}" if where == "source" else "at the end"),
             [
                 Line(
                     words,
@@ -114,8 +114,8 @@ def numbers(measured: Measured, orders: list[Order], layers: int) -> Table:
             words,
             SOURCE[order] if where == "source" else "prompt’s last token",
             *(
-                in_nats(one) if one.value is not None else ""
-                for one in (estimate(measured, order, subset, at, where) for at in streams(layers))
+                number(estimate(measured, order, subset, at, where).value, 1)
+                for at in streams(layers)
             ),
         ]
         for order in reversed(orders)

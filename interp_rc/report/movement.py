@@ -27,9 +27,10 @@ def section(run: Run, measured: Measured) -> Section:
         figures=[by_place(run, measured, layers, steps)],
         tables=[pulls(measured, layers, steps, tied)],
         note=(
-            "The run’s own batches and optimiser, at the whole learning rate, on half of a set’s "
-            "facts; the other half, untold, is what their movement is compared with. After the "
-            "whole finetuning all facts are told, and the others are people that the base model "
+            "The run’s own batches and optimiser, at the whole learning rate, on either half of a "
+            "set’s facts in turn: how far an entity moves when its fact is told is compared with "
+            "how far it moves when the other half is. After the whole finetuning all facts are "
+            "told, and the others are people that the base model "
             "knew and finetuning did not name, in the same prompts: compare names told first with "
             "names told second. AdamW moves a weight with a small gradient as far as one with a "
             "large one, so entities that are not told move as well. "
@@ -74,8 +75,9 @@ def sentence(measured: Measured, layers: int, steps: int) -> str:
         if by_role:
             parts.append(f"{of}s {listed(by_role)}")
     text = (
-        f"After {steps} steps of training on half of the facts, the stream behind the last layer "
-        f"has moved more than that of untold facts: {'; '.join(parts)} of its norm."
+        f"After {steps} steps of training on half of a set’s facts, the stream behind the last "
+        "layer has moved further than after as many steps on the other half: "
+        f"{'; '.join(parts)} of its norm."
     )
     pooled = share(measured, f"steps.pooled.{steps}.second_less_first.{last}")
     if pooled.value is None:
@@ -134,8 +136,8 @@ def by_place(run: Run, measured: Measured, layers: int, steps: int) -> Picture:
             "of its norm, less how far it moves others; in: input embedding, rows of the entity’s "
             "tokens; 0, 1, …: the stream after that layer, at the entity’s last token in a prompt "
             "that names it alone; out: output rows of its tokens. With 95 % intervals over facts. "
-            "Left: half of the facts told, the other half the others; right: all told, and people "
-            "that only the base model was told of the others."
+            "Left: the fact told, less the other half told; right: all told, less people that only "
+            "the base model was told of."
         ),
     )
 

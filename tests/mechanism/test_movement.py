@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from interp_rc.facts.fictitious import fictitious_people
+from interp_rc.facts.folder import write_facts
 from interp_rc.mechanism import movement as module
 from interp_rc.mechanism.entity_places import (
     At,
@@ -20,6 +21,7 @@ from interp_rc.mechanism.entity_places import (
     representations,
 )
 from interp_rc.mechanism.movement import (
+    TABLE,
     Movement,
     by_finetuning,
     by_steps,
@@ -32,8 +34,10 @@ from interp_rc.mechanism.movement import (
 from interp_rc.mechanism.pairings import asked
 from interp_rc.mechanism.parameter_groups import parameters_of
 from interp_rc.models.adapters.adapter import Adapter
-from interp_rc.models.load import Loaded
+from interp_rc.models.load import Loaded, save
 from interp_rc.records.errors import DataError, ScoringError
+from interp_rc.records.files import write_yaml
+from interp_rc.records.runs import Run
 from interp_rc.training.batches import plan_batches
 from interp_rc.training.options import TrainingOptions
 from tests.conftest import SHAPES, untaught
@@ -65,8 +69,9 @@ def entities_of(facts, subset="both"):
     ]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize(
+    ("shape", "tied"), [*((shape, True) for shape in SHAPES), ("llama", False), ("gpt2", False)]
+)
 def test_movement_is_that_of_a_hand_loop(tokenizer, four, shape, tied):
     """Batches of the run's plan, AdamW written out, streams by the model's own hidden states."""
     base = untaught(tokenizer, shape, context=192)
@@ -108,6 +113,7 @@ def test_movement_is_that_of_a_hand_loop(tokenizer, four, shape, tied):
     for of, (queries, role) in naming.items():
         query_of = {query.fact: query for query in queries}
         for fact, other in zip(told, untold, strict=True):
+            # Whose fact was told in this half of the design, and whose was not.
             for who, column in ((fact, "own"), (other, "others")):
                 ids = base.tokenizer(f" {getattr(who, role)}", add_special_tokens=False).input_ids
                 for place, get in (
@@ -115,12 +121,12 @@ def test_movement_is_that_of_a_hand_loop(tokenizer, four, shape, tied):
                     ("output_rows", "get_output_embeddings"),
                 ):
                     old, new = (getattr(m, get)().weight[ids] for m in (base.model, model))
-                    found = rows.loc[(fact.id, of, place, pd.NA), column]
+                    found = rows.loc[(who.id, of, place, pd.NA), column]
                     expected = ((new - old).norm() / old.norm()).item()
                     assert found == pytest.approx(expected, rel=2e-2)
                 at = stream_at(base, query_of[who.id])
                 old, new = (at(m) for m in (base.model, model))
-                found = rows.loc[(fact.id, of, "resid_post", 0), column]
+                found = rows.loc[(who.id, of, "resid_post", 0), column]
                 expected = ((new - old).norm() / old.norm()).item()
                 assert found == pytest.approx(expected, rel=2e-2)
 
@@ -147,7 +153,7 @@ def test_steps_are_looked_at_where_they_double(taught, four):
     assert len(told) == len(untold) == 2
     assert not {f.id for f in told} & {f.id for f in untold}
     both = moves[moves.subset == "both"]
-    assert set(both.fact) == {f.id for f in told}
+    assert set(both.fact) == {f.id for f in [*told, *untold]}
     orders = table[table.quantity == "gradient"].groupby("subset").order.unique()
     assert sorted(orders["both"]) == ["backward", "forward"]
     assert list(orders["description_to_name"]) == ["backward"]
@@ -377,3 +383,30 @@ def test_representations_name_every_place(tiny, four):
         found[At("resid_post", 0)][5], at(tiny.model).double(), rtol=1e-4, atol=1e-5
     )
     assert movements(found, found) == {place: [0.0] * len(some) for place in found}
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_the_measure_with_and_without_a_training(taught, four, tmp_path, trained):
+    """Without one, the model itself is trained, with the default options, and nothing is said of
+    a finetuning; its weights come back."""
+    run, model = (
+        Run(tmp_path),
+        Loaded(copy.deepcopy(taught["llama"].model), taught["llama"].tokenizer),
+    )
+    training = TRAINING.model_dump(mode="json") if trained else None
+    write_yaml(run.config_file, {"seed": 1, "name": "by-hand", "training": training})
+    write_facts(four, run.facts)
+    if trained:
+        save(taught["llama"], run.base)
+    weights = [p.detach().clone() for p in model.model.parameters()]
+    found = Movement(steps=1).run(run, model)
+    assert all(torch.equal(*both) for both in zip(model.model.parameters(), weights, strict=True))
+    table = run.table(TABLE)
+    assert set(table.phase) == ({"steps", "finetuned"} if trained else {"steps"})
+    assert any("finetuned" in name for name in found.estimates) == trained
+    options = TRAINING if trained else TrainingOptions()
+    seed = module.derive_seed(1, "movement")
+    again = by_steps(model, four, options, steps=1, seed=seed)
+    pd.testing.assert_series_equal(table[table.phase == "steps"].own, again.own)
+    if trained:  # the model is its own base here
+        assert table[table.phase == "finetuned"].own.eq(0).all()
