@@ -36,8 +36,8 @@ class Lens(Options):
 
     The foil is the answer of another learnt fact of the subset. Facts are paired, and both facts of
     a pair are asked about: what makes one answer likelier whatever is asked falls out of the pair,
-    which is the unit of every interval and test. Facts told in the other order are the control. Each
-    fact is measured in `templates` of the templates that did not select it, but for an odd one out.
+    which is the unit of every interval and test. Facts told in the other order are the control.
+    Each fact but an odd one out is measured in `templates` of the templates that did not select it.
     """
 
     kind: Literal["lens"] = "lens"

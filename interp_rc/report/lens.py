@@ -14,7 +14,7 @@ from interp_rc.records.seeds import derive_seed
 from interp_rc.report.patching_map import ASKED
 from interp_rc.report.probe import told
 from interp_rc.report.section import Picture, Section, Table, picture
-from interp_rc.report.wording import TIE, listed, spoken
+from interp_rc.report.wording import MINUS, TIE, listed, spoken
 from interp_rc.stats.intervals import bootstrap_mean
 
 BOTH: Subset = "both"
@@ -41,15 +41,17 @@ def section(run: Run, measured: Measured) -> Section:
             "learnt fact’s after the same prompt, averaged over the prompts of both, so that what "
             "is likelier anyway falls out; intervals are over such pairs of facts. Stages count as "
             "telling the two apart if they and all later ones do (5 % false discoveries, "
-            "Benjamini–Hochberg). Attribution splits the first token that differs: the logit of the "
-            "answer’s less that of the other’s, with the final norm’s scale as it was. It sees direct writing alone, not what a part "
-            f"does through later ones; the parts add up to the logits within {residual(measured)}."
+            "Benjamini–Hochberg). Attribution splits the first token that differs: the logit of "
+            "the answer’s less that of the other’s, with the final norm’s scale as it was. It sees "
+            "direct writing alone, not what a part does through later ones; the parts add up to "
+            f"the logits within {residual(measured)}."
         ),
     )
 
 
 def residual(measured: Measured) -> str:
-    return f"{measured.estimates['logit_attribution.residual'].value or 0.0:.0e}{TIE}logits"
+    value = f"{measured.estimates['logit_attribution.residual'].value or 0.0:.0e}"
+    return f"{value.replace('-', MINUS)}{TIE}logits"
 
 
 def stages(measured: Measured) -> list[tuple[str, int]]:
