@@ -1,5 +1,6 @@
 """At which layer the answer appears, and which heads and MLPs write it."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import torch
 from pydantic import Field
 
-from interp_rc.facts.contrasts import SWAPPED, swapped
+from interp_rc.facts.contrasts import swapped
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.discoveries import discoveries
@@ -16,6 +17,7 @@ from interp_rc.mechanism.logit_attribution import logit_attribution
 from interp_rc.mechanism.logit_lens import logit_lens
 from interp_rc.models.load import Loaded
 from interp_rc.records.files import write_parquet
+from interp_rc.records.nouns import ORDERS, Contrast
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run
@@ -32,10 +34,10 @@ DRAWS = 2000  # of each bootstrap: there are hundreds
 class Lens(Options):
     """Logit lens and direct logit attribution on learnt facts, in both orders.
 
-    The foil is the answer of another learnt fact of the subset. Each pair is asked about both facts
-    and averaged, so that what makes one answer likelier whatever is asked falls out. Facts told in
-    the other order are the control. Each fact is measured in `templates` of the templates that did
-    not select it.
+    The foil is the answer of another learnt fact of the subset. Facts are paired, and both facts of
+    a pair are asked about: what makes one answer likelier whatever is asked falls out of the pair,
+    which is the unit of every interval and test. Facts told in the other order are the control.
+    Each fact but an odd one out is measured in `templates` of the templates that did not select it.
     """
 
     kind: Literal["lens"] = "lens"
@@ -47,12 +49,11 @@ class Lens(Options):
     def run(self, run: Run, model: Loaded) -> Measured:
         facts = read_facts(run.facts)
         seed = derive_seed(run.config()["seed"], NAME)
-        contrasts = learnt_contrasts(facts, run.table(ANSWERS), self.templates, seed)
+        contrasts = paired(learnt_contrasts(facts, run.table(ANSWERS), self.templates, seed))
         if not contrasts:
             return Measured()
-        both = [*contrasts, *swapped(contrasts)]
-        lens = over_foil(with_conditions(logit_lens(model, both), facts))
-        parts = with_conditions(logit_attribution(model, both), facts)
+        lens = over_foil(with_conditions(logit_lens(model, contrasts), facts))
+        parts = with_conditions(logit_attribution(model, contrasts), facts)
         write_parquet(run.folder / f"{LENS}.parquet", lens)
         write_parquet(run.folder / f"{ATTRIBUTION}.parquet", parts)
         return Measured(
@@ -60,6 +61,25 @@ class Lens(Options):
             tests=lens_tests(lens, model.model.dtype) + part_tests(parts),
             tables=[LENS, ATTRIBUTION],
         )
+
+
+def paired(contrasts: Sequence[Contrast]) -> list[Contrast]:
+    """Of facts in a circle, each against the next, every second contrast and the same the other way
+    round: no fact is in two pairs, so that pairs are independent. All of a pair have the same
+    `fact`, the first of the two."""
+    found = []
+    for order in ORDERS:
+        mine = [c for c in contrasts if c.order == order]
+        partner = {c.fact: c.id.rpartition("|")[2] for c in mine}
+        chosen: set[str] = set()
+        used: set[str] = set()
+        for fact in partner:
+            while not {fact, partner[fact]} & used:
+                chosen.add(fact)
+                used |= {fact, partner[fact]}
+                fact = partner[partner[fact]]
+        found += [c for c in mine if c.fact in chosen]
+    return [*found, *swapped(found)]
 
 
 def over_foil(table: pd.DataFrame) -> pd.DataFrame:
@@ -72,27 +92,23 @@ def over_foil(table: pd.DataFrame) -> pd.DataFrame:
 
 def lens_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
     """By order, subset, place and stage; `first` is the share of prompts in which each of the
-    target's tokens is the likeliest. Over the foil both ways round, else as asked."""
+    target's tokens is the likeliest."""
     found = {}
     table = table.assign(first=(table["rank"] == 1).astype(float))
-    as_asked = ~table.pair.str.endswith(SWAPPED)
     asked = {"answer": ("log_prob", "over_foil", "first"), "source_last": ("over_foil",)}
     keys = ["order", "subset", "where", "site", "layer"]
-    for key, every in table.groupby(keys, sort=False):
+    for key, part in table.groupby(keys, sort=False):
         for column in asked[str(key[2])]:
             name = ".".join(["logit_lens", *map(str, key), column])
             unit = "fraction" if column == "first" else "nat"
-            part = every if column == "over_foil" else every[as_asked.loc[every.index]]
             found[name] = _mean(part, column, unit, seed, name)
     return found
 
 
 def part_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
-    """By order, subset, what the target is compared with, and part; heads over the foil only, which
-    is both ways round."""
+    """By order, subset, what the target is compared with, and part; heads over the foil only."""
     found = {}
-    as_asked = (table.site != "z") & ~table.pair.str.endswith(SWAPPED)
-    kept = table[(table.site != "residual") & ((table.against == "foil") | as_asked)]
+    kept = table[(table.site != "residual") & ((table.site != "z") | (table.against == "foil"))]
     keys = ["order", "subset", "against", "site", "layer", "head"]
     for key, part in kept.groupby(keys, sort=False, dropna=False):
         name = ".".join(["logit_attribution", *map(str, pd.Series(key).dropna())])

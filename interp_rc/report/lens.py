@@ -14,7 +14,7 @@ from interp_rc.records.seeds import derive_seed
 from interp_rc.report.patching_map import ASKED
 from interp_rc.report.probe import told
 from interp_rc.report.section import Picture, Section, Table, picture
-from interp_rc.report.wording import TIE, listed, spoken
+from interp_rc.report.wording import MINUS, TIE, listed, spoken
 from interp_rc.stats.intervals import bootstrap_mean
 
 BOTH: Subset = "both"
@@ -39,17 +39,19 @@ def section(run: Run, measured: Measured) -> Section:
             "The logit lens reads the residual stream after each sublayer as if it were the last: "
             "what the whole answer, each token after the true ones before it, is ahead of another "
             "learnt fact’s after the same prompt, averaged over the prompts of both, so that what "
-            "is likelier anyway falls out. Stages count as telling the two apart if they "
-            "and all later ones do (5 % false discoveries, Benjamini–Hochberg). Attribution splits "
-            "the first token that differs: the logit of the answer’s less that of the other’s, "
-            "with the final norm’s scale as it was. It sees direct writing alone, not what a part "
-            f"does through later ones; the parts add up to the logits within {residual(measured)}."
+            "is likelier anyway falls out; intervals are over such pairs of facts. Stages count as "
+            "telling the two apart if they and all later ones do (5 % false discoveries, "
+            "Benjamini–Hochberg). Attribution splits the first token that differs: the logit of "
+            "the answer’s less that of the other’s, with the final norm’s scale as it was. It sees "
+            "direct writing alone, not what a part does through later ones; the parts add up to "
+            f"the logits within {residual(measured)}."
         ),
     )
 
 
 def residual(measured: Measured) -> str:
-    return f"{measured.estimates['logit_attribution.residual'].value or 0.0:.0e}{TIE}logits"
+    value = f"{measured.estimates['logit_attribution.residual'].value or 0.0:.0e}"
+    return f"{value.replace('-', MINUS)}{TIE}logits"
 
 
 def stages(measured: Measured) -> list[tuple[str, int]]:
@@ -162,8 +164,8 @@ def by_stage(run: Run, parts: pd.DataFrame, measured: Measured, orders: list[Ord
         caption=(
             "Above: what the answer is ahead of another fact’s, read by the logit lens after each "
             "attention and MLP (in: the embedding). Below: what that attention or MLP itself "
-            "writes towards the first token of the answer that differs. Means over facts with "
-            "95 % intervals."
+            "writes towards the first token of the answer that differs. Means over pairs of facts "
+            "with 95 % intervals."
         ),
     )
 

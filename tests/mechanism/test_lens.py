@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from interp_rc.facts.contrasts import swapped
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
 from interp_rc.mechanism.attention import attention
 from interp_rc.mechanism.attention_cut import cut_costs
 from interp_rc.mechanism.learnt_contrasts import learnt_contrasts
-from interp_rc.mechanism.lens import ATTRIBUTION, LENS, Lens
+from interp_rc.mechanism.lens import ATTRIBUTION, LENS, Lens, paired
 from interp_rc.mechanism.logit_attribution import logit_attribution
 from interp_rc.mechanism.logit_lens import logit_lens
 from interp_rc.mechanism.look import COSTS, WEIGHTS, Attention
@@ -28,21 +27,24 @@ TOLD = {"forward": "name_to_description", "backward": "description_to_name"}
 
 @pytest.fixture(scope="module")
 def facts():
-    return fictitious_people(0, per_subset=3, training_templates=2, held_out_templates=4)
+    return fictitious_people(0, per_subset=6, training_templates=2, held_out_templates=4)
 
 
 def prepared(folder, facts):
     run = Run(folder)
     write_yaml(run.config_file, {"seed": 3, "name": "lens", "measures": [{"kind": "lens"}]})
     write_facts(facts, run.facts)
-    table = answers(facts, lambda q: q.direction != "reverse" and not q.fact.endswith(".2"))
+    table = answers(facts, lambda q: q.direction != "reverse" and not q.fact.endswith(".5"))
     write_parquet(run.folder / "evaluation/answers.parquet", table)
     return run
 
 
 @pytest.fixture(scope="module")
 def measured(facts, tokenizer, tmp_path_factory):
-    run, model = prepared(tmp_path_factory.mktemp("lens"), facts), untaught(tokenizer, "llama")
+    run, model = (
+        prepared(tmp_path_factory.mktemp("lens"), facts),
+        untaught(tokenizer, "llama", context=160),
+    )
     return run, model, Lens().run(run, model), Attention().run(run, model)
 
 
@@ -54,43 +56,58 @@ def mean_over_facts(pairs, values):
     return pd.Series(values).groupby([c.fact for c in pairs]).mean().mean()
 
 
-def test_the_lens_is_averaged_over_both_prompts_of_a_pair(measured, facts):
+def test_pairs_are_disjoint_and_asked_both_ways(facts, measured):
+    """Five learnt facts make two pairs; which, by the circle that the contrasts go round."""
+    run = measured[0]
+    some = contrasts_of(run, facts, "lens")
+    found = paired(some)
+    for order in ("forward", "backward"):
+        for subset in ("both", "name_to_description"):
+            mine = [c for c in found if c.order == order and c.fact.startswith(subset)]
+            assert len(mine) == 2 * 2 * 2  # pairs, ways, templates
+            asked = {}
+            for c in mine:
+                own = c.id.removesuffix("|swapped")
+                two = own.split("/")[0], own.rpartition("|")[2]
+                asked.setdefault(two, []).append(c.clean)
+                assert c.fact == two[0]
+            assert len({fact for two in asked for fact in two}) == 4
+            assert all(len(set(prompts)) == 4 for prompts in asked.values())
+    assert {c.id for c in found if not c.id.endswith("|swapped")} <= {c.id for c in some}
+
+
+def mean_over_pairs(pairs, values):
+    return pd.Series(list(values)).groupby([c.fact for c in pairs]).mean()
+
+
+def test_estimates_are_means_over_pairs(measured, facts):
     run, model, found, _ = measured
-    some = [
-        c
-        for c in contrasts_of(run, facts, "lens")
-        if c.order == "backward" and c.fact.startswith("both")
-    ]
-    assert {c.fact for c in some} == {"both.0", "both.1"}
+    some = [c for c in paired(contrasts_of(run, facts, "lens")) if c.order == "backward"]
+    some = [c for c in some if c.fact.startswith("both")]
     name = "logit_lens.backward.both.answer.resid_post.0"
-    ahead = []
-    for side in (some, swapped(some)):
-        table = logit_lens(model, side).query("site == 'resid_post' and layer == 0")
-        ahead.append(table[table["where"] == "answer"].reset_index())
-    expected = [t.log_prob - t.foil_log_prob for t in ahead]
-    value = mean_over_facts(some, (expected[0] + expected[1]) / 2)
-    assert found.estimates[f"{name}.over_foil"].value == pytest.approx(value, abs=1e-3)
-    own = mean_over_facts(some, ahead[0].log_prob)
-    assert found.estimates[f"{name}.log_prob"].value == pytest.approx(own, abs=1e-3)
+    table = logit_lens(model, some).query("site == 'resid_post' and layer == 0")
+    table = table[table["where"] == "answer"]
+    ahead = mean_over_pairs(some, table.log_prob - table.foil_log_prob)
+    estimate = found.estimates[f"{name}.over_foil"]
+    assert (estimate.value, estimate.n) == (pytest.approx(ahead.mean(), abs=1e-3), 2)
+    own = mean_over_pairs(some, table.log_prob)
+    assert found.estimates[f"{name}.log_prob"].value == pytest.approx(own.mean(), abs=1e-3)
     assert found.estimates[f"{name}.first"].value == 0
-    # Of the embedding, both prompts of a pair are the same where they end alike.
+    # Read from the embedding, both prompts of a pair are the same where they end alike.
     start = found.estimates["logit_lens.backward.both.answer.resid_pre.0.over_foil"]
     assert start.value == pytest.approx(0, abs=1e-3)
     assert {t.p_adjusted for t in found.tests if "resid_pre" in t.name} == {1.0}
 
 
-def test_attribution_is_averaged_too_and_adds_up(measured, facts):
+def test_parts_are_means_over_pairs_and_add_up(measured, facts):
     run, model, found, _ = measured
-    some = [c for c in contrasts_of(run, facts, "lens") if c.order == "forward"]
+    some = [c for c in paired(contrasts_of(run, facts, "lens")) if c.order == "forward"]
     some = [c for c in some if c.fact.startswith("both")]
     name = "logit_attribution.forward.both"
-    for against, sides in (("foil", [some, swapped(some)]), ("vocabulary", [some])):
-        values = []
-        for side in sides:
-            table = logit_attribution(model, side)
-            rows = table[(table.against == against) & (table.site == "mlp_out")]
-            values.append(rows[rows.layer == 1].effect.reset_index(drop=True))
-        expected = mean_over_facts(some, sum(values) / len(values))
+    table = logit_attribution(model, some)
+    for against in ("foil", "vocabulary"):
+        rows = table[(table.against == against) & (table.site == "mlp_out")]
+        expected = mean_over_pairs(some, rows[rows.layer == 1].effect).mean()
         estimate = found.estimates[f"{name}.{against}.mlp_out.1"]
         assert estimate.value == pytest.approx(expected, abs=1e-4)
     mine = {n: e.value for n, e in found.estimates.items() if n.startswith(f"{name}.foil.")}
@@ -182,7 +199,7 @@ def test_the_stage_from_which_an_answer_is_ahead(measured):
 def test_layers_whose_attention_and_mlp_work_side_by_side(facts, tokenizer, tmp_path):
     """No stage between the two, but both write."""
     run = prepared(tmp_path, facts)
-    found = Lens().run(run, untaught(tokenizer, "gpt_neox"))
+    found = Lens().run(run, untaught(tokenizer, "gpt_neox", context=160))
     assert not any(".resid_mid." in name for name in found.estimates)
     assert "logit_attribution.forward.both.foil.attn_out.1" in found.estimates
     panels = [lens_report.panel(found, "forward", lens) for lens in (True, False)]
@@ -196,7 +213,7 @@ def test_nothing_learnt_is_said(facts, tokenizer, tmp_path):
     write_yaml(run.config_file, {"seed": 3, "measures": [{"kind": "lens"}]})
     write_facts(facts, run.facts)
     write_parquet(run.folder / "evaluation/answers.parquet", answers(facts, lambda q: False))
-    model = untaught(tokenizer, "llama")
+    model = untaught(tokenizer, "llama", context=160)
     for measure, report in ((Lens(), lens_report), (Attention(), attention_report)):
         found = measure.run(run, model)
         assert found.tables == []
