@@ -32,7 +32,7 @@ from interp_rc.records.numbers import Test
 from interp_rc.records.packaged import packaged
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t
-from interp_rc.stats.equivalence import non_superiority
+from interp_rc.stats.equivalence import non_superiority, tost
 from interp_rc.stats.power import power
 
 NAME = "mechanism_tools"
@@ -56,6 +56,7 @@ BEGINNINGS = (
     "attention.",
     "attention_cut.",
 )
+STEPS = 16
 Values = pd.DataFrame
 """A row a seed, a column a number."""
 
@@ -120,18 +121,17 @@ def gained(value: Values, plan: dict[str, Any]) -> list[Test]:
 def movement(value: Values, plan: dict[str, Any]) -> list[Test]:
     tests = []
     entities = {"forward": ("name", "description"), "backward": ("description", "name")}
-    last = max(
-        int(n.rpartition("_")[2])
-        for n in value
-        if n.startswith("movement.steps.") and ".layer_" in n
-    )
-    for order, (first, second) in entities.items():
-        start = f"movement.steps.{TOLD_ONLY[order]}.16"  # type: ignore[index]
-        moved, unmoved = (column(value, f"{start}.{who}.layer_{last}") for who in (first, second))
-        margin = plan["margins"]["movement"]
-        tests.append(above(moved, 0.0, f"movement.{order}.told_first"))
-        tests.append(non_superiority(unmoved, margin, name=f"movement.{order}.told_second"))
-    return tests
+    streams = [n for n in value if n.startswith("movement.steps.") and ".layer_" in n]
+    last = f"layer_{max(int(name.rpartition('_')[2]) for name in streams)}"
+    for order in ORDERS:
+        start = f"movement.steps.{TOLD_ONLY[order]}.{STEPS}"
+        for which, entity in zip(("first", "second"), entities[order], strict=True):
+            moved = column(value, f"{start}.{entity}.{last}")
+            tests.append(above(moved, 0.0, f"movement.{order}.told_{which}"))
+    less = column(value, f"movement.steps.pooled.{STEPS}.second_less_first.{last}")
+    tests.append(above(-less, 0.0, "movement.second_less_than_first"))
+    margin = plan["margins"]["movement"]
+    return [*tests, tost(less, margin, name="movement.second_like_first")]
 
 
 def lens(value: Values, plan: dict[str, Any]) -> list[Test]:
@@ -191,14 +191,13 @@ def more(value: Values, one: str, other: str, name: str) -> Test:
 
 
 def power_table(plan: dict[str, Any], n: int) -> pd.DataFrame:
-    """Power of the non-superiority tests if there is nothing at all, from the tuning seeds."""
-    rows = [
-        {"name": name, "test": "non_superiority", "margin": margin, "sd": plan["tuning_sd"][name]}
-        | power(
-            "non_superiority", n, mean=0.0, sd=plan["tuning_sd"][name], seed=0, margin=margin
-        ).as_dict()
-        for name, margin in plan["margins"].items()
-    ]
+    """Power of the tests of nothing if there is nothing at all, from the tuning seeds."""
+    rows = []
+    for name, margin in plan["margins"].items():
+        test: Any = "tost" if name == "movement" else "non_superiority"
+        spread = plan["tuning_sd"][name]
+        found = power(test, n, mean=0.0, sd=spread, seed=0, margin=margin)
+        rows.append({"name": name, "test": test, "margin": margin, "sd": spread} | found.as_dict())
     return pd.DataFrame(rows)
 
 
