@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 from tqdm import tqdm
 
 from interp_rc.facts.factset import FactSet
@@ -72,7 +73,7 @@ def _check_folder(run: Run, config: RunConfig, resume: bool) -> None:
         raise RunError(
             f"{run.folder} holds {state}; add --resume to continue it, or choose another --out"
         )
-    wanted, there = config.model_dump(mode="json"), run.config()
+    wanted, there = config.model_dump(mode="json"), _begun_with(run)
     different = [key for key in wanted if wanted[key] != there.get(key)]
     if different == ["measures"] and _only_adds(run, wanted["measures"], there["measures"]):
         return
@@ -83,6 +84,15 @@ def _check_folder(run: Run, config: RunConfig, resume: bool) -> None:
         )
 
 
+def _begun_with(run: Run) -> dict[str, Any]:
+    """The run's configuration; options that there were none of then are at their defaults."""
+    there = run.config()
+    try:
+        return RunConfig.model_validate(there).model_dump(mode="json")
+    except ValidationError:
+        return there
+
+
 def _only_adds(run: Run, wanted: list[Any], there: list[Any]) -> bool:
     """More measures may be made on a run; those that were made stay as they are."""
     made = [measure for measure in there if run.read_measured(measure["kind"]) is not None]
@@ -90,7 +100,7 @@ def _only_adds(run: Run, wanted: list[Any], there: list[Any]) -> bool:
 
 
 def _is_done(run: Run, config: RunConfig) -> bool:
-    return run.finished and run.config() == config.model_dump(mode="json")
+    return run.finished and _begun_with(run) == config.model_dump(mode="json")
 
 
 class _Stages:

@@ -332,6 +332,17 @@ def test_a_finished_run_is_not_run_again(smoke_run, smoke_config):
     assert again.results() == smoke_run.results()
 
 
+def test_options_that_there_were_none_of_do_not_count(finished, smoke_config):
+    config = finished.config()
+    del config["base"]
+    [probe] = [measure for measure in config["measures"] if measure["kind"] == "probe"]
+    del probe["everywhere"]
+    write_yaml(finished.config_file, config)
+    said = []
+    execute(smoke_config, finished.folder, resume=True, say=said.append)
+    assert said == []
+
+
 def test_an_unfinished_run_is_not_continued_unasked(finished, smoke_config):
     finished.results_file.unlink()
     with pytest.raises(RunError, match="an unfinished run; add --resume to continue it"):
