@@ -57,6 +57,15 @@ BEGINNINGS = (
     "attention_cut.",
 )
 STEPS = 16
+BY_SEED = (
+    r"memories\..*(transplant|exchange).*\.k16",
+    r"transposition\.finetuned\.(\w+\.){3}z",
+    r"bilinear\.finetuned\..*prompt_last\.z",
+    rf"movement\.steps\..*\.{STEPS}\..*layer_\d+",
+    r"logit_lens\..*resid_post\.\d+\.over_foil",
+    r"attention_cut\..*\.all\.over_foil",
+)
+"""What the tests read, and what is like it: committed seed by seed."""
 Values = pd.DataFrame
 """A row a seed, a column a number."""
 
@@ -223,6 +232,8 @@ def main() -> None:
     folder = arguments.runs / "tables" if elsewhere else TABLES
     table = results_table(runs, BEGINNINGS)
     write_csv(folder, NAME, estimates_table(over_seeds(table)))
+    tested = table.name.str.fullmatch("|".join(BY_SEED))
+    write_csv(folder, f"{NAME}_by_seed", table[tested])
     if not arguments.smoke:  # the small runs learn nothing, so that there is nothing to test
         value = table.pivot(index="seed", columns="name", values="value")
         write_csv(folder, f"{NAME}_tests", pd.DataFrame(confirmatory_tests(value, plan)))

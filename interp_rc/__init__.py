@@ -36,6 +36,16 @@ _FROM = {
     "interp_rc.mechanism.path": ["path_patch"],
     "interp_rc.mechanism.tracing": ["trace"],
     "interp_rc.mechanism.effects": ["Effects"],
+    "interp_rc.mechanism.memories.key_values": ["key_values", "promoted"],
+    "interp_rc.mechanism.memories.ranking": ["rank_neurons"],
+    "interp_rc.mechanism.memories.curves": ["neuron_curves"],
+    "interp_rc.mechanism.memories.exchange": ["exchange_values"],
+    "interp_rc.mechanism.memories.writers": ["neuron_writes"],
+    "interp_rc.mechanism.integrated_gradients": ["integrated_gradients"],
+    "interp_rc.mechanism.logit_lens": ["logit_lens"],
+    "interp_rc.mechanism.logit_attribution": ["logit_attribution"],
+    "interp_rc.mechanism.attention": ["attention"],
+    "interp_rc.mechanism.attention_cut": ["cut_costs"],
 }  # fmt: skip
 _WHERE = {name: (module, name) for module, names in _FROM.items() for name in names}
 _WHERE["sites"] = _WHERE.pop("named_sites")

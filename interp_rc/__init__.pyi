@@ -3,8 +3,11 @@
 from interp_rc.facts.contrasts import read_contrasts, swapped, write_contrasts
 from interp_rc.facts.tracings import Tracing, read_tracings
 from interp_rc.facts.triples import Triple, contrasts_of, read_triples
+from interp_rc.mechanism.attention import attention
+from interp_rc.mechanism.attention_cut import cut_costs
 from interp_rc.mechanism.attribution import attribute
 from interp_rc.mechanism.effects import Effects
+from interp_rc.mechanism.integrated_gradients import integrated_gradients
 from interp_rc.mechanism.interventions import (
     Fixed,
     FromModel,
@@ -15,6 +18,13 @@ from interp_rc.mechanism.interventions import (
     Zero,
 )
 from interp_rc.mechanism.knockout import knockout
+from interp_rc.mechanism.logit_attribution import logit_attribution
+from interp_rc.mechanism.logit_lens import logit_lens
+from interp_rc.mechanism.memories.curves import neuron_curves
+from interp_rc.mechanism.memories.exchange import exchange_values
+from interp_rc.mechanism.memories.key_values import key_values, promoted
+from interp_rc.mechanism.memories.ranking import rank_neurons
+from interp_rc.mechanism.memories.writers import neuron_writes
 from interp_rc.mechanism.named_sites import named_sites as sites
 from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.path import path_patch
@@ -42,13 +52,24 @@ __all__ = [
     "WithoutAdapters",
     "Zero",
     "__version__",
+    "attention",
     "attribute",
     "contrasts_of",
+    "cut_costs",
+    "exchange_values",
+    "integrated_gradients",
+    "key_values",
     "knockout",
     "load",
+    "logit_attribution",
+    "logit_lens",
+    "neuron_curves",
+    "neuron_writes",
     "patch",
     "path_patch",
+    "promoted",
     "rank_correlation",
+    "rank_neurons",
     "read_contrasts",
     "read_tracings",
     "read_triples",

@@ -1,0 +1,95 @@
+"""The tools' table over seeds: preregistered tests by SciPy, and what is committed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from analysis import mechanism_tools
+from analysis.descriptions import TABLES
+
+NAME = mechanism_tools.NAME
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return mechanism_tools.prereg()
+
+
+@pytest.fixture(scope="module")
+def value():
+    by_seed = pd.read_csv(TABLES / f"{NAME}_by_seed.csv")
+    return by_seed.pivot(index="seed", columns="name", values="value")
+
+
+@pytest.fixture(scope="module")
+def tests(value, plan):
+    return {test.name: test for test in mechanism_tools.confirmatory_tests(value, plan)}
+
+
+def test_the_committed_tests_are_those_of_the_committed_seeds(value, plan, tests):
+    assert sorted(value.index) == plan["seeds"] == list(range(10))
+    committed = pd.read_csv(TABLES / f"{NAME}_tests.csv").set_index("name")
+    assert list(committed.index) == list(tests)
+    for name, test in tests.items():
+        assert committed.loc[name].p == pytest.approx(test.p, rel=1e-3, abs=1e-12)
+        assert committed.loc[name].p_adjusted == pytest.approx(test.p_adjusted, rel=1e-3, abs=1e-12)
+    over = pd.read_csv(TABLES / f"{NAME}.csv").set_index("name")
+    for name in value:
+        assert over.loc[name].value == pytest.approx(value[name].mean(), rel=1e-3, abs=1e-4)
+
+
+def test_the_tests_by_scipy(value, tests):
+    start = "memories.forward.name_to_description"
+    top, drawn = (value[f"{start}.transplant.{kind}.k16"] for kind in ("top", "random"))
+    expected = stats.ttest_rel(top, drawn, alternative="greater").pvalue
+    assert tests["neurons.forward.more_than_random"].p == pytest.approx(expected)
+    own, third = (
+        value[f"{start}.exchange_with_{who}.other_target.k16"] for who in ("other", "third")
+    )
+    expected = stats.ttest_1samp(own - third, 0.6, alternative="less").pvalue
+    assert tests["exchange.forward"].p == pytest.approx(expected)
+    told = value["bilinear.finetuned.backward.name_to_description.prompt_last.z"]
+    expected = stats.ttest_1samp(told, 0.2, alternative="less").pvalue
+    assert tests["gained.backward.told_otherwise"].p == pytest.approx(expected)
+    less = value["movement.steps.pooled.16.second_less_first.layer_3"]
+    sides = [
+        stats.ttest_1samp(less, -0.025, alternative="greater").pvalue,
+        stats.ttest_1samp(less, 0.025, alternative="less").pvalue,
+    ]
+    assert tests["movement.second_like_first"].p == pytest.approx(max(sides))
+    source, others = (
+        value[f"attention_cut.backward.description_to_name.{who}.all.over_foil"]
+        for who in ("source", "others")
+    )
+    expected = stats.ttest_rel(source, others, alternative="greater").pvalue
+    assert tests["attention.backward.source_more_than_others"].p == pytest.approx(expected)
+    this, other = (
+        value[f"logit_lens.forward.{subset}.answer.resid_post.3.over_foil"]
+        for subset in ("name_to_description", "description_to_name")
+    )
+    expected = stats.ttest_1samp(other / this.mean(), 0.1, alternative="less").pvalue
+    assert tests["lens.forward"].p == pytest.approx(expected)
+
+
+def test_holm_is_within_each_question(tests):
+    for question in ("neurons", "movement", "gained"):
+        family = [test for name, test in tests.items() if name.startswith(question)]
+        smallest = min(family, key=lambda test: test.p)
+        assert smallest.p_adjusted == pytest.approx(min(1, smallest.p * len(family)))
+
+
+def test_every_test_of_nothing_has_its_power(plan):
+    table = mechanism_tools.power_table(plan, 10).set_index("name")
+    assert set(table.index) == set(plan["margins"])
+    assert table.value.between(0.5, 1).all()
+    assert np.isfinite(table.value).all()
+
+
+@pytest.mark.slow
+def test_in_small(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["tools", "--smoke", "--seeds", "0", "--runs", str(tmp_path)])
+    mechanism_tools.main()
+    table = pd.read_csv(tmp_path / "tables" / f"{NAME}.csv")
+    assert table.name.str.startswith("movement.").any()
+    assert not (tmp_path / "tables" / f"{NAME}_tests.csv").exists()
