@@ -6,6 +6,7 @@ import torch
 from pydantic import model_validator
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForMaskedLM,
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
@@ -76,4 +77,6 @@ def build_model(config: PreTrainedConfig, seed: int) -> PreTrainedModel:
     """A float32 model with weights drawn from `seed`; the global generator stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
-        return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        masked = any(name.endswith("ForMaskedLM") for name in config.architectures or ())
+        kind = AutoModelForMaskedLM if masked else AutoModelForCausalLM
+        return kind.from_config(config, dtype=torch.float32)

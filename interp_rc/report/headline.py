@@ -25,8 +25,8 @@ class Answer:
 
 
 NO_BEHAVIOUR = Answer(
-    "This run has no behaviour measure, so it does not say how often the model is right.",
-    "Add `kind: behaviour` to the measures of its configuration and run it again.",
+    "This run looks at the model without asking how often it is right.",
+    "To ask that, too, add `kind: behaviour` to the measures of its configuration.",
 )
 
 

@@ -187,7 +187,7 @@ def test_a_run_without_training_says_so(make: Make) -> None:
 
 def test_without_measures_the_page_still_stands(make: Make) -> None:
     page = page_of(make(measures=[]))
-    assert "has no behaviour measure" in page.plain
+    assert "without asking how often it is right" in page.plain
     assert "0 estimates" in page.plain
     assert not page.all("img")
 
