@@ -31,7 +31,7 @@ def section(run: Run, measured: Measured) -> Section:
         title=TITLE,
         sentence=" ".join(sentence(measured, order) for order in orders),
         figures=[curves(run, measured)],
-        tables=[exchanged(measured), neurons(run)],
+        tables=[exchanged(measured), written(measured), neurons(run)],
         note=(
             "Neurons are ranked by how much their coefficients contribute to the difference "
             "between two facts (gradient times difference, in another template than the one "
@@ -133,6 +133,23 @@ def exchanged(measured: Measured) -> Table:
         "a third’s values ",
     ]
     caption = f"Values of {FEW} neurons exchanged with another fact’s: gain of an answer [nat]"
+    return Table(caption, columns, rows, columns[2:])
+
+
+def written(measured: Measured) -> Table:
+    """What neurons write where the answer is said, straight into its logits."""
+    rows = []
+    for order in ORDERS:
+        for subset in OF_PEOPLE:
+            cells = [
+                measured.estimates.get(f"{NAME}.{order}.{subset}.written_by_{kind}.{of}")
+                for kind, of in (("all", "target"), ("few", "target"), ("few", "foil"))
+            ]
+            if all(cells):
+                rows.append([ASKED[order], told(subset, order)[0], *map(_nats, cells)])
+    few = f"the {FEW} that do most"
+    columns = ["asked", "told", "all neurons", few, "the same, for another’s answer"]
+    caption = "Written straight into the logits of the answer, over the vocabulary’s mean [logit]"
     return Table(caption, columns, rows, columns[2:])
 
 
