@@ -105,6 +105,18 @@ def smoke_run(smoke_config: RunConfig, tmp_path_factory: pytest.TempPathFactory)
     return execute(smoke_config, tmp_path_factory.mktemp("runs") / "smoke", say=lambda _: None)
 
 
+@pytest.fixture(scope="module")
+def learnt_run(smoke_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The small run, all of whose facts are taken for learnt (it learns none), to measure in."""
+    run = Run(tmp_path_factory.mktemp("learnt"))
+    for name in ("facts", "base_facts", "base", "model", "config.yaml"):
+        (run.folder / name).symlink_to(smoke_run.folder / name)
+    run.evaluation.mkdir()
+    answers = smoke_run.table("evaluation/answers").assign(match=True)
+    answers.to_parquet(run.evaluation / "answers.parquet")
+    return run
+
+
 @pytest.fixture(scope="session")
 def processes() -> Iterator[BaseContext]:
     """Starts processes that have the package loaded already, and can be killed."""

@@ -19,20 +19,12 @@ from interp_rc.mechanism.memories.measure import (
 from interp_rc.mechanism.memories.writers import neuron_writes
 from interp_rc.models.load import load
 from interp_rc.records.errors import DataError
-from interp_rc.records.runs import Run
 from interp_rc.records.seeds import derive_seed
 
 
 @pytest.fixture(scope="module")
-def measured(smoke_run, tmp_path_factory):
-    """All facts taken for learnt: the small run learns none."""
-    run = Run(tmp_path_factory.mktemp("memories"))
-    for name in ("facts", "model", "config.yaml"):
-        (run.folder / name).symlink_to(smoke_run.folder / name)
-    (run.evaluation).mkdir()
-    answers = smoke_run.table("evaluation/answers").assign(match=True)
-    answers.to_parquet(run.evaluation / "answers.parquet")
-    return run, Memories().run(run, load(run.model))
+def measured(learnt_run):
+    return learnt_run, Memories().run(learnt_run, load(learnt_run.model))
 
 
 def test_tables_hold_what_is_estimated(measured):
