@@ -70,7 +70,12 @@ def rank_neurons(
     sweep = memory_sweep(adapter, cases, memory)
     runs, places = sweep.by_layers, neuron_places(adapter)
     means = mean_coefficients(sweep, span, token)
-    lengths = [key_values(adapter, layer).values.norm(dim=1) for layer in range(adapter.layers)]
+    lengths = [
+        key_values(adapter, layer).values.norm(dim=1).to(runs.home)
+        for layer in range(adapter.layers)
+    ]
+    # Of many contrasts and neurons, in no more digits than the model has.
+    kept = torch.promote_types(model.model.dtype, torch.float32)
     scores: dict[int, Tensor] = {}
     owns: dict[int, Tensor] = {}
     writes: dict[int, Tensor] = {}
@@ -99,9 +104,9 @@ def rank_neurons(
                 own.append(_per_contrast(held, pairs[0], len(of_batch)))
                 write.append(_per_contrast((change * length) ** 2, pairs[0], len(of_batch)))
             for row, number in enumerate(batch.numbers):
-                scores[number] = torch.stack([one[row] for one in score])
-                owns[number] = torch.stack([one[row] for one in own])
-                writes[number] = torch.stack([one[row] for one in write])
+                scores[number] = torch.stack([one[row] for one in score]).to(kept)
+                owns[number] = torch.stack([one[row] for one in own]).to(kept)
+                writes[number] = torch.stack([one[row] for one in write]).to(kept)
             bar.update(len(batch.numbers))
     found = [torch.stack([of[i] for i in range(len(cases))]) for of in (scores, owns, writes)]
     return Ranking(*found)
