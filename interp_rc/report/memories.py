@@ -1,6 +1,6 @@
 """The page's section on key–value memories: how many neurons carry a fact."""
 
-from interp_rc.figures.neuron_curve import NeuronCurve, NeuronPanel, neuron_figure
+from interp_rc.figures.curves import Curve, CurvePanel, curves_figure
 from interp_rc.mechanism.memories.curves import Act
 from interp_rc.mechanism.memories.measure import FEW, NAME, NEURONS, TOLD_OF
 from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
@@ -65,14 +65,16 @@ def sentence(measured: Measured, order: Order) -> str:
 
 def curves(run: Run, measured: Measured) -> Picture:
     panels = [
-        NeuronPanel(f"{FIRST[order]}: {how}", lines(measured, order, act))
+        CurvePanel(f"{FIRST[order]}: {how}", lines(measured, order, act))
         for act, how in ACTS.items()
         for order in ORDERS
     ]
     return picture(
         run,
         NAME,
-        lambda theme: neuron_figure(panels, theme, quantity="effect [nat]"),
+        lambda theme: curves_figure(
+            panels, theme, quantity="effect [nat]", across="neurons", doubling=True
+        ),
         title="",
         alt=f"Effect by number of neurons. {sentence(measured, ORDERS[0])}",
         caption=(
@@ -84,7 +86,7 @@ def curves(run: Run, measured: Measured) -> Picture:
     )
 
 
-def lines(measured: Measured, order: Order, act: Act) -> list[NeuronCurve]:
+def lines(measured: Measured, order: Order, act: Act) -> list[Curve]:
     found = []
     for subset in sorted(OF_PEOPLE, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
         label, asked = told(subset, order)
@@ -102,7 +104,7 @@ def lines(measured: Measured, order: Order, act: Act) -> list[NeuronCurve]:
                 ks = sorted(by_k)[: len(by_k) - (kind == "random")]
                 name = label if kind == "top" else f"{label}, at random"
                 estimates = [by_k[k] for k in ks]
-                found.append(NeuronCurve(name, asked, ks, estimates, drawn=kind == "random"))
+                found.append(Curve(name, asked, ks, estimates, control=kind == "random"))
     return found
 
 

@@ -34,8 +34,8 @@ def test_neurons_are_counted_beside_their_controls(learnt_run, counted):
 
 def test_random_neurons_are_not_drawn_where_all_are_taken(counted):
     curves = memories.lines(counted, "forward", "transplant")
-    drawn, top = (next(c for c in curves if c.drawn is kind) for kind in (True, False))
-    assert max(top.ks) > max(drawn.ks)
+    drawn, top = (next(c for c in curves if c.control is kind) for kind in (True, False))
+    assert max(top.xs) > max(drawn.xs)
     assert top.label == "told this way"
 
 

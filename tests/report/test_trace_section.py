@@ -71,7 +71,7 @@ def panel(number):
     curves = [
         Curve("same order", "same", [0, 1, 2], values),
         Curve("in reverse", "reverse", [0, 1, 2], alone),
-        Curve("in reverse, shuffled", "reverse", [0, 1, 2], alone, shuffled=True),
+        Curve("in reverse, shuffled", "reverse", [0, 1, 2], alone, control=True),
     ]
     return CurvePanel(f"set {number}", curves)
 
