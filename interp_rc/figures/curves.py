@@ -4,6 +4,7 @@ of 95 % intervals."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -52,7 +53,7 @@ def curves_figure(
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(WIDTH, 0.95 + PANEL * rows))
-    shared = "row" if doubling else False
+    shared: Literal["row", "none"] = "row" if doubling else "none"
     grid = figure.subplots(rows, columns, sharex=True, sharey=shared, squeeze=False)
     for number, (axes, panel) in enumerate(zip(grid.flat, panels, strict=False)):
         _draw_panel(axes, panel, theme)
