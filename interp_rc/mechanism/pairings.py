@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from interp_rc.facts.factset import FactSet
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import ORDERS, SUBSETS, TOLD_IN, Order, Query, Subset
+from interp_rc.records.nouns import OF_PEOPLE, ORDERS, SUBSETS, TOLD_IN, Order, Query, Subset
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +49,25 @@ def asked(queries: Sequence[Query], subset: Subset) -> Asked:
             )
         lists += [[said[fact] for fact in facts] for said in whole[:2]]
     return Asked(order, *lists)
+
+
+def check_people(facts: FactSet, fewest: int, measure: str) -> None:
+    """Raises DataError unless all three subsets of people have as many facts, and every fact is
+    asked in both orders."""
+    for subset in OF_PEOPLE:
+        if len({f.id for f in facts.facts if f.subset == subset}) < fewest:
+            raise DataError(
+                f"measure {measure} needs {fewest} facts or more told in "
+                f"{subset.replace('_', ' ')}; add some, or leave it out of `measures`"
+            )
+    check_both_orders(facts, measure)
+
+
+def check_both_orders(facts: FactSet, measure: str) -> None:
+    """Raises DataError unless every fact is asked in both orders."""
+    for order in ORDERS:
+        if {q.fact for q in facts.queries if q.order == order} != {f.id for f in facts.facts}:
+            raise DataError(
+                f"measure {measure} needs every fact asked in {order} order; ask it, or leave the "
+                "measure out"
+            )

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.compared import base_of, untrained_like
+from interp_rc.mechanism.pairings import check_people
 from interp_rc.mechanism.probe_fit import Reading, fit_each, right_and_z
 from interp_rc.mechanism.reading import (
     EVERYWHERE,
@@ -22,9 +23,8 @@ from interp_rc.mechanism.reading import (
     read_streams,
 )
 from interp_rc.models.load import Loaded
-from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
-from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_OTHERWISE, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run
@@ -64,15 +64,7 @@ class Probe(Options):
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless all three subsets have two facts, asked in both orders."""
-        for subset in OF_PEOPLE:
-            if len({f.id for f in facts.facts if f.subset == subset}) < 2:
-                raise DataError(
-                    f"measure {NAME} needs two facts or more told in {subset.replace('_', ' ')}; "
-                    "add some, or leave it out of `measures`"
-                )
-        for order in ORDERS:
-            if {q.fact for q in facts.queries if q.order == order} != {f.id for f in facts.facts}:
-                raise DataError(f"measure {NAME} needs every fact asked in {order} order")
+        check_people(facts, 2, NAME)
 
     def run(self, run: Run, model: Loaded) -> Measured:
         facts = read_facts(run.facts)

@@ -15,10 +15,10 @@ from interp_rc.mechanism.compared import base_of
 from interp_rc.mechanism.memories.key_values import key_values
 from interp_rc.mechanism.memories.reading import read_memory
 from interp_rc.mechanism.memories.recall import CROSS, recall_scores
+from interp_rc.mechanism.pairings import check_both_orders
 from interp_rc.mechanism.probe_fit import right_and_z
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
-from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import ORDERS, TOLD_ONLY, Order
 from interp_rc.records.numbers import Estimate, Test
@@ -53,9 +53,7 @@ class Transposition(Options):
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless every fact is asked in both orders."""
-        for order in ORDERS:
-            if {q.fact for q in facts.queries if q.order == order} != {f.id for f in facts.facts}:
-                raise DataError(f"measure {NAME} needs every fact asked in {order} order")
+        check_both_orders(facts, NAME)
 
     def run(self, run: Run, model: Loaded) -> Measured:
         facts, seed = read_facts(run.facts), derive_seed(run.config()["seed"], NAME)
