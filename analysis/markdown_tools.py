@@ -105,7 +105,8 @@ def tools_tests_table() -> str:
         order = next((part for part in rest if part in ASKED), "")
         claim = next((part for part in rest if part not in ASKED), question)
         said = CLAIMS.get(f"{question}.{claim}") or CLAIMS[claim]
-        p, of_nothing = test["p_adjusted"], "paired" not in test["test"]
+        p = test["p_adjusted"]
+        of_nothing = "paired" not in test["test"] or question == "lens"
         rows.append(
             [
                 said.format(ASKED.get(order, "")),
@@ -121,7 +122,8 @@ def planted_tools_table() -> str:
     found = pd.read_csv(TABLES / "planted_tools.csv")
     rows = []
     for tool, part in found.groupby("tool", sort=False):
-        first = (part["first"] * part.plantings).sum() / part.plantings.sum()
+        there = part.dropna(subset="first")
+        first = (there["first"] * there.plantings).sum() / there.plantings.sum()
         calls = f"{int(part['false'].sum()):,} of {int(part.null_sites.sum()):,}"
         rows.append([str(tool), f"{int(part.plantings.sum()):,}", percent(float(first)), calls])
     return table(["tool", "models", "planted place first [%]", "null sites called"], rows)

@@ -147,12 +147,13 @@ def lens(value: Values, plan: dict[str, Any]) -> list[Test]:
     tests = []
     for order in ORDERS:
         stage = last_stage(value)
-        told, other = (
-            column(value, f"logit_lens.{order}.{subset}.answer.{stage}.over_foil")
+        names = [
+            f"logit_lens.{order}.{subset}.answer.{stage}.over_foil"
             for subset in (TOLD_ONLY[order], TOLD_OTHERWISE[order])
-        )
-        shares = other / told.mean()
-        tests.append(non_superiority(shares, plan["margins"]["lens"], name=f"lens.{order}"))
+        ]
+        told, other = value[names].dropna().to_numpy(float).T
+        less = plan["margins"]["lens"] * told - other
+        tests.append(above(less, 0.0, f"lens.{order}"))
     return tests
 
 

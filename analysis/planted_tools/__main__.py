@@ -71,7 +71,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "plantings": grouped.seed.nunique(),
-            "first": grouped["first"].mean(),
+            "first": grouped["first"].agg(lambda of: of.dropna().astype(float).mean()),
             "discoveries": grouped.discoveries.sum(),
             "null_sites": grouped.null_sites.sum(),
             "false": grouped["false"].sum(),

@@ -10,11 +10,11 @@ from interp_rc.records.numbers import Test
 
 
 class Finding(NamedTuple):
-    """`first`: the planted place comes first. Of the sites that provably carry nothing,
-    `null_sites` were tested and `false` were called; `largest_null` is the largest absolute
-    effect at one of them, in the tool's unit."""
+    """`first`: the planted place comes first; None where nothing is planted for the tool. Of the
+    sites that provably carry nothing, `null_sites` were tested and `false` were called;
+    `largest_null` is the largest absolute effect at one of them, in the tool's unit."""
 
-    first: bool
+    first: bool | None
     discoveries: int
     null_sites: int
     false: int
@@ -26,7 +26,7 @@ Tool = Callable[[Planted, Order], Finding | None]
 
 
 def finding(
-    first: bool, tests: Sequence[Test], null: set[str], null_effects: Sequence[float]
+    first: bool | None, tests: Sequence[Test], null: set[str], null_effects: Sequence[float]
 ) -> Finding:
     """From corrected tests, whose names are the sites', and the names of the null sites."""
     called = {test.name for test in tests if is_discovery(test)}

@@ -121,9 +121,8 @@ def transposed(one: Planted, order: Order) -> Finding | None:
     planted = one.kind == "value_as_key"
     best = max(effects, key=lambda name: effects[name].mean())
     null = set(effects) - ({store} if planted else set())
-    # Where nothing is planted, nothing may be found.
-    first = best == store and effects[store].mean() > 1 if planted else True
-    return finding(bool(first), at_sites(effects), *_null(effects, null))
+    first = bool(best == store and effects[store].mean() > 1) if planted else None
+    return finding(first, at_sites(effects), *_null(effects, null))
 
 
 def in_float64(one: Planted) -> Loaded:

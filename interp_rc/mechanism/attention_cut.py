@@ -67,14 +67,16 @@ def _costs(
             continue
         keys = Chosen(name, positions)
         # Centred on any layer, this window has them all.
-        for layers, wide in ((range(adapter.layers), window), ([0], 2 * adapter.layers)):
-            effects = knockout(model, some, answer, keys, window=wide, layers=layers, memory=memory)
+        for layers, wide in ((range(adapter.layers), window), (None, 2 * adapter.layers)):
+            effects = knockout(
+                model, some, answer, keys, window=wide, layers=layers or [0], memory=memory
+            )
             clean = effects.baselines.set_index("pair").clean
             table = effects.table[["pair", "fact", "order", "layer", "keys"]].copy()
             table["window"] = wide
             table["cost"] = clean.loc[table.pair].to_numpy() - effects.table.value.to_numpy()
             table["tokens"] = table.pair.map({i: len(p) for i, p in positions.items()})
-            if wide > adapter.layers:
+            if layers is None:
                 table = table.assign(layer=ALL, window=adapter.layers)
             frames.append(table)
     return pd.concat(frames, ignore_index=True)

@@ -8,7 +8,7 @@ from interp_rc.mechanism.integrated_gradients import Attributed
 from interp_rc.mechanism.sites import PROMPT, covered
 from interp_rc.records.nouns import Span
 
-TARGET, REST = "target", "rest"
+TARGET, ANSWER, REST = "target", "answer", "rest"
 COLUMNS = (
     "pair fact order site layer span token method effect whole completeness complete steps "
     "structural_zero where"
@@ -19,8 +19,10 @@ def by_span(found: Sequence[Attributed], layers: int) -> pd.DataFrame:
     """One row a contrast, place, span and method; `effect` and `whole` in nats.
 
     Spans are those of the contrast that lie in its clean prompt, all of their tokens; the
-    prompt's last token; the tokens that stand for the target (teacher-forced, or masks); and the
-    rest, which none of these holds. Where a span ends the prompt, its last token counts in both.
+    prompt's last token; the tokens that stand for the target (teacher-forced, or masks); those that
+    predict the `answer` (the last of the prompt, and the target's but its last; or the masks); and
+    the rest, which none of these holds. Where a span ends the prompt, its last token counts in
+    both.
     `where` names them as one word. `whole`, `completeness`, `complete` and `steps` are those of
     integrated gradients; input x gradient promises no sum, and has none. `structural_zero`: no
     gradient reaches the span from what is read.
@@ -74,6 +76,7 @@ def spans_of(one: Attributed) -> dict[str, list[int]]:
     every = range(len(one.integrated))
     behind = range(one.input.start, len(one.input.ids))
     found[TARGET] = [i for i in every if i in behind or (not behind and i in one.input.reads)]
+    found[ANSWER] = sorted(one.input.reads)
     named = {i for tokens in found.values() for i in tokens}
     found[REST] = [i for i in every if i not in named]
     return found

@@ -9,7 +9,7 @@ import pandas as pd
 
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
-from interp_rc.mechanism.attribution_spans import LAST, by_span
+from interp_rc.mechanism.attribution_spans import ANSWER, REST, by_span
 from interp_rc.mechanism.discoveries import discoveries
 from interp_rc.mechanism.integrated_gradients import integrated_gradients
 from interp_rc.mechanism.learnt_contrasts import (
@@ -31,7 +31,7 @@ from interp_rc.stats.intervals import bootstrap_mean
 NAME = "integrated_gradients"
 TABLE = f"mechanism/{NAME}"
 ANSWERS = "evaluation/answers"
-WHERE = ("source", LAST)
+WHERE = ("source", ANSWER)
 CELL = ["order", "subset", "site", "layer", "where"]
 DRAWS = 2000
 
@@ -117,23 +117,16 @@ def attributed(model: Loaded, contrasts: Sequence[Contrast]) -> pd.DataFrame:
 
 
 def bound_of(table: pd.DataFrame) -> pd.DataFrame:
-    """What the right pairs of prompt and target have more than wrong ones: `effect` [nat].
+    """What a prompt's target has more than the foil after the same prompt: `effect` [nat].
 
-    A prompt's target, less the mean of the foil after the same prompt and of the same target after
-    another fact's. Every target of a circle of partners is the foil of one, so what makes a target
-    likely after any prompt, or any target after a prompt, drops out of the mean.
+    Every target of a circle of partners is the foil of one, so what makes a target likely after any
+    prompt, or any target after a prompt, drops out of the mean; and no prompt counts for two facts.
     """
-    parts = table.assign(
-        says=table.fact.where(table.asked == "target", table.pair.str.rpartition("|")[2])
-    )
-    keys = ["order", "site", "layer", "where", "template"]
-    right = parts[parts.asked == "target"].set_index([*keys, "fact"])
-    foil = parts[parts.asked == "foil"]
-    here = foil.set_index([*keys, "fact"]).effect.reindex(right.index)
-    there = foil.set_index([*keys, "says"]).effect
-    there = there.rename_axis([*keys, "fact"]).reindex(right.index)
+    keys = ["order", "site", "layer", "where", "template", "fact"]
+    right = table[table.asked == "target"].set_index(keys)
+    foil = table[table.asked == "foil"].set_index(keys).effect.reindex(right.index)
     found = right.reset_index()
-    found["effect"] = (right.effect - (here + there) / 2).to_numpy()
+    found["effect"] = (right.effect - foil).to_numpy()
     return found
 
 
@@ -154,7 +147,7 @@ def incomplete(table: pd.DataFrame, seed: int) -> Estimate:
 def means(table: pd.DataFrame, what: str, seed: int) -> dict[str, Estimate]:
     """Over facts, of each place that a gradient can reach, by order and subset [nat]."""
     found = {}
-    for key, part in table[table["where"].isin(WHERE)].groupby(CELL, sort=False):
+    for key, part in table[table["where"].isin([*WHERE, REST])].groupby(CELL, sort=False):
         if part.structural_zero.all():
             continue
         name = ".".join([*map(str, key), what])

@@ -56,7 +56,7 @@ def _tested(measured: Measured, orders: list[Order]) -> str:
     if not said:
         return ""
     text = listed(said).replace("= <", "<")
-    return f" The source costs more than the others in all layers (paired t, Holm): {text}."
+    return f" Does the source cost more than the others, in all layers? (Paired t, Holm: {text}.)"
 
 
 def sentence(

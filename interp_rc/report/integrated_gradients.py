@@ -3,7 +3,7 @@
 from itertools import product
 
 from interp_rc.figures.profile import Line, Panel, profile_figure
-from interp_rc.mechanism.attribution_spans import LAST
+from interp_rc.mechanism.attribution_spans import ANSWER, REST
 from interp_rc.mechanism.gradient_attribution import NAME, TABLE, WHERE
 from interp_rc.mechanism.integrated_gradients import streams
 from interp_rc.models.adapters.parts import Place
@@ -50,9 +50,10 @@ def subsets_told(order: Order) -> tuple[tuple[Subset, str, str], ...]:
 
 
 def sentence(measured: Measured, order: Order, layers: int) -> str:
-    """All that ties the target to its prompt begins at the source; what reaches the end?"""
+    """What the answer has over another fact's: of it, what begins at the source, and what is there
+    at the end, where it all rests on the tokens that predict it."""
     first, *_, end = streams(layers)
-    start, last = (first, WHERE[0]), (end, LAST)
+    start, last = (first, WHERE[0]), (end, ANSWER)
     told = {
         words: (estimate(measured, order, subset, *start), estimate(measured, order, subset, *last))
         for subset, words, _ in subsets_told(order)
@@ -62,9 +63,9 @@ def sentence(measured: Measured, order: Order, layers: int) -> str:
         return ""
     source, answer = there.pop("told this way")
     text = (
-        f"Where {SOUGHT[order]} is asked for, what ties it to its own prompt rests on the "
-        f"{SOURCE[order]}’s embedding by {spoken(source)}, and behind the last layer on the "
-        f"prompt’s last token by {spoken(answer)}"
+        f"Where {SOUGHT[order]} is asked for, what it has over another fact’s rests on the "
+        f"{SOURCE[order]}’s embedding by {spoken(source)}, and behind the last layer on the tokens "
+        f"that predict it by {spoken(answer)}"
     )
     others = [f"{words}: {spoken(one)} and {spoken(two)}" for words, (one, two) in there.items()]
     return f"{text} (facts {'; '.join(others)})." if others else f"{text}."
@@ -74,7 +75,7 @@ def by_layer(run: Run, measured: Measured, orders: list[Order], layers: int) -> 
     panels = [
         Panel(
             f"{SOUGHT[order].removeprefix('the ')}, "
-            + (f"at the {SOURCE[order]}" if where == "source" else "at the end"),
+            + (f"at the {SOURCE[order]}" if where == "source" else "at the answer"),
             [
                 Line(
                     words,
@@ -99,10 +100,10 @@ def by_layer(run: Run, measured: Measured, orders: list[Order], layers: int) -> 
         alt=f"Integrated gradients by layer. {words}",
         caption=(
             "What the target’s log-probability owes to the stream at the tokens of the source "
-            "(above) and at the prompt’s last token (below), by the number of layers that the "
-            "stream has passed (0: the embedding), more than wrong pairs of prompt and target owe; "
-            "with 95 % intervals over facts. Facts told the other way are the control. Behind the "
-            "last layer nothing reads the source."
+            "(above) and at the tokens that predict it (below), by the number of layers that the "
+            "stream has passed (0: the embedding), more than another fact’s after the same prompt "
+            "does; with 95 % intervals over facts. Facts told the other way are the control. "
+            "Behind the last layer nothing reads the source."
         ),
     )
 
@@ -112,19 +113,19 @@ def numbers(measured: Measured, orders: list[Order], layers: int) -> Table:
         [
             SOUGHT[order].removeprefix("the "),
             words,
-            SOURCE[order] if where == "source" else "prompt’s last token",
+            {"source": SOURCE[order], REST: "all other tokens"}.get(where, "predicting tokens"),
             *(
                 number(estimate(measured, order, subset, at, where).value, 1)
                 for at in streams(layers)
             ),
         ]
         for order in reversed(orders)
-        for where in WHERE
+        for where in (*WHERE, REST)
         for subset, words, _ in subsets_told(order)
     ]
     streams_read = [str(n) for n in range(layers + 1)]
     return Table(
-        "What right pairs owe more than wrong ones [nat], by layers read",
+        "What the answer owes more than another fact’s [nat], by layers read",
         ("sought", "facts", "at", *streams_read),
         rows,
         streams_read,
@@ -136,10 +137,9 @@ def note(measured: Measured) -> str:
     short = measured.estimates[f"{NAME}.incomplete"].value or 0.0
     return (
         "Integrated gradients follow the log-probability from a stream that is everywhere the mean "
-        "over all tokens to the actual one. What the right pair of prompt and target owes is set "
-        "against another fact’s target after the same prompt and the same target after another "
-        "fact’s prompt. The attributions of a layer add up to the whole change: steps are doubled "
-        "until they do to within 1 %, which "
+        "over all tokens to the actual one. What the answer owes is set against another fact’s "
+        "after the same prompt. The attributions of a layer add up to the whole change: steps are "
+        "doubled until they do to within 1 %, which "
         f"{number(100 * short, 1)} % of prompts and layers did not reach; what is left can move a "
         f"mean by {number(floor, 2)} nat at the most."
     )

@@ -98,7 +98,8 @@ def sentence(run: Run, parts: pd.DataFrame, measured: Measured, order: Order) ->
     text += f" ({listed(controls)}); " if controls else "; "
     best = writer(run, parts, order)
     of = f"; facts told in the other order: {spoken(best.of[other])}" if other in best.of else ""
-    return f"{text}{best.name} writes most of it, {spoken(best.of[own])}{of}."
+    written = f"{best.name} writes the most of the first token that differs"
+    return f"{text}{written}, {spoken(best.of[own])}{of}."
 
 
 def said(stage: tuple[str, int] | None) -> str:

@@ -1,5 +1,7 @@
 """The page's section on key–value memories: how many neurons carry a fact."""
 
+from collections.abc import Sequence
+
 from interp_rc.figures.curves import Curve, CurvePanel, curves_figure
 from interp_rc.mechanism.memories.curves import Act
 from interp_rc.mechanism.memories.measure import FEW, NAME, NEURONS, TOLD_OF
@@ -30,12 +32,12 @@ def section(run: Run, measured: Measured) -> Section:
     return Section(
         title=TITLE,
         sentence=" ".join(sentence(measured, order) for order in orders),
-        figures=[curves(run, measured)],
+        figures=[curves(run, measured, orders)],
         tables=[exchanged(measured), written(measured), neurons(run)],
         note=(
             "Neurons are ranked by how much their coefficients contribute to the difference "
             "between two facts (gradient times difference, in another template than the one "
-            "measured), and the first k of all layers are given the other fact's coefficients at "
+            "measured), and the first k of all layers are given the other fact’s coefficients at "
             "the tokens of the source, or their mean. To pick those that raise a target raises it "
             "even where nothing was learnt: facts told the other way show by how much. Neurons at "
             "random are drawn until they write as much as the first k."
@@ -63,11 +65,11 @@ def sentence(measured: Measured, order: Order) -> str:
     return f"{text}."
 
 
-def curves(run: Run, measured: Measured) -> Picture:
+def curves(run: Run, measured: Measured, orders: Sequence[Order]) -> Picture:
     panels = [
         CurvePanel(f"{FIRST[order]}: {how}", lines(measured, order, act))
         for act, how in ACTS.items()
-        for order in ORDERS
+        for order in orders
     ]
     return picture(
         run,
@@ -76,7 +78,7 @@ def curves(run: Run, measured: Measured) -> Picture:
             panels, theme, quantity="effect [nat]", across="neurons", doubling=True
         ),
         title="",
-        alt=f"Effect by number of neurons. {sentence(measured, ORDERS[0])}",
+        alt=f"Effect by number of neurons. {sentence(measured, orders[0])}",
         caption=(
             "What the log-probability of the answer gains when the first k neurons at the source "
             "are given the coefficients of the fact that is asked about (above), and loses when "
@@ -100,8 +102,7 @@ def lines(measured: Measured, order: Order, act: Act) -> list[Curve]:
                 if n.startswith(start)
             }
             if by_k:
-                # All neurons are no random draw.
-                ks = sorted(by_k)[: len(by_k) - (kind == "random")]
+                ks = sorted(by_k)
                 name = label if kind == "top" else f"{label}, at random"
                 estimates = [by_k[k] for k in ks]
                 found.append(Curve(name, asked, ks, estimates, control=kind == "random"))
@@ -174,6 +175,6 @@ def neurons(run: Run) -> Table:
         ]
         for row in shown.to_dict("records")
     ]
-    columns = ["fact", "asked", "layer.neuron", "score [nat]", "its value promotes"]
+    columns = ["fact", "asked", "layer.neuron", "score [nat]", "what changes promotes"]
     caption = f"The first two of the {TOLD_OF} neurons kept for each fact, of {SHOWN} facts"
     return Table(caption, columns, rows, columns[3:4])

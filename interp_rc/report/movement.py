@@ -76,8 +76,8 @@ def sentence(measured: Measured, layers: int, steps: int) -> str:
             parts.append(f"{of}s {listed(by_role)}")
     text = (
         f"After {steps} steps of training on half of a set’s facts, the stream behind the last "
-        "layer has moved further than after as many steps on the other half: "
-        f"{'; '.join(parts)} of its norm."
+        "layer has moved further than after as many steps on the other half (less far where "
+        f"negative): {'; '.join(parts)} of its norm."
     )
     pooled = share(measured, f"steps.pooled.{steps}.second_less_first.{last}")
     if pooled.value is None:

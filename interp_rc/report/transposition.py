@@ -1,5 +1,7 @@
 """The page's section on whether values written for one entity act as keys for the other."""
 
+from collections.abc import Sequence
+
 from interp_rc.figures.profile import Line, Panel, profile_figure
 from interp_rc.mechanism.memories.recall import READINGS, Reading
 from interp_rc.mechanism.memories.transposition import NAME
@@ -31,7 +33,7 @@ def section(run: Run, measured: Measured) -> Section:
     return Section(
         title=TITLE,
         sentence=" ".join(sentence(measured, order) for order in orders),
-        figures=[by_layer(run, measured)],
+        figures=[by_layer(run, measured, orders)],
         tables=[numbers(measured), tests(measured)],
         note=(
             "k is what a layer’s MLP reads at the entity, v what it writes there; W is the linear "
@@ -39,7 +41,10 @@ def section(run: Run, measured: Measured) -> Section:
             "way: its transpose leads from value to key. Each reading must find the right one of "
             "the subset’s facts; its strength is in standard deviations of the candidates’ scores. "
             "The fitted map and its transpose stay with one entity and show that the readings can "
-            "find something; the others cross over to what is read where the other entity stands."
+            "find something, though not of what was learnt: the base model has such maps, too. "
+            "The others cross over to what is read where the other entity stands. Where facts told in "
+            "both orders show no more there than those told in one, to be answered both ways does "
+            "not take such a memory."
         ),
     )
 
@@ -63,7 +68,7 @@ def sentence(measured: Measured, order: Order) -> str:
     return f"{text}; the map fitted within one entity, by {z(this, 'fitted')}."
 
 
-def by_layer(run: Run, measured: Measured) -> Picture:
+def by_layer(run: Run, measured: Measured, orders: Sequence[Order]) -> Picture:
     start = f"{NAME}.finetuned."
     layers = sorted(
         {
@@ -81,7 +86,7 @@ def by_layer(run: Run, measured: Measured) -> Picture:
             0.0,
         )
         for reading in PANELS
-        for order in reversed(ORDERS)
+        for order in reversed(orders)
     ]
     return picture(
         run,
@@ -94,7 +99,7 @@ def by_layer(run: Run, measured: Measured) -> Picture:
             across="layer",
         ),
         title="",
-        alt=f"Strength by layer. {sentence(measured, ORDERS[0])}",
+        alt=f"Strength by layer. {sentence(measured, orders[0])}",
         caption=(
             "How many standard deviations above the other candidates the right one is, layer by "
             "layer, with 95 % intervals over facts. Above: W, fitted on other facts, from key to "

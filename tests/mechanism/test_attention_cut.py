@@ -101,3 +101,11 @@ def test_a_prompt_without_others_is_left_out(taught, contrasts):
     assert set(table[table.pair == "bare"]["keys"]) == {"source"}
     assert table.over_foil.isna().all()
     assert set(table[table.pair == one.id]["keys"]) == {"source", "others"}
+
+
+def test_windows_wider_than_the_model_are_not_taken_for_all_of_it(taught, contrasts):
+    table = cut_costs(precise(taught, "gpt2"), contrasts[:1], window=5)
+    assert sorted(set(table.layer)) == sorted({ALL, 0, 1})
+    costs = table[table["keys"] == "source"].set_index("layer").cost
+    assert costs[0] == pytest.approx(costs[ALL])
+    assert costs[1] == pytest.approx(costs[ALL])

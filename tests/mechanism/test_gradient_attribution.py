@@ -6,7 +6,7 @@ import pytest
 
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
-from interp_rc.mechanism.attribution_spans import LAST, REST, TARGET, by_span
+from interp_rc.mechanism.attribution_spans import ANSWER, LAST, REST, TARGET, by_span
 from interp_rc.mechanism.gradient_attribution import (
     NAME,
     TABLE,
@@ -38,7 +38,7 @@ def test_spans_are_sums_over_their_tokens(taught, contrasts, shape):
         ]
         prompt = one.contrast.clean
         start, end = one.contrast.spans["source"][0]
-        said = dict.fromkeys(("source", LAST, TARGET, REST), 0.0)
+        said = dict.fromkeys(("source", LAST, TARGET, ANSWER, REST), 0.0)
         zero = dict.fromkeys(said, True)
         last = max(i for i, (a, b) in enumerate(one.input.offsets) if a < b <= len(prompt))
         for i, value in enumerate(one.integrated.tolist()):
@@ -50,7 +50,10 @@ def test_spans_are_sums_over_their_tokens(taught, contrasts, shape):
                 names.append(LAST)
             if b > len(prompt) if shape == "llama" else prompt[a:b] == MASK:
                 names.append(TARGET)
-            for name in names or [REST]:
+            names = names or [REST]
+            if i in one.input.reads:
+                names.append(ANSWER)
+            for name in names:
                 said[name] += value
                 read = i in one.input.reads or one.place.component != "resid_post"
                 zero[name] &= not read
@@ -93,7 +96,7 @@ def test_what_all_prompts_and_all_targets_share_drops_out():
     ]
     found = bound_of(pd.DataFrame(rows))
     assert found.effect.mean() == pytest.approx(7)
-    wrong = (prompt["a"] + said["b"] + prompt["c"] + said["a"]) / 2
+    wrong = prompt["a"] + said["b"]
     assert found.set_index("fact").effect["a"] == pytest.approx(5 + 2 + 7 - wrong)
 
 
@@ -158,7 +161,7 @@ def test_the_section_says_both_orders_and_the_control(measured):
     assert page.sentence.count("told the other way") == 2
     assert "0.0 % of prompts and layers did not reach" in page.note
     [table] = page.tables
-    assert len(table.rows) == 2 * 2 * 3
+    assert len(table.rows) == 2 * 3 * 3
     assert all(len(row) == len(table.columns) for row in table.rows)
     assert (run.figures / f"{NAME}.png").stat().st_size > 10_000
 

@@ -39,6 +39,15 @@ def test_random_neurons_are_not_drawn_where_all_are_taken(counted):
     assert top.label == "told this way"
 
 
+def test_facts_told_in_one_order_alone_have_a_section(learnt_run, counted):
+    only = {n: e for n, e in counted.estimates.items() if ".forward." not in n}
+    section = memories.section(learnt_run, Measured(only))
+    assert section.sentence.startswith("Asked description first")
+    found = Transposition().run(learnt_run, load(learnt_run.model)).estimates
+    only = {n: e for n, e in found.items() if ".forward." not in n}
+    assert "description is read" in transposition.section(learnt_run, Measured(only)).sentence
+
+
 def test_nothing_learnt_is_said(learnt_run):
     section = memories.section(learnt_run, Measured())
     assert "Fewer than two facts" in section.sentence

@@ -1,6 +1,6 @@
 """How many neurons it takes: effects of giving, or removing, the coefficients of the top k."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -12,12 +12,14 @@ from tqdm import tqdm
 
 from interp_rc.mechanism.memories.coefficients import given_at, run_with
 from interp_rc.mechanism.memories.ranking import (
+    Means,
     Pairs,
     Ranking,
     as_mask,
     clean_tokens,
     matched_at_random,
     mean_coefficients,
+    means_at,
     memory_sweep,
     token_pairs,
 )
@@ -35,7 +37,7 @@ Set = Literal["top", "random"]
 
 
 class _Chosen(NamedTuple):
-    """Neurons of a contrast, their number and what they write together (length)."""
+    """Neurons of a contrast, their number, and what they write (see `neuron_curves`)."""
 
     mask: Bool[Tensor, "layer neuron"]
     n: int
@@ -62,11 +64,12 @@ def neuron_curves(
 
     `transplant` gives the neurons of the corrupted prompt their coefficients in the clean one (of
     spans of unlike length, the last tokens are matched); `ablate` gives those of the clean prompt
-    their mean over all clean prompts. Both at the span's tokens only, all layers at once. The set
-    `top` holds the first `k` of the ranking, `random` as many of the others as write as much (see
-    `matched_at_random`). `n` counts the neurons, `write` is the length of what the difference of
-    their coefficients writes. `value` is the log-probability of the target [nat], `effect` what it
-    gained over the same run unchanged, `recovered` its share of clean less corrupted.
+    their mean over all clean prompts of the same order. Both at the span's tokens only, all layers
+    at once. The set `top` holds the first `k` of the ranking, `random` as many of the others as
+    write as much (see `matched_at_random`), or all of them. `n` counts the neurons; `write` is the
+    root of what they write, by the ranking, squared and summed. `value` is the log-probability of
+    the target [nat], `effect` what it gained over the same run unchanged, `recovered` its share of
+    clean less corrupted.
 
     To choose and to measure on the same contrast overstates: rank on another template.
     """
@@ -85,7 +88,7 @@ def neuron_curves(
             alone = clean_tokens(of_batch, span, token, runs.home)
             for kind, k, chosen in _sets(rankings, batch, contrasts, sizes, seed):
                 masks = torch.stack([one.mask for one in chosen]).to(runs.home)
-                for act, run in _acts(runs, batch, pairs, alone, means):
+                for act, run in _acts(runs, batch, of_batch, pairs, alone, means):
                     with runs.opened():
                         values = run(masks).tolist()
                     rows += _rows(of_batch, batch, act, kind, k, chosen, values)
@@ -118,9 +121,10 @@ def _sets(
 def _acts(
     runs: Layerwise,
     batch: Batch,
+    cases: Sequence[Case],
     pairs: Pairs,
     alone: tuple[Int[Tensor, " token"], Int[Tensor, " token"]],
-    means: Mapping[int, Float[Tensor, " neuron"]],
+    means: Means,
 ) -> Iterator[tuple[Act, Callable[[Tensor], Float[Tensor, " prompt"]]]]:
     row, clean, corrupted = pairs
     places = {place.layer: place for place in batch.giving.at if place.component == "mlp_post"}
@@ -132,7 +136,10 @@ def _acts(
         return run_with(runs, batch.taking, given_at((row, corrupted), masks, given))
 
     def ablate(masks: Tensor) -> Float[Tensor, " prompt"]:
-        return run_with(runs, batch.giving, given_at(alone, masks, lambda layer: means[layer]))
+        def given(layer: int) -> Tensor:
+            return means_at(means, layer, cases, alone[0])
+
+        return run_with(runs, batch.giving, given_at(alone, masks, given))
 
     yield "transplant", transplant
     yield "ablate", ablate

@@ -1,11 +1,12 @@
 """Key–value memories: how many neurons carry a fact, and are their values what keys bring?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import product
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from threadpoolctl import threadpool_limits
 
 from interp_rc.facts.factset import FactSet
@@ -45,6 +46,7 @@ EXCHANGES = (1, 2, 4, 8, 16, 32)
 TOLD_OF = 5  # neurons of each fact, in the table of words
 WORDS = 5
 ANSWERS = "evaluation/answers"
+ENOUGH = 0.95  # of what the first k write
 DRAWS = 2000  # of each bootstrap: there are hundreds
 
 
@@ -165,21 +167,17 @@ def writer_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
 
 
 def neuron_table(model: Loaded, contrasts: Sequence[Contrast], ranked: Ranking) -> pd.DataFrame:
-    """The first neurons of every contrast, with the words that their values promote."""
+    """The first neurons of every contrast, with the words that their difference promotes: those of
+    their values, or of the opposite where the clean fact's coefficient is the lower one."""
     adapter, neurons = Adapter(model.model), ranked.score.shape[-1]
-    first = {number: ranked.order(number)[:TOLD_OF].tolist() for number in range(len(contrasts))}
-    words: dict[int, str] = {}
-    for layer in range(adapter.layers):
-        mine = sorted({n for some in first.values() for n in some if n // neurons == layer})
-        if mine:
-            values = key_values(adapter, layer).values[[n % neurons for n in mine]]
-            best = promotes(adapter, values).topk(WORDS).indices.tolist()
-            decoded = [[model.tokenizer.decode([t]).strip() for t in tokens] for tokens in best]
-            words |= {n: " · ".join(some) for n, some in zip(mine, decoded, strict=True)}
+    first = [ranked.order(number)[:TOLD_OF].tolist() for number in range(len(contrasts))]
+    rises = ranked.rises.flatten(1)
+    chosen = [[(n, bool(rises[row, n])) for n in some] for row, some in enumerate(first)]
+    words = _words(model, adapter, {one for some in chosen for one in some}, neurons)
     rows = []
     for number, one in enumerate(contrasts):
         score = ranked.score[number].flatten()
-        for rank, neuron in enumerate(first[number], 1):
+        for rank, (neuron, rise) in enumerate(chosen[number], 1):
             rows.append(
                 {
                     "pair": one.id,
@@ -189,17 +187,39 @@ def neuron_table(model: Loaded, contrasts: Sequence[Contrast], ranked: Ranking) 
                     "layer": neuron // neurons,
                     "neuron": neuron % neurons,
                     "score": float(score[neuron]),
-                    "promotes": words[neuron],
+                    "rises": rise,
+                    "promotes": words[neuron, rise],
                 }
             )
     return pd.DataFrame(rows)
 
 
+def _words(
+    model: Loaded, adapter: Adapter, chosen: Collection[tuple[int, bool]], neurons: int
+) -> dict[tuple[int, bool], str]:
+    """What each value promotes where its coefficient rises, and where it falls."""
+    words = {}
+    for layer in range(adapter.layers):
+        mine = sorted(one for one in chosen if one[0] // neurons == layer)
+        if mine:
+            signs = torch.tensor([1.0 if rise else -1.0 for _, rise in mine])
+            values = key_values(adapter, layer).values[[n % neurons for n, _ in mine]]
+            scores = promotes(adapter, values * signs.to(values)[:, None])
+            for one, best in zip(mine, scores.topk(WORDS).indices.tolist(), strict=True):
+                words[one] = " · ".join(model.tokenizer.decode([t]).strip() for t in best)
+    return words
+
+
 def curve_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
-    """Effects by order, subset, act, set and k [nat]; and the number of neurons to half of what
-    all do (the geometric mean over facts whose neurons do anything together)."""
+    """Effects by order, subset, act, set and k [nat], of neurons at random as far as there are
+    enough to write as much; and the number of neurons to half of what all do (the geometric mean
+    over facts whose neurons do anything together)."""
     found = {}
+    wide = table.pivot_table(index=["act", "k"], columns="set", values="write")
+    enough = dict((wide.random >= ENOUGH * wide.top).items())
     for key, part in table.groupby(["order", "subset", "act", "set", "k"], sort=False):
+        if key[3] == "random" and not enough[key[2], key[4]]:
+            continue
         *names, k = map(str, key)
         name = ".".join([NAME, *names, f"k{k}"])
         found[name] = _mean(part.groupby("fact").effect.mean(), "nat", seed, name)

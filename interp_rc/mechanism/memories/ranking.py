@@ -1,5 +1,6 @@
 """Which neurons make the difference between two facts: every neuron's share, to first order."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,10 @@ Pairs = tuple[Int[Tensor, " token"], Int[Tensor, " token"], Int[Tensor, " token"
 """Contrast (by its place in the batch), position in the clean and in the corrupted prompt."""
 
 
+Means = Mapping[tuple[str | None, int], Float[Tensor, " neuron"]]
+"""By order and layer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """For every contrast (row), layer and neuron.
@@ -33,8 +38,10 @@ class Ranking:
     target, clean less corrupted, in nats: (clean - corrupted coefficient) times the mean of the
     gradients in both runs, summed over tokens. `write`: the squared length of what the difference
     of its coefficients writes, summed over tokens. `own`: the score of those tokens where the
-    clean coefficient is further from the mean over all clean prompts than the corrupted one: the
+    clean coefficient is further from the mean over the clean prompts of the order than the
+    corrupted one: the
     clean fact's own neurons, without those of the other fact, whose silence counts as well.
+    `rises`: whether its coefficients are higher in the clean prompt, all tokens together.
 
     An estimate: where a neuron's share depends on another's (what one alone does to a norm, say),
     it is not what `patch` finds of the neuron alone.
@@ -43,10 +50,16 @@ class Ranking:
     score: Float[Tensor, "contrast layer neuron"]
     own: Float[Tensor, "contrast layer neuron"]
     write: Float[Tensor, "contrast layer neuron"]
+    rises: Bool[Tensor, "contrast layer neuron"]
 
     def of(self, contrasts: Sequence[int]) -> "Ranking":
         """Of some contrasts, by number."""
-        return Ranking(self.score[contrasts], self.own[contrasts], self.write[contrasts])
+        return Ranking(
+            self.score[contrasts],
+            self.own[contrasts],
+            self.write[contrasts],
+            self.rises[contrasts],
+        )
 
     def order(self, contrast: int) -> Int[Tensor, " neuron"]:
         """All layers' neurons, numbered layer after layer, the highest score first."""
@@ -79,12 +92,13 @@ def rank_neurons(
     scores: dict[int, Tensor] = {}
     owns: dict[int, Tensor] = {}
     writes: dict[int, Tensor] = {}
+    rises: dict[int, Tensor] = {}
     reads = max(len(case.clean.reads) for case in cases)
     with torch.no_grad(), tqdm(total=len(cases), desc="neurons", disable=None) as bar:
         for batch in sweep.batches(GradientBudget(runs, memory, reads)):
             of_batch = [cases[number] for number in batch.numbers]
             pairs = token_pairs(of_batch, span, token, runs.home)
-            score, own, write = [], [], []
+            score, own, write, rise = [], [], [], []
             ends = [
                 (batch.giving, _gradients(sweep, [c.clean.ids for c in of_batch], batch.giving)),
                 (
@@ -100,15 +114,19 @@ def rank_neurons(
                 ) / 2
                 share = change * slope
                 score.append(_per_contrast(share, pairs[0], len(of_batch)))
-                held = share.where(_further(batch, place, pairs, means[place.layer]), 0.0)
+                usual = means_at(means, place.layer, of_batch, pairs[0])
+                held = share.where(_further(batch, place, pairs, usual), 0.0)
                 own.append(_per_contrast(held, pairs[0], len(of_batch)))
                 write.append(_per_contrast((change * length) ** 2, pairs[0], len(of_batch)))
+                rise.append(_per_contrast(change, pairs[0], len(of_batch)) > 0)
             for row, number in enumerate(batch.numbers):
                 scores[number] = torch.stack([one[row] for one in score]).to(kept)
                 owns[number] = torch.stack([one[row] for one in own]).to(kept)
                 writes[number] = torch.stack([one[row] for one in write]).to(kept)
+                rises[number] = torch.stack([one[row] for one in rise])
             bar.update(len(batch.numbers))
-    found = [torch.stack([of[i] for i in range(len(cases))]) for of in (scores, owns, writes)]
+    every = range(len(cases))
+    found = [torch.stack([of[i] for i in every]) for of in (scores, owns, writes, rises)]
     return Ranking(*found)
 
 
@@ -157,28 +175,40 @@ def differences(batch: Batch, place: Place, pairs: Pairs) -> Float[Tensor, "toke
 
 
 def _further(
-    batch: Batch, place: Place, pairs: Pairs, mean: Float[Tensor, " neuron"]
+    batch: Batch, place: Place, pairs: Pairs, usual: Float[Tensor, "token neuron"]
 ) -> Bool[Tensor, "token neuron"]:
     """Whether the clean coefficient is the less usual one."""
     row, clean, corrupted = pairs
-    given = batch.giving.values(place, row, clean).double() - mean
-    return given.abs() > (batch.taking.values(place, row, corrupted).double() - mean).abs()
+    given = batch.giving.values(place, row, clean).double() - usual
+    return given.abs() > (batch.taking.values(place, row, corrupted).double() - usual).abs()
 
 
-def mean_coefficients(
-    sweep: Sweep, span: str, token: Token
-) -> Mapping[int, Float[Tensor, " neuron"]]:
-    """By layer, over the span's tokens of all clean prompts, in float64."""
-    sums: dict[int, Tensor] = {}
-    count = 0
+def mean_coefficients(sweep: Sweep, span: str, token: Token) -> Means:
+    """Over the span's tokens of all clean prompts of an order, in float64: names are not averaged
+    with descriptions."""
+    orders = [case.contrast.order for case in sweep.cases]
+    sums: dict[tuple[str | None, int], Tensor] = {}
+    counts: Counter[str | None] = Counter()
     for batch in sweep.batches(sweep.budget()):
         of_batch = [sweep.cases[number] for number in batch.numbers]
         row, clean = clean_tokens(of_batch, span, token, sweep.taking.home)
-        for place in sweep.given:
-            found = batch.giving.values(place, row, clean).double().sum(0)
-            sums[place.layer] = sums.get(place.layer, 0) + found
-        count += len(row)
-    return {layer: total / count for layer, total in sums.items()}
+        asked = [orders[batch.numbers[n]] for n in row.tolist()]
+        for order in dict.fromkeys(asked):
+            mine = torch.tensor([one == order for one in asked], device=row.device)
+            counts[order] += int(mine.sum())
+            for place in sweep.given:
+                found = batch.giving.values(place, row[mine], clean[mine]).double().sum(0)
+                key = order, place.layer
+                sums[key] = sums.get(key, 0) + found
+    return {key: total / counts[key[0]] for key, total in sums.items()}
+
+
+def means_at(
+    means: Means, layer: int, cases: Sequence[Case], row: Int[Tensor, " token"]
+) -> Float[Tensor, "token neuron"]:
+    """The mean of each token's order."""
+    of_case = torch.stack([means[case.contrast.order, layer] for case in cases])
+    return of_case[row]
 
 
 def _slopes(

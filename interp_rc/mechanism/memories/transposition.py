@@ -1,5 +1,6 @@
 """Does the value written for A act as a key when B comes in? The readings of `recall`, measured."""
 
+from collections import Counter
 from itertools import product
 from typing import Annotated, Literal
 
@@ -19,6 +20,7 @@ from interp_rc.mechanism.pairings import check_both_orders
 from interp_rc.mechanism.probe_fit import right_and_z
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
+from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import ORDERS, TOLD_ONLY, Order
 from interp_rc.records.numbers import Estimate, Test
@@ -34,6 +36,7 @@ NAME = "transposition"
 TABLE = f"mechanism/{NAME}"
 MARGIN_SHARE = 0.05
 Z = "standard deviation"
+FEWEST = 3
 OTHER: dict[Order, Order] = {"forward": "backward", "backward": "forward"}
 DRAWS = 2000  # of each bootstrap: there are hundreds
 
@@ -52,8 +55,15 @@ class Transposition(Options):
     margin: Annotated[float, Field(gt=0)] | None = None
 
     def check(self, facts: FactSet) -> None:
-        """Raises DataError unless every fact is asked in both orders."""
+        """Raises DataError unless every fact is asked in both orders, and every subset has three:
+        the right one and, to stand out from, two others."""
         check_both_orders(facts, NAME)
+        for subset, count in Counter(fact.subset for fact in facts.facts).items():
+            if count < FEWEST:
+                raise DataError(
+                    f"measure {NAME} needs {FEWEST} facts or more of a subset, and {subset} has "
+                    f"{count}; add some, or leave it out of `measures`"
+                )
 
     def run(self, run: Run, model: Loaded) -> Measured:
         facts, seed = read_facts(run.facts), derive_seed(run.config()["seed"], NAME)

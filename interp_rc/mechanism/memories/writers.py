@@ -29,7 +29,7 @@ def neuron_writes(
     Its coefficient where a token of the target is predicted, times its value through the last norm
     at the scale that it had, times the token's output row less the mean row; summed over the
     target's tokens (Geva et al. 2022, arXiv:2203.14680, section 3, and direct logit attribution).
-    A norm after the MLP (Gemma 2) keeps its scale, too. In float64; all neurons of a layer, and
+    A norm after the MLP (Gemma 2) keeps its scale, too. All neurons of a layer, and
     the bias of their output, add up to `mlp_out` of `logit_attribution`.
 
     Raises what `logit_attribution` raises.
@@ -38,21 +38,22 @@ def neuron_writes(
     layers = adapter.by_layers
     check_linear(layers)
     inputs = read_inputs(model, prompts, targets)
-    values = [key_values(adapter, layer).values.double() for layer in range(layers.layers)]
     places = [Place("mlp_post", layer) for layer in range(layers.layers)]
+    kept = torch.promote_types(model.model.dtype, torch.float32)
     found: dict[int, Tensor] = {}
     for batch in observed(layers, inputs, places, "neurons that write", memory):
         at = batch.predicting()
         rows = _read_by_targets(layers, batch.inputs)
         last = batch.cached.stream[-1][at]
         by_layer = []
-        for place, value in zip(places, values, strict=True):
+        for place in places:
+            value = key_values(adapter, place.layer).values.double().to(layers.home)
             coefficients = batch.cached.values(place, *at)
             directions = _before_norms(layers, batch, place, coefficients, last, rows)
             written = coefficients.double() * (directions @ value.T)
             by_layer.append(_per_prompt(written, at[0], len(batch.inputs)))
         for row, number in enumerate(batch.numbers):
-            found[number] = torch.stack([one[row] for one in by_layer])
+            found[number] = torch.stack([one[row] for one in by_layer]).to(kept)
     return torch.stack([found[number] for number in range(len(inputs))])
 
 

@@ -96,7 +96,7 @@ def some_ranking(loaded, contrasts, seed=0):
     draw = torch.Generator().manual_seed(seed)
     shape = len(contrasts), len(downs(loaded.model)), neurons(loaded)
     score = torch.randn(shape, generator=draw)
-    return Ranking(score, score.flip(-1), torch.rand(shape, generator=draw))
+    return Ranking(score, score.flip(-1), torch.rand(shape, generator=draw), score > 0)
 
 
 def neurons(loaded):
@@ -117,8 +117,15 @@ def test_curves_equal_whole_passes_with_hooks(asked):
         for c in contrasts
     ]
     mean = {
-        layer: torch.cat([kept[layer][tokens] for ((_, kept), tokens), _ in runs]).mean(0)
+        (order, layer): torch.cat(
+            [
+                kept[layer][tokens]
+                for (((_, kept), tokens), _), one in zip(runs, contrasts, strict=True)
+                if one.order == order
+            ]
+        ).mean(0)
         for layer in range(len(downs(loaded.model)))
+        for order in {one.order for one in contrasts}
     }
     assert len(table) == 4 * len(ks) * len(contrasts)
     for number, contrast in enumerate(contrasts):
@@ -135,9 +142,9 @@ def test_curves_equal_whole_passes_with_hooks(asked):
                     value[0, t[-n:], neuron] = kept[layer][g[-n:], neuron]
                 return value
 
-            def ablate(layer, value, of_layer=of_layer, g=given):
+            def ablate(layer, value, of_layer=of_layer, g=given, order=contrast.order):
                 for neuron in of_layer.get(layer, []):
-                    value[0, g, neuron] = mean[layer][neuron]
+                    value[0, g, neuron] = mean[order, layer][neuron]
                 return value
 
             rows = table[(table.pair == contrast.id) & (table.k == k) & (table.set == "top")]
@@ -171,12 +178,13 @@ def test_scores_are_attributions_at_both_ends(asked):
     expected = (ends[0] - ends[1]) / 2
     np.testing.assert_allclose(found.score[:, :2, [0, 5]], expected, rtol=1e-8, atol=1e-12)
     assert np.abs(expected).max() > 1e-5
+    risen = found.rises[:, 0, 5]
     written = found.write[:, 0, 5]
     value = downs(loaded.model)[0].weight[:, 5]
     if loaded.model.config.model_type == "gpt2":
         value = downs(loaded.model)[0].weight[5]
     plain = Plain(loaded)
-    for one, contrast in zip(written, contrasts, strict=True):
+    for one, rises, contrast in zip(written, risen, contrasts, strict=True):
         both = [
             plain.run(p, contrast.target)[1][0][
                 plain.source(p, contrast.target, contrast.spans["source"][which]), 5
@@ -185,6 +193,7 @@ def test_scores_are_attributions_at_both_ends(asked):
         ]
         shared = min(map(len, both))
         change = both[0][-shared:] - both[1][-shared:]
+        assert bool(rises) == bool(change.sum() > 0)
         assert float(one) == pytest.approx(
             float((change**2).sum() * (value**2).sum()), rel=near(loaded)
         )

@@ -69,9 +69,11 @@ def test_writers_are_chosen_in_the_other_template(measured):
 def test_neurons_are_told_with_the_words_of_their_values(measured):
     run, _ = measured
     table, model = run.table(NEURONS), load(run.model)
-    row = table.iloc[7]
-    words = [one.token.strip() for one in promoted(model, row.layer, row.neuron, 5)]
-    assert row.promotes == " · ".join(words)
+    for rises in (True, False):
+        row = table[table.rises == rises].iloc[1]
+        every = [one.token.strip() for one in promoted(model, row.layer, row.neuron, 10**6)]
+        words = every[:5] if rises else every[:-6:-1]
+        assert row.promotes == " · ".join(words)
     assert (table.groupby("pair")["score"].diff().dropna() <= 1e-12).all()
 
 
