@@ -42,9 +42,9 @@ def section(run: Run, measured: Measured) -> Section:
             "the subset’s facts; its strength is in standard deviations of the candidates’ scores. "
             "The fitted map and its transpose stay with one entity and show that the readings can "
             "find something, though not of what was learnt: the base model has such maps, too. "
-            "The others cross over to what is read where the other entity stands. Where facts told in "
-            "both orders show no more there than those told in one, to be answered both ways does "
-            "not take such a memory."
+            "The others cross over to what is read where the other entity stands. If facts told in "
+            "both orders show no more there than those told in one, it does not take such a memory "
+            "to be answered both ways."
         ),
     )
 
