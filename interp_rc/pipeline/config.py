@@ -18,11 +18,11 @@ from interp_rc.facts.options import (
     PublishedInstructions,
 )
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
+from interp_rc.mechanism.attention_measure import Attention
 from interp_rc.mechanism.bilinear import BilinearProbe
 from interp_rc.mechanism.gradient_attribution import IntegratedGradients
 from interp_rc.mechanism.gradients import Gradients
 from interp_rc.mechanism.lens import Lens
-from interp_rc.mechanism.look import Attention
 from interp_rc.mechanism.memories.measure import Memories
 from interp_rc.mechanism.memories.transposition import Transposition
 from interp_rc.mechanism.movement import Movement

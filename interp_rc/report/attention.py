@@ -4,7 +4,7 @@ import pandas as pd
 
 from interp_rc.figures.profile import Line, Panel, profile_figure
 from interp_rc.mechanism.attention_cut import ALL
-from interp_rc.mechanism.look import COSTS, WEIGHTS
+from interp_rc.mechanism.attention_measure import COSTS, WEIGHTS
 from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from interp_rc.figures.curves import Curve, CurvePanel, curves_figure
 from interp_rc.mechanism.memories.curves import Act
-from interp_rc.mechanism.memories.measure import FEW, NAME, NEURONS, TOLD_OF
+from interp_rc.mechanism.memories.estimates import FEW, NAME
+from interp_rc.mechanism.memories.measure import NEURONS, TOLD_OF
 from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run

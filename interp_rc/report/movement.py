@@ -2,7 +2,8 @@
 
 from interp_rc.figures.profile import Line, Panel, profile_figure
 from interp_rc.mechanism.entity_places import At, places_of
-from interp_rc.mechanism.movement import NAMED, TABLE, second_of
+from interp_rc.mechanism.movement import NAMED, TABLE
+from interp_rc.mechanism.movement_estimates import second_of
 from interp_rc.records.nouns import OF_PEOPLE, TOLD_IN, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run

@@ -26,11 +26,8 @@ from interp_rc.mechanism.movement import (
     by_finetuning,
     by_steps,
     halves,
-    moved,
-    movement_estimates,
-    second_of,
-    sides,
 )
+from interp_rc.mechanism.movement_estimates import moved, movement_estimates, second_of, sides
 from interp_rc.mechanism.pairings import asked
 from interp_rc.mechanism.parameter_groups import parameters_of
 from interp_rc.models.adapters.adapter import Adapter

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from interp_rc.mechanism.entity_places import places_of
-from interp_rc.mechanism.movement import TABLE, moved, movement_estimates
+from interp_rc.mechanism.movement import TABLE
+from interp_rc.mechanism.movement_estimates import moved, movement_estimates
 from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import OF_PEOPLE
 from interp_rc.records.runs import Measured

@@ -5,12 +5,12 @@ import pytest
 
 from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.learnt_contrasts import learnt_contrasts
+from interp_rc.mechanism.memories.estimates import NAME
 from interp_rc.mechanism.memories.key_values import promoted
 from interp_rc.mechanism.memories.measure import (
     CURVES,
     EXCHANGED,
     LAYERS,
-    NAME,
     NEURONS,
     WRITERS,
     Memories,
