@@ -91,7 +91,7 @@ CLAIMS = {
     "movement.second_less_than_first": "… the second less than the first, both orders together",
     "movement.second_like_first": "… or like the first, within 2.5 % of its norm",
     "lens": "told the other way, the answer's lead is below a tenth",
-    "attention.source_more_than_others": "cutting off the source costs more than cutting off other tokens",
+    "attention.source_more_than_others": "cutting off the source costs more than other tokens",
 }
 OF_NOTHING = ("exchange", "transposition.told_one_way", "gained.told_otherwise",
               "movement.second_like_first", "lens")  # fmt: skip
