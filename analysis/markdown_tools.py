@@ -69,7 +69,7 @@ def tools_table() -> str:
         row("… told the other way", 1, f"{lens}.{{other}}.answer.resid_post.3.over_foil"),
         row("lead lost without attention from the answer to the source [nat]", 1,
             f"{cut}.{{told}}.source.all.over_foil"),
-        row("… without attention to as many other tokens", 1,
+        row("… without attention to as many other tokens, or all there are", 1,
             f"{cut}.{{told}}.others.all.over_foil"),
         row(f"moved by {STEPS} steps of training, entity told first [% of norm]", 1,
             f"{moved}.{{first}}.layer_3"),
