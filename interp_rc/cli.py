@@ -172,7 +172,7 @@ def evaluate(
 def mechanism(
     tool: Annotated[
         str,
-        typer.Argument(help="E.g. patching_map, memories, lens, attention, probe; see below."),
+        typer.Argument(help="E.g. patching_map, memories, lens, attention, probe; see above."),
     ],
     model: ModelSource,
     facts: Annotated[Path, typer.Option(help="A facts folder.")],

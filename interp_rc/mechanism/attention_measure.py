@@ -24,7 +24,6 @@ from interp_rc.stats.intervals import bootstrap_mean
 NAME = "attention"
 WEIGHTS, COSTS = f"mechanism/{NAME}", f"mechanism/{NAME}_cut"
 ANSWERS = "evaluation/answers"
-DRAWS = 2000  # of each bootstrap: there are hundreds
 OF_LAYERS = 5  # a window has a fifth of the layers (Geva et al. 2023: 9 of 48)
 
 
@@ -102,7 +101,7 @@ def _mean(part: pd.DataFrame, column: str, unit: str, seed: int, name: str) -> E
     values = part.groupby("fact")[column].mean().to_numpy(float)
     if unit == "fraction":
         values = values.clip(0, 1)  # rounding
-    return bootstrap_mean(values, unit, seed=derive_seed(seed, name), draws=DRAWS)
+    return bootstrap_mean(values, unit, seed=derive_seed(seed, name))
 
 
 def head_tests(table: pd.DataFrame) -> list[Test]:

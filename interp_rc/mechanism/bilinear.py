@@ -35,7 +35,6 @@ from interp_rc.stats.power import power
 NAME = "bilinear"
 TABLE = f"mechanism/{NAME}"
 FEWEST = 4
-DRAWS = 2000
 COLUMNS = {
     "accuracy": ("right", "fraction"),
     "z": ("z", "standard deviation"),
@@ -216,5 +215,5 @@ def estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
             if np.isfinite(values).all():
                 name = ".".join([NAME, *map(str, key), label])
                 seeded = derive_seed(seed, name)
-                found[name] = bootstrap_mean(values, unit, seed=seeded, draws=DRAWS)
+                found[name] = bootstrap_mean(values, unit, seed=seeded)
     return found

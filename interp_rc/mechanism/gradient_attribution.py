@@ -33,7 +33,6 @@ TABLE = f"mechanism/{NAME}"
 ANSWERS = "evaluation/answers"
 WHERE = ("source", ANSWER)
 CELL = ["order", "subset", "site", "layer", "where"]
-DRAWS = 2000
 
 
 class IntegratedGradients(Options):
@@ -141,7 +140,7 @@ def incomplete(table: pd.DataFrame, seed: int) -> Estimate:
     """The share of prompts and layers whose sum the quadrature did not reach."""
     once = table.drop_duplicates(["pair", "asked", "site", "layer"])
     short = (~once.complete.astype(bool)).groupby(once.fact).mean().to_numpy(float)
-    return bootstrap_mean(short, "fraction", seed=derive_seed(seed, "incomplete"), draws=DRAWS)
+    return bootstrap_mean(short, "fraction", seed=derive_seed(seed, "incomplete"))
 
 
 def means(table: pd.DataFrame, what: str, seed: int) -> dict[str, Estimate]:
@@ -153,5 +152,5 @@ def means(table: pd.DataFrame, what: str, seed: int) -> dict[str, Estimate]:
         name = ".".join([*map(str, key), what])
         values = np.asarray(part.groupby("fact").effect.mean(), dtype=float)
         use = derive_seed(seed, name)
-        found[name] = bootstrap_mean(values, "nat", seed=use, draws=DRAWS)
+        found[name] = bootstrap_mean(values, "nat", seed=use)
     return found

@@ -28,7 +28,6 @@ NAME = "lens"
 LENS, ATTRIBUTION = "mechanism/logit_lens", "mechanism/logit_attribution"
 ANSWERS = "evaluation/answers"
 WRITERS = ("z", "mlp_out")
-DRAWS = 2000  # of each bootstrap: there are hundreds
 
 
 class Lens(Options):
@@ -120,7 +119,7 @@ def part_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
 
 def _mean(part: pd.DataFrame, column: str, unit: str, seed: int, name: str) -> Estimate:
     values = part.groupby("fact")[column].mean().to_numpy(float)
-    return bootstrap_mean(values, unit, seed=derive_seed(seed, name), draws=DRAWS)
+    return bootstrap_mean(values, unit, seed=derive_seed(seed, name))
 
 
 def lens_tests(table: pd.DataFrame, dtype: torch.dtype) -> list[Test]:

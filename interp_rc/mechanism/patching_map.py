@@ -34,7 +34,6 @@ WHERE: dict[str, tuple[str, Token]] = {
     "prompt_last": (PROMPT, "last"),
 }
 ANSWERS = "evaluation/answers"
-DRAWS = 2000  # of each bootstrap: there are hundreds
 
 
 class PatchingMap(Options):
@@ -114,7 +113,7 @@ def by_site(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
 
 def _mean(per_fact: pd.Series, seed: int, name: str) -> Estimate:
     values = np.asarray(per_fact, dtype=float)
-    return bootstrap_mean(values, "nat", seed=derive_seed(seed, name), draws=DRAWS)
+    return bootstrap_mean(values, "nat", seed=derive_seed(seed, name))
 
 
 def _learnt(answers: pd.DataFrame, facts: FactSet, seed: int) -> dict[str, Estimate]:
@@ -127,6 +126,6 @@ def _learnt(answers: pd.DataFrame, facts: FactSet, seed: int) -> dict[str, Estim
             if values:
                 name = f"{order}.{subset}.learnt"
                 found[name] = bootstrap_mean(
-                    np.array(values), "fraction", seed=derive_seed(seed, name), draws=DRAWS
+                    np.array(values), "fraction", seed=derive_seed(seed, name)
                 )
     return found

@@ -38,7 +38,6 @@ NAME = "probe"
 TABLE = f"mechanism/{NAME}"
 MARGIN_SHARE = 0.05
 Z = "standard deviation"
-DRAWS = 2000  # of each bootstrap: there are hundreds
 # What is looked for where the prompt of that order names the other.
 SOUGHT: dict[Order, str] = {"forward": "object", "backward": "subject"}
 
@@ -218,5 +217,5 @@ def estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
         for label, (column, unit) in columns.items():
             name = ".".join([NAME, *map(str, key), label])
             values = per_fact[column].to_numpy(float)
-            found[name] = bootstrap_mean(values, unit, seed=derive_seed(seed, name), draws=DRAWS)
+            found[name] = bootstrap_mean(values, unit, seed=derive_seed(seed, name))
     return found

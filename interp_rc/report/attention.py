@@ -143,8 +143,8 @@ def by_layer(
             "Above: the share of attention that the tokens which say the answer give the source, "
             "mean over heads (control: uniform attention). Below: what the answer’s log-"
             "probability loses over another fact’s when they cannot see the source in the layers "
-            "around one (control: as many other tokens of the prompt, facts told this way). Means "
-            "over facts with 95 % intervals."
+            "around one (control: facts told this way, and as many other tokens of the prompt, or "
+            "all there are). Means over facts with 95 % intervals."
         ),
     )
 

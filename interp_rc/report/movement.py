@@ -27,22 +27,26 @@ def section(run: Run, measured: Measured) -> Section:
         sentence=sentence(measured, layers, steps),
         figures=[by_place(run, measured, layers, steps)],
         tables=[pulls(measured, layers, steps, tied)],
-        note=(
-            "The run’s own batches and optimiser, at the whole learning rate, on either half of a "
-            "set’s facts in turn: how far an entity moves when its fact is told is compared with "
-            "how far it moves when the other half is. After the whole finetuning all facts are "
-            "told, and the others are people that the base model "
-            "knew and finetuning did not name, in the same prompts: compare names told first with "
-            "names told second. AdamW moves a weight with a small gradient as far as one with a "
-            "large one, so entities that are not told move as well. "
-            + (
-                "Input embedding and output rows are one matrix here, which moves as one. "
-                if tied
-                else ""
-            )
-            + "In a causal model the entity that comes second is read by nothing but what follows "
-            "it: its own last token is pulled only there, though its tokens are pulled as targets."
-        ),
+        note=note(run, tied),
+    )
+
+
+def note(run: Run, tied: bool) -> str:
+    """How to read it: whose training, what is compared, and what moves by itself."""
+    whose = "The run’s own" if run.config()["training"] else "The default"
+    whom = "" if run.base.is_dir() else ", in the model as it came, which may know the facts"
+    return (
+        f"{whose} batches and optimiser, at the whole learning rate{whom}, on either half of a "
+        "set’s facts in turn: how far an entity moves when its fact is told is compared with how "
+        "far it moves when the other half is. All facts of a half share one training, so intervals "
+        "over facts leave out that another one would have moved otherwise. After the whole "
+        "finetuning all facts are told, and the others are people that the base model knew and "
+        "finetuning did not name, in the same prompts: compare names told first with names told "
+        "second. AdamW moves a weight with a small gradient as far as one with a large one, so "
+        "entities that are not told move as well. "
+        + ("Input embedding and output rows are one matrix here, which moves as one. " * tied)
+        + "In a causal model the entity that comes second is read by nothing but what follows it: "
+        "its own last token is pulled only there, though its tokens are pulled as targets."
     )
 
 

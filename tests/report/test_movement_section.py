@@ -55,6 +55,7 @@ def test_the_section_tells_first_second_and_both(make, phases):
     page = section(run, Measured(movement_estimates(table, 0), tests=moved(table)))
     text = page.sentence.replace("\N{NO-BREAK SPACE}", " ")
     assert text.startswith("After 2 steps")
+    assert "as it came" in page.note  # a run without a base
     assert "names told first by 30.0 %" in text
     assert "told second by 10.0 %" in text
     assert "what is told second moves by −10.0 %" in text  # half of -0.3 + 0.1

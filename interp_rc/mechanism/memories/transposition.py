@@ -38,7 +38,6 @@ MARGIN_SHARE = 0.05
 Z = "standard deviation"
 FEWEST = 3
 OTHER: dict[Order, Order] = {"forward": "backward", "backward": "forward"}
-DRAWS = 2000  # of each bootstrap: there are hundreds
 
 
 class Transposition(Options):
@@ -151,5 +150,5 @@ def estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
                 name = ".".join([NAME, *names, label])
                 values = part[column].to_numpy(float)
                 kept = derive_seed(seed, name)
-                found[name] = bootstrap_mean(values, unit, seed=kept, draws=DRAWS)
+                found[name] = bootstrap_mean(values, unit, seed=kept)
     return found
