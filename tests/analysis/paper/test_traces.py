@@ -21,20 +21,20 @@ def test_figure_9_has_a_panel_for_each_order_that_was_trained(tuned):
     found = panels(tuned)
     assert [panel.title for panel in found] == ["told name first", "told description first"]
     for panel in found:
-        labels = [(one.label, one.asked, one.shuffled) for one in panel.curves]
+        labels = [(one.label, one.asked, one.control) for one in panel.curves]
         assert labels == [
             ("same order", "same", False),
             ("in reverse", "reverse", False),
             ("shuffled", "same", True),
             ("shuffled", "reverse", True),
         ]
-        assert all(list(one.epochs) == [0, 1, 2] for one in panel.curves)
+        assert all(list(one.xs) == [0, 1, 2] for one in panel.curves)
 
 
 def test_curves_are_means_over_ten_seeds_with_t_intervals(tuned):
     subset = "description_to_name"
     curve = panels(tuned)[1].curves[1]
-    for epoch, estimate in zip(curve.epochs, curve.estimates, strict=True):
+    for epoch, estimate in zip(curve.xs, curve.estimates, strict=True):
         values = [
             row.loss
             for row in tuned.itertuples()
@@ -71,7 +71,7 @@ def test_figure_11_draws_held_out_questions_of_each_order(tables):
     trace = pd.read_csv(tables / "instructions_trace.csv")
     for asked, cell in HELD_OUT.items():
         right, other = held_out_curves(trace, cell)
-        assert (right.asked, right.shuffled, other.shuffled) == (asked, False, True)
+        assert (right.asked, right.control, other.control) == (asked, False, True)
         rows = trace[(trace.subset == cell.split(".")[0]) & (trace["set"] == "correct")
                      & (trace.step == 8)]  # fmt: skip
         assert len(rows) == 3
