@@ -15,7 +15,8 @@ from interp_rc.mechanism.integrated_gradients import integrated_gradients
 from interp_rc.mechanism.learnt_contrasts import (
     check_asked,
     learnt_contrasts,
-    subsets_by_contrast,
+    paired,
+    with_conditions,
 )
 from interp_rc.mechanism.pairings import subsets_of
 from interp_rc.models.load import Loaded
@@ -38,10 +39,11 @@ CELL = ["order", "subset", "site", "layer", "where"]
 class IntegratedGradients(Options):
     """Those that were learnt of `facts` facts a subset, in both orders, in `templates` of
     the templates that did not select them; the target and, as control, the target of another fact
-    (the foil) after the same prompt."""
+    (the foil) after the same prompt. Both facts of a pair are asked about: what makes one target
+    likelier whatever is asked falls out of the pair, which is the unit of every interval."""
 
     kind: Literal["integrated_gradients"] = "integrated_gradients"
-    facts: Positive = 8
+    facts: Positive = 12
     templates: Positive = 1
 
     def check(self, facts: FactSet) -> None:
@@ -51,14 +53,11 @@ class IntegratedGradients(Options):
         facts = read_facts(run.facts)
         seed = derive_seed(run.config()["seed"], NAME)
         some = fewer(facts, self.facts, seed)
-        asked = learnt_contrasts(some, run.table(ANSWERS), self.templates, seed)
+        asked = paired(learnt_contrasts(some, run.table(ANSWERS), self.templates, seed))
         if not asked:
             return Measured()
         with threads_for(model.model):
-            table = attributed(model, asked)
-        table["subset"] = table.pair.map(subsets_by_contrast(asked, facts))
-        template_of = {query.id: query.template for query in facts.queries}
-        table["template"] = table.pair.str.rpartition("|")[0].map(template_of)
+            table = with_conditions(attributed(model, asked), facts)
         write_parquet(run.folder / f"{TABLE}.parquet", table)
         whole = table[table.method == NAME]
         bound, floor = bound_of(whole), floor_of(whole)
@@ -118,10 +117,10 @@ def attributed(model: Loaded, contrasts: Sequence[Contrast]) -> pd.DataFrame:
 def bound_of(table: pd.DataFrame) -> pd.DataFrame:
     """What a prompt's target has more than the foil after the same prompt: `effect` [nat].
 
-    Every target of a circle of partners is the foil of one, so what makes a target likely after any
-    prompt, or any target after a prompt, drops out of the mean; and no prompt counts for two facts.
+    Both facts of a pair are asked about, so that what makes a target likely after any prompt, or
+    any target after a prompt, drops out of the pair's mean.
     """
-    keys = ["order", "site", "layer", "where", "template", "fact"]
+    keys = ["pair", "site", "layer", "where"]
     right = table[table.asked == "target"].set_index(keys)
     foil = table[table.asked == "foil"].set_index(keys).effect.reindex(right.index)
     found = right.reset_index()
@@ -144,7 +143,7 @@ def incomplete(table: pd.DataFrame, seed: int) -> Estimate:
 
 
 def means(table: pd.DataFrame, what: str, seed: int) -> dict[str, Estimate]:
-    """Over facts, of each place that a gradient can reach, by order and subset [nat]."""
+    """Over pairs of facts, of each place that a gradient can reach, by order and subset [nat]."""
     found = {}
     for key, part in table[table["where"].isin([*WHERE, REST])].groupby(CELL, sort=False):
         if part.structural_zero.all():

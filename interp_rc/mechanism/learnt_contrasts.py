@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from interp_rc.facts.contrasts import SWAPPED, contrasts_about, partners
+from interp_rc.facts.contrasts import SWAPPED, contrasts_about, partners, swapped
 from interp_rc.facts.factset import FactSet
 from interp_rc.mechanism.learnt import learnt_facts, template_halves
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import ORDERS, SUBSETS, Contrast, Subset
+from interp_rc.records.nouns import ORDERS, SUBSETS, Contrast
 
 
 def check_asked(facts: FactSet, templates: int, measure: str) -> None:
@@ -48,15 +48,28 @@ def learnt_contrasts(
     return contrasts
 
 
-def subsets_by_contrast(contrasts: Sequence[Contrast], facts: FactSet) -> dict[str, Subset]:
-    """The subset of each contrast's fact, by the contrast's id."""
-    subset_of = {fact.id: fact.subset for fact in facts.facts}
-    return {contrast.id: subset_of[contrast.fact] for contrast in contrasts}
-
-
 def with_conditions(table: pd.DataFrame, facts: FactSet) -> pd.DataFrame:
     """With the `subset` of each row's fact, and the `template` its `pair` is asked in."""
     subset_of = {fact.id: fact.subset for fact in facts.facts}
     template_of = {query.id: query.template for query in facts.queries}
     asked = table.pair.str.removesuffix(SWAPPED).str.rpartition("|")[0]
     return table.assign(subset=table.fact.map(subset_of), template=asked.map(template_of))
+
+
+def paired(contrasts: Sequence[Contrast]) -> list[Contrast]:
+    """Of facts in a circle, each against the next, every second contrast and the same the other way
+    round: no fact is in two pairs, so that pairs are independent. All of a pair have the same
+    `fact`, the first of the two."""
+    found = []
+    for order in ORDERS:
+        mine = [c for c in contrasts if c.order == order]
+        partner = {c.fact: c.id.rpartition("|")[2] for c in mine}
+        chosen: set[str] = set()
+        used: set[str] = set()
+        for fact in partner:
+            while not {fact, partner[fact]} & used:
+                chosen.add(fact)
+                used |= {fact, partner[fact]}
+                fact = partner[partner[fact]]
+        found += [c for c in mine if c.fact in chosen]
+    return [*found, *swapped(found)]

@@ -1,6 +1,5 @@
 """At which layer the answer appears, and which heads and MLPs write it."""
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -8,16 +7,19 @@ import pandas as pd
 import torch
 from pydantic import Field
 
-from interp_rc.facts.contrasts import swapped
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.discoveries import discoveries
-from interp_rc.mechanism.learnt_contrasts import check_asked, learnt_contrasts, with_conditions
+from interp_rc.mechanism.learnt_contrasts import (
+    check_asked,
+    learnt_contrasts,
+    paired,
+    with_conditions,
+)
 from interp_rc.mechanism.logit_attribution import logit_attribution
 from interp_rc.mechanism.logit_lens import logit_lens
 from interp_rc.models.load import Loaded
 from interp_rc.records.files import write_parquet
-from interp_rc.records.nouns import ORDERS, Contrast
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run
@@ -60,25 +62,6 @@ class Lens(Options):
             tests=lens_tests(lens, model.model.dtype) + part_tests(parts),
             tables=[LENS, ATTRIBUTION],
         )
-
-
-def paired(contrasts: Sequence[Contrast]) -> list[Contrast]:
-    """Of facts in a circle, each against the next, every second contrast and the same the other way
-    round: no fact is in two pairs, so that pairs are independent. All of a pair have the same
-    `fact`, the first of the two."""
-    found = []
-    for order in ORDERS:
-        mine = [c for c in contrasts if c.order == order]
-        partner = {c.fact: c.id.rpartition("|")[2] for c in mine}
-        chosen: set[str] = set()
-        used: set[str] = set()
-        for fact in partner:
-            while not {fact, partner[fact]} & used:
-                chosen.add(fact)
-                used |= {fact, partner[fact]}
-                fact = partner[partner[fact]]
-        found += [c for c in mine if c.fact in chosen]
-    return [*found, *swapped(found)]
 
 
 def over_foil(table: pd.DataFrame) -> pd.DataFrame:

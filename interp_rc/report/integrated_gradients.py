@@ -102,7 +102,7 @@ def by_layer(run: Run, measured: Measured, orders: list[Order], layers: int) -> 
             "What the target’s log-probability owes to the stream at the tokens of the source "
             "(above) and at the tokens that predict it (below), by the number of layers that the "
             "stream has passed (0: the embedding), more than another fact’s after the same prompt "
-            "does; with 95 % intervals over facts. Facts told the other way are the control. "
+            "does; with 95 % intervals over pairs of facts. Told the other way is the control. "
             "Behind the last layer nothing reads the source."
         ),
     )
@@ -138,7 +138,8 @@ def note(measured: Measured) -> str:
     return (
         "Integrated gradients follow the log-probability from a stream that is everywhere the mean "
         "over all tokens to the actual one. What the answer owes is set against another fact’s "
-        "after the same prompt. The attributions of a layer add up to the whole change: steps are "
+        "after the same prompt, averaged over the prompts of both, so that what is likelier anyway "
+        "falls out. The attributions of a layer add up to the whole change: steps are "
         "doubled until they do to within 1 %, which "
         f"{number(100 * short, 1)} % of prompts and layers did not reach; what is left can move a "
         f"mean by {number(floor, 2)} nat at the most."

@@ -108,20 +108,20 @@ def facts():
 @pytest.fixture(scope="module")
 def measured(facts, tokenizer, tmp_path_factory):
     run = Run(tmp_path_factory.mktemp("gradients"))
-    kind = {"kind": NAME, "facts": 3, "templates": 1}
+    kind = {"kind": NAME, "facts": 4, "templates": 1}
     write_yaml(run.config_file, {"seed": 3, "name": "by-hand", "measures": [kind]})
     write_facts(facts, run.facts)
     rows = [{"model": "finetuned", "query": q.id, "match": True} for q in facts.queries]
     answers = pd.DataFrame(rows)
     write_parquet(run.folder / "evaluation/answers.parquet", answers)
     model = untaught(tokenizer, "llama", context=192)
-    return run, model, IntegratedGradients(facts=3).run(run, model), answers
+    return run, model, IntegratedGradients(facts=4).run(run, model), answers
 
 
 def test_the_measure_is_the_tables_means(measured, facts):
     run, _, found, _ = measured
     table = run.table(TABLE)
-    assert table.groupby("subset").fact.nunique().eq(3).all()
+    assert table.groupby("subset").fact.nunique().eq(2).all()  # pairs of facts
     assert set(table.asked) == {"target", "foil"}
     assert set(table.order) == {"forward", "backward"}
     name = f"{NAME}.backward.both.resid_pre.1.source"
@@ -131,7 +131,7 @@ def test_the_measure_is_the_tables_means(measured, facts):
     assert found.estimates[f"{name}.target"].value == pytest.approx(means["target"])
     bound = means["target"] - means["foil"]
     assert found.estimates[f"{name}.bound"].value == pytest.approx(bound)
-    assert found.estimates[f"{name}.bound"].n == 3
+    assert found.estimates[f"{name}.bound"].n == 2
     assert f"{NAME}.backward.both.resid_post.1.source.bound" not in found.estimates
     assert found.estimates[f"{NAME}.incomplete"].value == 0
     assert len(found.tests) == 2 * 3 * (2 + 2 + 1)

@@ -9,8 +9,8 @@ from interp_rc.facts.folder import write_facts
 from interp_rc.mechanism.attention import attention
 from interp_rc.mechanism.attention_cut import cut_costs
 from interp_rc.mechanism.attention_measure import COSTS, WEIGHTS, Attention
-from interp_rc.mechanism.learnt_contrasts import learnt_contrasts
-from interp_rc.mechanism.lens import ATTRIBUTION, LENS, Lens, paired
+from interp_rc.mechanism.learnt_contrasts import learnt_contrasts, paired
+from interp_rc.mechanism.lens import ATTRIBUTION, LENS, Lens
 from interp_rc.mechanism.logit_attribution import logit_attribution
 from interp_rc.mechanism.logit_lens import logit_lens
 from interp_rc.records.errors import DataError

@@ -12,7 +12,7 @@ from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.learnt_contrasts import (
     check_asked,
     learnt_contrasts,
-    subsets_by_contrast,
+    with_conditions,
 )
 from interp_rc.mechanism.memories.curves import neuron_curves
 from interp_rc.mechanism.memories.estimates import (
@@ -71,35 +71,36 @@ class Memories(Options):
         contrasts = learnt_contrasts(facts, run.table(ANSWERS), TEMPLATES, seed)
         if not contrasts:
             return Measured()
-        subset_of = subsets_by_contrast(contrasts, facts)
         with threadpool_limits(1, user_api="blas"):
             ranked = rank_neurons(model, contrasts)
             crossed = ranked.of(other_template(contrasts))
             curves = neuron_curves(model, contrasts, crossed, seed=seed)
             layers = patch(model, contrasts, coefficient_sites(model)).table
             writers = writer_table(model, contrasts)
-            exchanged = pd.concat(exchanged_by_order(model, contrasts, crossed))
-        layers["subset"] = layers.pair.map(subset_of)
-        curves["subset"] = curves.pair.map(subset_of)
-        writers["subset"] = writers.pair.map(subset_of)
-        exchanged["subset"] = exchanged.pair.map(subset_of)
+            exchanged = [*exchanged_by_order(model, contrasts, crossed)]
         tables = {
             LAYERS: layers,
             CURVES: curves,
             WRITERS: writers,
-            EXCHANGED: exchanged,
             NEURONS: neuron_table(model, contrasts, ranked),
         }
+        if exchanged:
+            tables[EXCHANGED] = pd.concat(exchanged)
+        tables = {name: with_conditions(table, facts) for name, table in tables.items()}
         for name, table in tables.items():
             write_parquet(run.folder / f"{name}.parquet", table)
-        return Measured(
-            estimates=curve_estimates(curves, seed)
-            | exchange_estimates(exchanged, seed)
-            | layer_estimates(layers, seed)
-            | writer_estimates(writers, seed),
-            tests=holm([*curve_tests(curves), *exchange_tests(exchanged)]),
+        found = Measured(
+            estimates=curve_estimates(tables[CURVES], seed)
+            | layer_estimates(tables[LAYERS], seed)
+            | writer_estimates(tables[WRITERS], seed),
+            tests=curve_tests(tables[CURVES]),
             tables=list(tables),
         )
+        if exchanged:
+            found.estimates |= exchange_estimates(tables[EXCHANGED], seed)
+            found.tests += exchange_tests(tables[EXCHANGED])
+        found.tests = holm(found.tests)
+        return found
 
 
 def coefficient_sites(model: Loaded) -> list[Site]:
