@@ -41,21 +41,34 @@ def at_scale_of(norm: nn.Module | None, whole: Stream, part: Stream) -> Stream:
     """
     if norm is None:
         return part.double()
-    name, device = type(norm).__name__, part.device
+    device = part.device
+    gained = at_unit_scale(norm, whole)
+    weight: Tensor = norm.weight  # type: ignore[assignment]
+    made = norm(whole.to(weight.device)).to(device).double() - bias_of(norm, device)
+    # What the norm did tells its scale, whatever it adds below the root.
+    scale = (made * gained).sum(-1, keepdim=True) / gained.square().sum(-1, keepdim=True).clamp(
+        min=torch.finfo(torch.float64).tiny
+    )
+    return at_unit_scale(norm, part) * scale
+
+
+def at_unit_scale(norm: nn.Module | None, part: Stream) -> Stream:
+    """What a norm makes of a part of its input but for its scale and bias; in float64.
+
+    LayerNorm takes off the part's mean, RMS norms do not. Raises ModelError for other norms.
+    """
+    if norm is None:
+        return part.double()
+    name = type(norm).__name__
     centred = isinstance(norm, nn.LayerNorm)
     if not centred and not name.endswith("RMSNorm"):
         raise ModelError(f"{name} is neither LayerNorm nor an RMS norm; parts cannot go through it")
     weight: Tensor = norm.weight  # type: ignore[assignment]
-    gain = weight.to(device).double() + name.startswith("Gemma")  # which keep the gain less one
-    made = norm(whole.to(weight.device)).to(device).double() - bias_of(norm, device)
-    whole, part = whole.double(), part.double()
-    if centred:
-        whole, part = (one - one.mean(-1, keepdim=True) for one in (whole, part))
-    # What the norm did tells its scale, whatever it adds below the root.
-    scale = (made * gain * whole).sum(-1, keepdim=True) / (gain * whole).square().sum(
-        -1, keepdim=True
-    ).clamp(min=torch.finfo(torch.float64).tiny)
-    return part * gain * scale
+    gain = weight.to(part.device).double() + name.startswith(
+        "Gemma"
+    )  # which keep the gain less one
+    part = part.double()
+    return gain * (part - part.mean(-1, keepdim=True) if centred else part)
 
 
 def bias_of(module: nn.Module | None, device: torch.device) -> Float[Tensor, " width"]:

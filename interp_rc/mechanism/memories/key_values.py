@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from interp_rc.mechanism.linear_parts import at_unit_scale
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import device_of
@@ -60,7 +61,7 @@ class Promoted(NamedTuple):
 def promoted(model: Loaded, layer: int, neuron: int, k: int = 10) -> list[Promoted]:
     """The `k` tokens that a neuron's value raises most where its coefficient is positive.
 
-    The value, through the scale of the last norm, times the output rows (Geva et al. 2022,
+    The value, through the last norm but for its scale, times the output rows (Geva et al. 2022,
     arXiv:2203.14680, section 3). Negative coefficients raise the last ones instead.
     """
     adapter = Adapter(model.model)
@@ -77,14 +78,8 @@ def promotes(
 ) -> Float[Tensor, "vector vocabulary"]:
     """Vectors in the stream, as scores of the vocabulary.
 
-    They go through the last norm's scale and the output rows; shifts that all vectors share, and
-    the norm's division, are left out.
+    They go through the last norm, but for its scale, which is the same for all words, and through
+    the output rows. Raises ModelError for a norm that is neither LayerNorm nor an RMS norm.
     """
-    parts = adapter.parts
-    weight = getattr(parts.final_norm, "weight", None)
     rows = adapter.model.get_output_embeddings().weight
-    if weight is not None:
-        # Gemma's norms scale by one more than their weight.
-        one_more = "gemma" in adapter.model.config.model_type
-        vectors = vectors * (weight + one_more)
-    return vectors.to(rows) @ rows.T
+    return at_unit_scale(adapter.parts.final_norm, vectors).to(rows) @ rows.T

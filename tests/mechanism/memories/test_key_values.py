@@ -79,18 +79,31 @@ def test_of_lora_adapters_the_sum_is_meant(taught):
         torch.testing.assert_close(weights, expected.data, rtol=1e-12, atol=1e-13)
 
 
-def test_a_value_that_is_an_output_row_promotes_its_token(taught):
-    loaded = precise(taught, "gpt2")
-    rows, norm = loaded.model.lm_head.weight, loaded.model.transformer.ln_f.weight
-    token = 17
+@pytest.mark.parametrize("shape", ["gpt2", "gpt_neox", "llama", "qwen2", "gemma2"])
+def test_what_a_value_promotes_is_what_it_adds_to_the_logits(taught, shape):
+    """By the model's own norm and head, of a vector so large that nothing else counts."""
+    loaded = precise(taught, shape)
+    parts = Adapter(loaded.model).parts
+    value = torch.randn(32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     with torch.no_grad():
-        loaded.model.transformer.h[1].mlp.c_proj.weight[5] = 50 * rows[token] / norm
-    scores = promotes(Adapter(loaded.model), (50 * rows[token] / norm)[None])[0]
-    torch.testing.assert_close(scores, 50 * rows @ rows[token])
+        logits = parts.head(parts.final_norm(1e6 * value)) - parts.head(
+            parts.final_norm(torch.zeros_like(value))
+        )
+    found = promotes(Adapter(loaded.model), value[None])[0]
+    scale = (logits @ found) / (found @ found)
+    torch.testing.assert_close(scale * found, logits, rtol=1e-6, atol=1e-8)
+    assert scale > 0
+
+
+def test_the_words_of_a_neuron_are_those_that_its_value_promotes(taught):
+    loaded = precise(taught, "gpt2")
+    scores = promotes(Adapter(loaded.model), loaded.model.transformer.h[1].mlp.c_proj.weight[5:6])
     best = promoted(loaded, 1, 5, k=3)
-    expected = (rows @ rows[token]).topk(3).indices
-    assert [one.token for one in best] == [loaded.tokenizer.decode([t]) for t in expected.tolist()]
-    assert best[0].score >= best[1].score >= best[2].score
+    expected = scores[0].topk(3)
+    assert [one.token for one in best] == [
+        loaded.tokenizer.decode([t]) for t in expected.indices.tolist()
+    ]
+    assert [one.score for one in best] == pytest.approx(expected.values.tolist())
 
 
 def test_unknown_families_say_so(taught, monkeypatch):
