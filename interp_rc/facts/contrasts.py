@@ -115,6 +115,19 @@ def _mirrored(contrast: Contrast) -> Contrast:
     )
 
 
+def about_foil(contrast: Contrast) -> Contrast:
+    """The same prompts, with the foil as the target; of the spans, those in the prompts.
+
+    Raises DataError for a contrast without a foil.
+    """
+    if contrast.foil is None:
+        raise DataError(f"{contrast.named} has no foil to ask for; add one")
+    inside = {
+        name: both for name, both in contrast.spans.items() if both[0].end <= len(contrast.clean)
+    }
+    return replace(contrast, target=contrast.foil, foil=contrast.target, spans=inside)
+
+
 def _over(target: str, prompt: str, span: Span) -> Span:
     """A span of the target, over another target; others stay."""
     if span.start < len(prompt):

@@ -1,11 +1,11 @@
 """What it costs the answer not to see the source, layer by layer; other tokens as control."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from interp_rc.facts.contrasts import about_foil
 from interp_rc.mechanism.inputs import Input, read_inputs
 from interp_rc.mechanism.knockout import Chosen, knockout
 from interp_rc.mechanism.observed import source_tokens
@@ -39,7 +39,7 @@ def cut_costs(
     `over_foil` is the cost less what the foil loses by the same cut; null without a foil.
     """
     table = _costs(model, contrasts, window, seed, memory)
-    foils = [replace(c, target=c.foil) for c in contrasts if c.foil is not None]
+    foils = [about_foil(c) for c in contrasts if c.foil is not None]
     if not foils:
         return table.assign(over_foil=np.nan)
     keys = ["pair", "keys", "layer"]

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from interp_rc.facts.contrasts import about_foil
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.attribution_spans import ANSWER, REST, by_span
@@ -91,25 +92,12 @@ def fewer(facts: FactSet, most: int, seed: int) -> FactSet:
     )
 
 
-def foils(contrasts: Sequence[Contrast]) -> list[Contrast]:
-    """The same contrasts with the foil as their target; of their spans, those in the prompt."""
-    return [
-        replace(
-            one,
-            target=str(one.foil),
-            foil=one.target,
-            spans={k: v for k, v in one.spans.items() if v[0].end <= len(one.clean)},
-        )
-        for one in contrasts
-    ]
-
-
 def attributed(model: Loaded, contrasts: Sequence[Contrast]) -> pd.DataFrame:
     """`by_span` of the targets and of the foils; `asked` says which."""
     layers = model.model.config.num_hidden_layers
     frames = [
         by_span(integrated_gradients(model, some), layers).assign(asked=asked)
-        for asked, some in (("target", contrasts), ("foil", foils(contrasts)))
+        for asked, some in (("target", contrasts), ("foil", [about_foil(one) for one in contrasts]))
     ]
     return pd.concat(frames, ignore_index=True)
 

@@ -3,11 +3,12 @@
 import dataclasses
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
 from interp_rc.facts.contrasts import (
+    about_foil,
     contrasts_about,
     held_out_contrasts,
     partners,
@@ -149,3 +150,16 @@ def test_swapped_each_asks_for_the_other(told):
     alone = dataclasses.replace(contrasts[0], foil=None)
     with pytest.raises(DataError, match="has no foil"):
         swapped([alone])
+
+
+def test_the_foil_is_asked_for_after_the_same_prompts(told):
+    contrasts = held_out_contrasts(told, templates=1)
+    for one in contrasts:
+        other = about_foil(one)
+        assert (one.clean, one.corrupted) == (other.clean, other.corrupted)
+        assert (one.target, one.foil) == (other.foil, other.target)
+        assert other.spans["source"] == one.spans["source"]
+        assert all(spans[0].end <= len(one.clean) for spans in other.spans.values())
+    assert any(set(about_foil(one).spans) < set(one.spans) for one in contrasts)
+    with pytest.raises(DataError, match="has no foil to ask for"):
+        about_foil(replace(contrasts[0], foil=None))

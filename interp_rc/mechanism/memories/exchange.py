@@ -1,7 +1,6 @@
 """Two facts' values exchanged: does the one's key then bring the other's answer?"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
@@ -10,6 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 from tqdm import tqdm
 
+from interp_rc.facts.contrasts import about_foil
 from interp_rc.mechanism.memories.coefficients import run_with, values_exchanged
 from interp_rc.mechanism.memories.ranking import Ranking, memory_sweep
 from interp_rc.mechanism.sweep import read_cases
@@ -55,7 +55,7 @@ def exchange_values(
     known = _known(contrasts)
     asked = {
         "own": [contrasts[three.own] for three in known],
-        "other": [_about_foil(contrasts[three.own]) for three in known],
+        "other": [about_foil(contrasts[three.own]) for three in known],
     }
     rows: list[dict[str, Any]] = []
     total = 4 * len(ks) * len(known)
@@ -98,11 +98,6 @@ def _known(contrasts: Sequence[Contrast]) -> list[_Known]:
             "each contrasted with the next"
         )
     return found
-
-
-def _about_foil(contrast: Contrast) -> Contrast:
-    assert contrast.foil is not None
-    return replace(contrast, target=contrast.foil, foil=contrast.target)
 
 
 def _orders(
