@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interp_rc.mechanism.cached import Cached
-from interp_rc.mechanism.metrics import Metric, measured
+from interp_rc.mechanism.metrics import measured
 from interp_rc.models.adapters.layerwise import Layerwise, See
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.adapters.ragged import Layout, whole_prompts
@@ -18,10 +18,8 @@ Changed = Callable[[int, Float[Tensor, "token neuron"], Layout], Float[Tensor, "
 
 
 @torch.no_grad()
-def run_with(
-    runs: Layerwise, prompts: Cached, changed: Changed, metric: Metric = "log_prob"
-) -> Float[Tensor, " prompt"]:
-    """The metric of every prompt, its neurons `changed` on the way up. `runs` must be open.
+def run_with(runs: Layerwise, prompts: Cached, changed: Changed) -> Float[Tensor, " prompt"]:
+    """log p(target) after every prompt, its neurons `changed` on the way up; `runs` must be open.
 
     Coefficients of higher layers are those that the changed stream makes, before they are changed.
     """
@@ -36,7 +34,7 @@ def run_with(
     last, _ = runs.whole(prompts.ids, prompts.lengths, see)
     read = prompts.asked.read[layout.row, layout.position]
     at = (layout.row[read], layout.position[read])
-    return measured(metric, runs, prompts.asked, last[read], at, at[0], len(prompts.ids))
+    return measured("log_prob", runs, prompts.asked, last[read], at, at[0], len(prompts.ids))
 
 
 def given_at(
@@ -68,3 +66,11 @@ def values_exchanged(layer: int, order: Int[Tensor, "prompt neuron"]) -> Changed
         return value.gather(1, order.to(value.device)[layout.row])
 
     return changed
+
+
+def per_prompt(
+    values: Float[Tensor, "token neuron"], row: Int[Tensor, " token"], prompts: int
+) -> Float[Tensor, "prompt neuron"]:
+    """Summed over the tokens of each prompt, on the CPU."""
+    found = values.new_zeros(prompts, values.shape[1])
+    return found.index_add_(0, row, values).cpu()

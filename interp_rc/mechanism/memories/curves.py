@@ -27,7 +27,7 @@ from interp_rc.mechanism.sites import Token
 from interp_rc.mechanism.sweep import Batch, Case, read_cases
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
-from interp_rc.models.adapters.parts import neurons_of
+from interp_rc.models.adapters.parts import Place, neurons_of
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import Contrast
 from interp_rc.records.seeds import derive_seed
@@ -127,11 +127,10 @@ def _acts(
     means: Means,
 ) -> Iterator[tuple[Act, Callable[[Tensor], Float[Tensor, " prompt"]]]]:
     row, clean, corrupted = pairs
-    places = {place.layer: place for place in batch.giving.at if place.component == "mlp_post"}
 
     def transplant(masks: Tensor) -> Float[Tensor, " prompt"]:
         def given(layer: int) -> Tensor:
-            return batch.giving.values(places[layer], row, clean)
+            return batch.giving.values(Place("mlp_post", layer), row, clean)
 
         return run_with(runs, batch.taking, given_at((row, corrupted), masks, given))
 

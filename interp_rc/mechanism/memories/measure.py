@@ -148,7 +148,7 @@ def writer_table(model: Loaded, contrasts: Sequence[Contrast]) -> pd.DataFrame:
         "foil": [one.foil or one.target for one in contrasts],
     }
     written = {of: neuron_writes(model, prompts, some).flatten(1) for of, some in asked.items()}
-    first = written["target"][other_template(contrasts)].topk(FEW, dim=1).indices
+    first = written["target"][other_template(contrasts)].argsort(dim=1, descending=True)[:, :FEW]
     rows = []
     for of, found in written.items():
         for kind, sums in (("few", found.gather(1, first).sum(1)), ("all", found.sum(1))):

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from interp_rc.mechanism.attribution import GradientBudget, gradients_at
 from interp_rc.mechanism.cached import Cached
+from interp_rc.mechanism.memories.coefficients import per_prompt
 from interp_rc.mechanism.memories.key_values import key_values
 from interp_rc.mechanism.patching import in_itself
 from interp_rc.mechanism.sites import Site, Token, tokens_of
@@ -30,18 +31,17 @@ Means = Mapping[tuple[str | None, int], Float[Tensor, " neuron"]]
 """By order and layer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ranking:
+class Ranking(NamedTuple):
     """For every contrast (row), layer and neuron.
 
     `score`: what its coefficients at the span's tokens contribute to the log-probability of the
     target, clean less corrupted, in nats: (clean - corrupted coefficient) times the mean of the
-    gradients in both runs, summed over tokens. `write`: the squared length of what the difference
-    of its coefficients writes, summed over tokens. `own`: the score of those tokens where the
-    clean coefficient is further from the mean over the clean prompts of the order than the
-    corrupted one: the
-    clean fact's own neurons, without those of the other fact, whose silence counts as well.
-    `rises`: whether its coefficients are higher in the clean prompt, all tokens together.
+    gradients in both runs, summed over tokens. `own`: the score of those tokens where the clean
+    coefficient is further from the mean over the clean prompts of the order than the corrupted
+    one: the clean fact's own neurons, without those of the other fact, whose silence counts as
+    well. `write`: the squared length of what the difference of its coefficients writes, summed
+    over tokens. `rises`: whether its coefficients are higher in the clean prompt, all tokens
+    together.
 
     An estimate: where a neuron's share depends on another's (what one alone does to a norm, say),
     it is not what `patch` finds of the neuron alone.
@@ -54,12 +54,7 @@ class Ranking:
 
     def of(self, contrasts: Sequence[int]) -> "Ranking":
         """Of some contrasts, by number."""
-        return Ranking(
-            self.score[contrasts],
-            self.own[contrasts],
-            self.write[contrasts],
-            self.rises[contrasts],
-        )
+        return Ranking(*(one[contrasts] for one in self))
 
     def order(self, contrast: int) -> Int[Tensor, " neuron"]:
         """All layers' neurons, numbered layer after layer, the highest score first."""
@@ -81,53 +76,55 @@ def rank_neurons(
     adapter = Adapter(model.model)
     cases = read_cases(model, model, contrasts, "log_prob")
     sweep = memory_sweep(adapter, cases, memory)
-    runs, places = sweep.by_layers, neuron_places(adapter)
     means = mean_coefficients(sweep, span, token)
     lengths = [
-        key_values(adapter, layer).values.norm(dim=1).to(runs.home)
+        key_values(adapter, layer).values.norm(dim=1).to(sweep.taking.home)
         for layer in range(adapter.layers)
     ]
-    # Of many contrasts and neurons, in no more digits than the model has.
-    kept = torch.promote_types(model.model.dtype, torch.float32)
-    scores: dict[int, Tensor] = {}
-    owns: dict[int, Tensor] = {}
-    writes: dict[int, Tensor] = {}
-    rises: dict[int, Tensor] = {}
-    reads = max(len(case.clean.reads) for case in cases)
+    numbers: list[int] = []
+    parts: list[Ranking] = []
+    budget = GradientBudget(sweep.by_layers, memory, max(len(one.clean.reads) for one in cases))
     with torch.no_grad(), tqdm(total=len(cases), desc="neurons", disable=None) as bar:
-        for batch in sweep.batches(GradientBudget(runs, memory, reads)):
+        for batch in sweep.batches(budget):
             of_batch = [cases[number] for number in batch.numbers]
-            pairs = token_pairs(of_batch, span, token, runs.home)
-            score, own, write, rise = [], [], [], []
-            ends = [
-                (batch.giving, _gradients(sweep, [c.clean.ids for c in of_batch], batch.giving)),
-                (
-                    batch.taking,
-                    _gradients(sweep, [c.corrupted.ids for c in of_batch], batch.taking),
-                ),
-            ]
-            for place, length in zip(places, lengths, strict=True):
-                change = differences(batch, place, pairs)
-                slope = (
-                    _slopes(ends[0], place, pairs[0], pairs[1])
-                    + _slopes(ends[1], place, pairs[0], pairs[2])
-                ) / 2
-                share = change * slope
-                score.append(_per_contrast(share, pairs[0], len(of_batch)))
-                usual = means_at(means, place.layer, of_batch, pairs[0])
-                held = share.where(_further(batch, place, pairs, usual), 0.0)
-                own.append(_per_contrast(held, pairs[0], len(of_batch)))
-                write.append(_per_contrast((change * length) ** 2, pairs[0], len(of_batch)))
-                rise.append(_per_contrast(change, pairs[0], len(of_batch)) > 0)
-            for row, number in enumerate(batch.numbers):
-                scores[number] = torch.stack([one[row] for one in score]).to(kept)
-                owns[number] = torch.stack([one[row] for one in own]).to(kept)
-                writes[number] = torch.stack([one[row] for one in write]).to(kept)
-                rises[number] = torch.stack([one[row] for one in rise])
+            pairs = token_pairs(of_batch, span, token, sweep.taking.home)
+            parts.append(_ranked(sweep, batch, of_batch, pairs, means, lengths))
+            numbers += batch.numbers
             bar.update(len(batch.numbers))
-    every = range(len(cases))
-    found = [torch.stack([of[i] for i in every]) for of in (scores, owns, writes, rises)]
-    return Ranking(*found)
+    # Batches hold contrasts of like length together.
+    as_given = torch.tensor(numbers).argsort()
+    return Ranking(*(torch.cat(column)[as_given] for column in zip(*parts, strict=True)))
+
+
+def _ranked(
+    sweep: Sweep,
+    batch: Batch,
+    cases: Sequence[Case],
+    pairs: Pairs,
+    means: Means,
+    lengths: Sequence[Float[Tensor, " neuron"]],
+) -> Ranking:
+    """Of a batch's contrasts, in no more digits than the model has."""
+    row, clean, corrupted = pairs
+    kept = torch.promote_types(sweep.taking.model.dtype, torch.float32)
+    at_clean = _gradients(sweep, [case.clean.ids for case in cases], batch.giving)
+    at_corrupted = _gradients(sweep, [case.corrupted.ids for case in cases], batch.taking)
+    layers = []
+    for layer, length in enumerate(lengths):
+        place = Place("mlp_post", layer)
+        given = batch.giving.values(place, row, clean).double()
+        taken = batch.taking.values(place, row, corrupted).double()
+        change, usual = given - taken, means_at(means, layer, cases, row)
+        slopes = (
+            _slopes(batch.giving, at_clean[place], row, clean),
+            _slopes(batch.taking, at_corrupted[place], row, corrupted),
+        )
+        share = change * (slopes[0] + slopes[1]) / 2
+        own = share.where((given - usual).abs() > (taken - usual).abs(), 0.0)
+        sums = [share, own, (change * length) ** 2, change]
+        layers.append([per_prompt(one, row, len(cases)) for one in sums])
+    score, own, write, rise = (torch.stack(one, 1) for one in zip(*layers, strict=True))
+    return Ranking(score.to(kept), own.to(kept), write.to(kept), rise > 0)
 
 
 def memory_sweep(adapter: Adapter, cases: Sequence[Case], memory: int | None) -> Sweep:
@@ -167,22 +164,6 @@ def clean_tokens(
     return row, clean
 
 
-def differences(batch: Batch, place: Place, pairs: Pairs) -> Float[Tensor, "token neuron"]:
-    """Clean less corrupted coefficients, in float64."""
-    row, clean, corrupted = pairs
-    given = batch.giving.values(place, row, clean).double()
-    return given - batch.taking.values(place, row, corrupted).double()
-
-
-def _further(
-    batch: Batch, place: Place, pairs: Pairs, usual: Float[Tensor, "token neuron"]
-) -> Bool[Tensor, "token neuron"]:
-    """Whether the clean coefficient is the less usual one."""
-    row, clean, corrupted = pairs
-    given = batch.giving.values(place, row, clean).double() - usual
-    return given.abs() > (batch.taking.values(place, row, corrupted).double() - usual).abs()
-
-
 def mean_coefficients(sweep: Sweep, span: str, token: Token) -> Means:
     """Over the span's tokens of all clean prompts of an order, in float64: names are not averaged
     with descriptions."""
@@ -212,11 +193,10 @@ def means_at(
 
 
 def _slopes(
-    end: tuple[Cached, dict[Place, Tensor]], place: Place, row: Tensor, position: Tensor
+    cached: Cached, gradients: Float[Tensor, "token neuron"], row: Tensor, position: Tensor
 ) -> Float[Tensor, "token neuron"]:
-    """Of the metric at tokens of one end's runs, in float64."""
-    cached, found = end
-    return found[place][whole_prompts(cached.lengths).begins[row] + position].double()
+    """Of the metric at tokens of the cached runs, in float64."""
+    return gradients[whole_prompts(cached.lengths).begins[row] + position].double()
 
 
 def _gradients(sweep: Sweep, ids: Sequence[list[int]], cached: Cached) -> dict[Place, Tensor]:
@@ -226,13 +206,6 @@ def _gradients(sweep: Sweep, ids: Sequence[list[int]], cached: Cached) -> dict[P
         return gradients_at(
             runs, padded.to(runs.home), cached, cached.stream[0], sweep.given, sweep.metric
         )
-
-
-def _per_contrast(
-    values: Float[Tensor, "token neuron"], row: Int[Tensor, " token"], contrasts: int
-) -> Float[Tensor, "contrast neuron"]:
-    found = values.new_zeros(contrasts, values.shape[1])
-    return found.index_add_(0, row, values).cpu()
 
 
 def matched_at_random(

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from interp_rc.mechanism.inputs import Input, read_inputs
 from interp_rc.mechanism.linear_parts import at_scale_of
 from interp_rc.mechanism.logit_attribution import check_linear
+from interp_rc.mechanism.memories.coefficients import per_prompt
 from interp_rc.mechanism.memories.key_values import key_values
 from interp_rc.mechanism.observed import Observed, observed
 from interp_rc.models.adapters.adapter import Adapter
@@ -51,7 +52,7 @@ def neuron_writes(
             coefficients = batch.cached.values(place, *at)
             directions = _before_norms(layers, batch, place, coefficients, last, rows)
             written = coefficients.double() * (directions @ value.T)
-            by_layer.append(_per_prompt(written, at[0], len(batch.inputs)))
+            by_layer.append(per_prompt(written, at[0], len(batch.inputs)))
         for row, number in enumerate(batch.numbers):
             found[number] = torch.stack([one[row] for one in by_layer]).to(kept)
     return torch.stack([found[number] for number in range(len(inputs))])
@@ -86,10 +87,3 @@ def _before_norms(
         normed = at_scale_of(layers.parts.final_norm, last.detach(), added)
         [found] = torch.autograd.grad((normed * rows).sum(), part)
     return found
-
-
-def _per_prompt(
-    values: Float[Tensor, "token neuron"], row: Int[Tensor, " token"], prompts: int
-) -> Float[Tensor, "prompt neuron"]:
-    found = values.new_zeros(prompts, values.shape[1])
-    return found.index_add_(0, row, values).cpu()
