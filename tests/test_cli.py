@@ -19,6 +19,7 @@ from interp_rc.facts.contrasts import held_out_contrasts, read_contrasts, write_
 from interp_rc.facts.folder import read_facts, write_facts
 from interp_rc.mechanism.effects import Effects
 from interp_rc.models.load import save
+from interp_rc.pipeline.config import TOOLS
 from interp_rc.records.runs import Run
 
 PROGRAM = [sys.executable, "-m", "interp_rc.cli"]
@@ -405,6 +406,11 @@ def test_mechanism_runs_one_tool_on_a_model_and_facts(works, smoke_run):
     assert not (run.folder / "base").exists()
     assert set(run.table("mechanism/transposition").model) == {"finetuned"}
     assert "report.html" in err
+
+
+def test_mechanism_names_every_tool(works):
+    out, _ = works("mechanism", "--help")
+    assert all(tool in out for tool in TOOLS)
 
 
 def test_mechanism_compares_with_the_base(works, smoke_run):

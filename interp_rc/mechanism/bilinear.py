@@ -13,7 +13,7 @@ from tqdm import tqdm
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.bilinear_read import WHATS, Read, Sides, choose, read_all
-from interp_rc.mechanism.compared import base_of, untrained_like
+from interp_rc.mechanism.compared import with_floors
 from interp_rc.mechanism.pairings import check_people
 from interp_rc.mechanism.probe import MARGIN_SHARE, SOUGHT, shuffled
 from interp_rc.mechanism.probe_fit import right_and_z
@@ -63,10 +63,7 @@ class BilinearProbe(Options):
     def run(self, run: Run, model: Loaded) -> Measured:
         facts = read_facts(run.facts)
         seed = derive_seed(run.config()["seed"], NAME)
-        models = {"finetuned": model, "untrained": untrained_like(model, seed)}
-        base = base_of(run, model)
-        if base is not None:
-            models["base"] = base
+        models = with_floors(run, model, seed)
         tables = []
         with (
             threadpool_limits(1, user_api="blas"),

@@ -14,3 +14,10 @@ def untrained_like(model: Loaded, seed: int) -> Loaded:
     """The same architecture with random weights."""
     built = build_model(model.model.config, seed)
     return Loaded(built.to(model.model.device).eval(), model.tokenizer)
+
+
+def with_floors(run: Run, model: Loaded, seed: int) -> dict[str, Loaded]:
+    """The model in question (`finetuned`), one `untrained`, and the `base` where there is one."""
+    base = base_of(run, model)
+    models = {"finetuned": model, "untrained": untrained_like(model, seed)}
+    return models if base is None else models | {"base": base}

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
-from interp_rc.mechanism.compared import base_of, untrained_like
+from interp_rc.mechanism.compared import with_floors
 from interp_rc.mechanism.pairings import check_people
 from interp_rc.mechanism.probe_fit import Reading, fit_each, right_and_z
 from interp_rc.mechanism.reading import (
@@ -68,10 +68,7 @@ class Probe(Options):
     def run(self, run: Run, model: Loaded) -> Measured:
         facts = read_facts(run.facts)
         seed = derive_seed(run.config()["seed"], NAME)
-        models = {"finetuned": model, "untrained": untrained_like(model, seed)}
-        base = base_of(run, model)
-        if base is not None:
-            models["base"] = base
+        models = with_floors(run, model, seed)
         tables = []
         # The matrices are small: threads that wait for each other took six times as long.
         with (
