@@ -77,15 +77,22 @@ def _tied(parts: Parts) -> nn.Parameter | None:
     return next((p for p in inputs if p is parts.head.weight), None)
 
 
+def module_groups(model: PreTrainedModel, parts: Parts) -> dict[nn.Module, Group]:
+    """Of every module; norms, and whatever else belongs to no other group, are `NORMS`."""
+    whole: list[tuple[nn.Module, Group]] = [(one, INPUT) for one in parts.embeddings]
+    for layer, block in enumerate(parts.blocks):
+        whole += [(block.attention, Group("attention", layer)), (block.mlp, Group("mlp", layer))]
+    whole.append((parts.head, OUTPUT))
+    found = {inner: group for module, group in whole for inner in module.modules()}
+    return found | {one: NORMS for one in model.modules() if one not in found}
+
+
 def _groups(model: PreTrainedModel, parts: Parts) -> list[tuple[nn.Parameter, Group]]:
     """Norms, and whatever else belongs to no other group, come last."""
-    modules: list[tuple[nn.Module, Group]] = [(one, INPUT) for one in parts.embeddings]
-    for layer, block in enumerate(parts.blocks):
-        modules += [(block.attention, Group("attention", layer)), (block.mlp, Group("mlp", layer))]
-    modules.append((parts.head, OUTPUT))
-    found = {id(p): (p, group) for module, group in modules for p in module.parameters()}
-    for parameter in model.parameters():
-        found.setdefault(id(parameter), (parameter, NORMS))
+    found: dict[int, tuple[nn.Parameter, Group]] = {}
+    for module, group in module_groups(model, parts).items():
+        for parameter in module.parameters(recurse=False):
+            found.setdefault(id(parameter), (parameter, group))
     return list(found.values())
 
 

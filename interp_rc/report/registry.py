@@ -21,6 +21,7 @@ from interp_rc.report import (
     related_answer_floor,
     trace,
     transposition,
+    update_geometry,
 )
 from interp_rc.report.section import Section
 
@@ -39,6 +40,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "lens": lens.section,
     "attention": attention.section,
     "bilinear": bilinear.section,
+    "update_geometry": update_geometry.section,
     "related_answer_floor": related_answer_floor.section,
     "trace": trace.section,
 }
