@@ -120,7 +120,7 @@ def ends(measured: Measured, subsets: list[Subset]) -> Table:
         rows.append(
             [
                 TOLD[subset],
-                "first less second",
+                "asymmetry",
                 "",
                 "",
                 *(
