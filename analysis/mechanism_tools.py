@@ -7,33 +7,10 @@ Runs of `analysis.descriptions` and `analysis.mechanism` in the same folder are 
 that they lack.
 """
 
-import argparse
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
-import yaml
-
-from analysis.descriptions import TABLES
-from analysis.over_seeds import (
-    estimates_table,
-    over_seeds,
-    results_table,
-    run_seeds,
-    write_csv,
-    write_environment,
-)
-from interp_rc.pipeline.config import load_config
-from interp_rc.pipeline.experiments import find_experiment
+from analysis.confirmatory import Plan, Study, Values, above, column, more, pair
 from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE
 from interp_rc.records.numbers import Test
-from interp_rc.records.packaged import packaged
-from interp_rc.stats.correction import holm
-from interp_rc.stats.differences import paired_t
 from interp_rc.stats.equivalence import non_superiority, tost
-from interp_rc.stats.power import power
 
 NAME = "mechanism_tools"
 ADDED = (
@@ -66,22 +43,9 @@ BY_SEED = (
     r"attention_cut\..*\.all\.over_foil",
 )
 """What the tests read, and what is like it: committed seed by seed."""
-Values = pd.DataFrame
-"""A row a seed, a column a number."""
 
 
-def prereg() -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(
-        (packaged("experiments") / "prereg_tools.yaml").read_text(encoding="utf-8")
-    )
-    return content
-
-
-def confirmatory_tests(value: Values, plan: dict[str, Any]) -> list[Test]:
-    return [test for question in QUESTIONS for test in holm(question(value, plan))]
-
-
-def neurons(value: Values, plan: dict[str, Any]) -> list[Test]:
+def neurons(value: Values, plan: Plan) -> list[Test]:
     tests = []
     for order in ORDERS:
         k = f"k{plan['few']}"
@@ -93,7 +57,7 @@ def neurons(value: Values, plan: dict[str, Any]) -> list[Test]:
     return tests
 
 
-def exchange(value: Values, plan: dict[str, Any]) -> list[Test]:
+def exchange(value: Values, plan: Plan) -> list[Test]:
     tests = []
     for order in ORDERS:
         start = f"memories.{order}.{TOLD_ONLY[order]}.exchange_with_"
@@ -104,7 +68,7 @@ def exchange(value: Values, plan: dict[str, Any]) -> list[Test]:
     return tests
 
 
-def transposition(value: Values, plan: dict[str, Any]) -> list[Test]:
+def transposition(value: Values, plan: Plan) -> list[Test]:
     tests = []
     for order in ORDERS:
         start = f"transposition.finetuned.{order}"
@@ -116,7 +80,7 @@ def transposition(value: Values, plan: dict[str, Any]) -> list[Test]:
     return tests
 
 
-def gained(value: Values, plan: dict[str, Any]) -> list[Test]:
+def gained(value: Values, plan: Plan) -> list[Test]:
     tests = []
     for order in ORDERS:
         start, margin = f"bilinear.finetuned.{order}", plan["margins"]["gained"]
@@ -127,7 +91,7 @@ def gained(value: Values, plan: dict[str, Any]) -> list[Test]:
     return tests
 
 
-def movement(value: Values, plan: dict[str, Any]) -> list[Test]:
+def movement(value: Values, plan: Plan) -> list[Test]:
     tests = []
     entities = {"forward": ("name", "description"), "backward": ("description", "name")}
     streams = [n for n in value if n.startswith("movement.steps.") and ".layer_" in n]
@@ -143,7 +107,7 @@ def movement(value: Values, plan: dict[str, Any]) -> list[Test]:
     return [*tests, tost(less, margin, name="movement.second_like_first")]
 
 
-def lens(value: Values, plan: dict[str, Any]) -> list[Test]:
+def lens(value: Values, plan: Plan) -> list[Test]:
     tests = []
     for order in ORDERS:
         stage = last_stage(value)
@@ -162,7 +126,7 @@ def last_stage(value: Values) -> str:
     return f"resid_post.{max(map(int, layers))}"
 
 
-def attention(value: Values, plan: dict[str, Any]) -> list[Test]:
+def attention(value: Values, plan: Plan) -> list[Test]:
     tests = []
     for order in ORDERS:
         start = f"attention_cut.{order}.{TOLD_ONLY[order]}"
@@ -171,77 +135,15 @@ def attention(value: Values, plan: dict[str, Any]) -> list[Test]:
     return tests
 
 
-QUESTIONS: tuple[Callable[[Values, dict[str, Any]], list[Test]], ...] = (
-    neurons,
-    exchange,
-    transposition,
-    gained,
-    movement,
-    lens,
-    attention,
+STUDY = Study(
+    name=NAME,
+    plan="prereg_tools",
+    added=ADDED,
+    beginnings=BEGINNINGS,
+    by_seed=BY_SEED,
+    questions=(neurons, exchange, transposition, gained, movement, lens, attention),
+    equivalences=("movement",),
 )
 
-
-def column(value: Values, name: str) -> np.ndarray:
-    """One value a seed; seeds that did not learn their facts have none."""
-    return value[name].dropna().to_numpy(float)
-
-
-def pair(value: Values, one: str, other: str) -> np.ndarray:
-    both = value[[one, other]].dropna()
-    return (both[one] - both[other]).to_numpy(float)
-
-
-def above(values: np.ndarray, least: float, name: str) -> Test:
-    return paired_t(values, np.full(len(values), least), name=name, alternative="greater")
-
-
-def more(value: Values, one: str, other: str, name: str) -> Test:
-    return above(pair(value, one, other), 0.0, name)
-
-
-def power_table(plan: dict[str, Any], n: int) -> pd.DataFrame:
-    """Power of the tests of nothing if there is nothing at all, from the tuning seeds."""
-    rows = []
-    for name, margin in plan["margins"].items():
-        test: Any = "tost" if name == "movement" else "non_superiority"
-        spread = plan["tuning_sd"][name]
-        found = power(test, n, mean=0.0, sd=spread, seed=0, margin=margin)
-        rows.append({"name": name, "test": test, "margin": margin, "sd": spread} | found.as_dict())
-    return pd.DataFrame(rows)
-
-
-def with_added(experiment: str) -> str:
-    """The experiment's measures and those of this table, as a `--set`."""
-    measures = [
-        m.model_dump(mode="json") for m in load_config(find_experiment(experiment)).measures
-    ]
-    return f"measures={[*measures, *({'kind': kind} for kind in ADDED)]}".replace("None", "null")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
-    parser.add_argument("--smoke", action="store_true", help="tiny runs, tables beside them")
-    parser.add_argument("--runs", type=Path, default=Path("runs/descriptions_seeds"))
-    parser.add_argument("--seeds", type=int, nargs="+", help="others than the plan's, to tune")
-    arguments = parser.parse_args()
-    plan = prereg()
-    seeds = arguments.seeds or (plan["seeds"][:2] if arguments.smoke else plan["seeds"])
-    sets = [with_added(plan["experiment"])]
-    runs = run_seeds(plan["experiment"], seeds, arguments.runs, sets, smoke=arguments.smoke)
-    elsewhere = arguments.smoke or arguments.seeds
-    folder = arguments.runs / "tables" if elsewhere else TABLES
-    table = results_table(runs, BEGINNINGS)
-    write_csv(folder, NAME, estimates_table(over_seeds(table)))
-    tested = table.name.str.fullmatch("|".join(BY_SEED))
-    write_csv(folder, f"{NAME}_by_seed", table[tested])
-    if not arguments.smoke:  # the small runs learn nothing, so that there is nothing to test
-        value = table.pivot(index="seed", columns="name", values="value")
-        write_csv(folder, f"{NAME}_tests", pd.DataFrame(confirmatory_tests(value, plan)))
-    write_csv(folder, f"{NAME}_power", power_table(plan, len(seeds)))
-    write_environment(folder, NAME, runs)
-    print(f"tables in {folder}")
-
-
 if __name__ == "__main__":
-    main()
+    STUDY.main(str(__doc__))

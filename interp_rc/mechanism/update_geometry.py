@@ -122,7 +122,7 @@ def bound_of(table: pd.DataFrame) -> pd.DataFrame:
     whose = (table.other > 0).map({False: "own", True: "others"})
     rows = table.assign(place=_place(table), whose=whose)
     layered = rows[rows.layer.notna()].assign(place=rows.group)
-    sums = layered.groupby([*keys, "other", "whose"], sort=False, as_index=False).value.sum()
+    sums = layered.groupby([*keys, "other", "whose"], sort=False)["value"].sum().reset_index()
     rows = pd.concat([rows, sums], ignore_index=True)
     wide = rows.pivot_table(index=keys, columns="whose", values="value", sort=False).reset_index()
     return wide.assign(bound=wide.own - wide.others)

@@ -13,7 +13,7 @@ NAME = mechanism_tools.NAME
 
 @pytest.fixture(scope="module")
 def plan():
-    return mechanism_tools.prereg()
+    return mechanism_tools.STUDY.prereg()
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def value():
 
 @pytest.fixture(scope="module")
 def tests(value, plan):
-    return {test.name: test for test in mechanism_tools.confirmatory_tests(value, plan)}
+    return {test.name: test for test in mechanism_tools.STUDY.tests(value, plan)}
 
 
 def test_the_committed_tests_are_those_of_the_committed_seeds(value, plan, tests):
@@ -80,7 +80,7 @@ def test_holm_is_within_each_question(tests):
 
 
 def test_every_test_of_nothing_has_its_power(plan):
-    table = mechanism_tools.power_table(plan, 10).set_index("name")
+    table = mechanism_tools.STUDY.power_table(plan, 10).set_index("name")
     assert set(table.index) == set(plan["margins"])
     assert table.value.between(0.5, 1).all()
     assert np.isfinite(table.value).all()
@@ -91,7 +91,7 @@ def test_in_small(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "sys.argv", ["tools", "--smoke", "--seeds", "0", "1", "--runs", str(tmp_path)]
     )
-    mechanism_tools.main()
+    mechanism_tools.STUDY.main("")
     table = pd.read_csv(tmp_path / "tables" / f"{NAME}.csv")
     assert table.name.str.startswith("movement.").any()
     assert not (tmp_path / "tables" / f"{NAME}_tests.csv").exists()
