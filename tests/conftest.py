@@ -134,3 +134,14 @@ def snapshot(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def published(experiment: str, file: str) -> Path:
+    """A folder of published data, which is no part of this repository."""
+    given = os.environ.get("INTERP_RC_REFERENCE")
+    beside = Path(__file__).resolve().parents[2] / "shared" / "reference"
+    root = Path(given) if given else beside
+    folder = root / experiment if (root / experiment).is_dir() else root
+    if not (folder / file).is_file():
+        pytest.skip(f"no published data in {folder}; set INTERP_RC_REFERENCE to its folder")
+    return folder

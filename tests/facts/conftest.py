@@ -1,23 +1,12 @@
 """Shared by the tests of facts."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.fictitious import fictitious_people
-
-
-def published(experiment: str, file: str) -> Path:
-    """A folder of published data, which is no part of this repository."""
-    given = os.environ.get("INTERP_RC_REFERENCE")
-    beside = Path(__file__).resolve().parents[3] / "shared" / "reference"
-    root = Path(given) if given else beside
-    folder = root / experiment if (root / experiment).is_dir() else root
-    if not (folder / file).is_file():
-        pytest.skip(f"no published data in {folder}; set INTERP_RC_REFERENCE to its folder")
-    return folder
+from tests.conftest import published
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,145 @@
+"""How often a model names the parent of a child, and the child of a parent.
+
+Of the Reversal Curse paper's Experiment 2 (Berglund et al. 2023, arXiv:2309.12288, section 2.2).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from interp_rc.facts.parent_tables import TYPES, Kind, Named, ParentTable
+from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.differences import sign_flip
+from interp_rc.stats.ratios import bootstrap_ratio
+
+Counted = Literal["all", "deduplicated", "joined"]
+COUNTED: tuple[Counted, ...] = get_args(Counted)
+JOINED = 5
+"""Tables that the paper joined on child, parent and type: rows that came m times came m^5 times
+then, which makes 1,573 of 1,513 rows with two pairs that came twice."""
+POINTS = "percentage points"
+CONDITIONED = (
+    "its pairs are those whose parent the same model had named, so that its parent rate is 100 % "
+    "by construction: the two rates have different denominators"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Of some rows of a table. `parent` is None where pairs were chosen by it; `any_*` are the
+    shares of pairs with one right response at least, where there are samples."""
+
+    model: str
+    kind: Kind
+    counted: Counted
+    parent_type: str
+    pairs: int
+    parent: Estimate | None
+    child: Estimate
+    difference: Estimate | None
+    test: Test | None
+    any_parent: Estimate | None
+    any_child: Estimate | None
+
+
+def parent_rates(table: ParentTable, seed: int = 0) -> list[Rates]:
+    """For all rows, without repeated ones, and as the paper joined them; by type of parent.
+
+    Mother and father of a child are not independent: intervals and the paired test (signs flipped,
+    of the differences of all pairs of a child) are over children.
+    """
+    return [
+        _rates(table, counted, which, seed)
+        for counted in COUNTED
+        for which in ("all", *TYPES)
+        if which == "all" or any(row.parent_type == which for row in table.rows)
+    ]
+
+
+def _rates(table: ParentTable, counted: Counted, which: str, seed: int) -> Rates:
+    chosen = [row for row in table.rows if which in ("all", row.parent_type)]
+    rows, weights = _weighed(chosen, counted)
+    name = f"{table.model}.{counted}.{which}"
+    clusters = _Clusters(rows, weights, derive_seed(seed, name))
+    sampled, asked = table.kind == "share", table.kind != "found"
+    return Rates(
+        model=table.model,
+        kind=table.kind,
+        counted=counted,
+        parent_type=which,
+        pairs=int(sum(weights)),
+        parent=clusters.mean(_by_child) if asked else None,
+        child=clusters.mean(lambda row: row.by_parent),
+        difference=clusters.mean(_difference, POINTS) if asked else None,
+        test=clusters.test(_difference, name) if asked else None,
+        any_parent=clusters.mean(lambda row: float(_by_child(row) > 0)) if sampled else None,
+        any_child=clusters.mean(lambda row: float(row.by_parent > 0)) if sampled else None,
+    )
+
+
+def _by_child(row: Named) -> float:
+    assert row.by_child is not None
+    return row.by_child
+
+
+def _difference(row: Named) -> float:
+    return 100 * (_by_child(row) - row.by_parent)
+
+
+def _weighed(rows: Sequence[Named], counted: Counted) -> tuple[Sequence[Named], list[int]]:
+    if counted == "all":
+        return rows, [1] * len(rows)
+    times = Counter(row.key for row in rows)
+    once = list({row.key: row for row in rows}.values())
+    return once, [1 if counted == "deduplicated" else times[row.key] ** JOINED for row in once]
+
+
+class _Clusters:
+    """Rows by child, with their weights."""
+
+    def __init__(self, rows: Sequence[Named], weights: Sequence[int], seed: int) -> None:
+        self.rows, self.weights, self.seed = rows, np.array(weights, dtype=float), seed
+        self.of = np.unique([row.child for row in rows], return_inverse=True)[1]
+
+    def mean(self, value: Callable[[Named], float], unit: str = "fraction") -> Estimate:
+        counts = np.bincount(self.of, self.weights)
+        return bootstrap_ratio(self._sums(value), counts, unit, seed=self.seed)
+
+    def test(self, value: Callable[[Named], float], name: str) -> Test | None:
+        sums = self._sums(value)
+        return sign_flip(sums, name=name, seed=self.seed) if len(sums) > 1 else None
+
+    def _sums(self, value: Callable[[Named], float]) -> np.ndarray:
+        values = np.array([value(row) for row in self.rows])
+        found: np.ndarray = np.bincount(self.of, self.weights * values)
+        return found
+
+
+def rates_table(rates: Sequence[Rates]) -> pd.DataFrame:
+    """One row a model, way of counting and type: percent, with interval ends, and p."""
+    return pd.DataFrame([_flat(one) for one in rates])
+
+
+def _flat(one: Rates) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "model": one.model,
+        "kind": one.kind,
+        "counted": one.counted,
+        "parent_type": one.parent_type,
+        "pairs": one.pairs,
+        "children": one.child.n,
+    }
+    for name in ("parent", "child", "difference", "any_parent", "any_child"):
+        found: Estimate | None = getattr(one, name)
+        scale = 1 if name == "difference" else 100
+        for end in ("value", "low", "high"):
+            value: float | None = getattr(found, end, None)
+            label = name if end == "value" else f"{name}_{end}"
+            row[label] = None if value is None else scale * value
+    row["p"] = one.test.p if one.test else None
+    return row

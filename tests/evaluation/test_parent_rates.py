@@ -1,0 +1,76 @@
+"""Rates of parents and children: check values of the published tables, and small ones by hand."""
+
+import numpy as np
+import pytest
+
+from interp_rc.evaluation.parent_rates import parent_rates, rates_table
+from interp_rc.facts.parent_tables import read_parent_table
+from tests.conftest import published
+
+
+def rates_of(name):
+    table = rates_table(parent_rates(read_parent_table(published("experiment2", name) / name)))
+    return table.set_index(["counted", "parent_type"])
+
+
+def test_the_check_values_of_gpt_35():
+    found = rates_of("gpt-3.5-turbo_reversal_test_results.csv").loc["all", "all"]
+    assert found.pairs == 1513
+    values = found.parent, found.child, found.any_parent, found.any_child
+    expected = (34.8381, 11.9101, 53.139, 17.647)
+    np.testing.assert_allclose(np.array(values, dtype=float), expected, atol=5e-4)
+
+
+def test_the_check_values_of_llama():
+    found = rates_of("llama-7b_reversal_test_results.csv").loc["all", "all"]
+    assert found.parent == pytest.approx(8.0352, abs=5e-5)
+    assert found.child == pytest.approx(0.8656, abs=5e-5)
+
+
+def test_the_check_values_of_gpt_4():
+    found = rates_of("parent_child_pairs.csv")
+    assert found.parent.isna().all()
+    named = (found.child * found.pairs / 100).round(6)
+    assert (named["all", "all"], found.pairs["all", "all"]) == (495, 1513)
+    assert (named["all", "mother"], found.pairs["all", "mother"]) == (216, 764)
+    assert (named["all", "father"], found.pairs["all", "father"]) == (279, 749)
+    assert (named["joined", "all"], found.pairs["joined", "all"]) == (525, 1573)
+    assert found.pairs["deduplicated", "all"] == 1511
+
+
+@pytest.fixture
+def small(tmp_path):
+    path = tmp_path / "small.csv"
+    rows = ["A,M,mother,1,0", "A,F,father,0.5,0.1", "B,N,mother,0,0", "B,N,mother,0,0"]
+    head = "child,parent,parent_type,m_can_find_parent,m_can_find_child"
+    path.write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    return read_parent_table(path)
+
+
+def test_by_hand(small):
+    found = rates_table(parent_rates(small)).set_index(["counted", "parent_type"])
+    assert found.loc["all", "all"].parent == pytest.approx(100 * 1.5 / 4)
+    assert found.loc["deduplicated", "all"].parent == pytest.approx(100 * 1.5 / 3)
+    assert found.loc["joined", "all"].pairs == 2 + 2**5
+    assert found.loc["joined", "mother"].child == 0
+    assert found.loc["deduplicated", "all"].difference == pytest.approx(100 * 1.4 / 3)
+    assert found.loc["all", "all"].any_parent == 50
+    assert found.loc["all", "all"].children == 2
+    assert np.isnan(found.loc["all", "father"].p)  # one child: nothing to flip
+
+
+def test_children_are_the_unit(tmp_path):
+    """A hundred children whose mother and father go together: the test is over children."""
+    rows = ["child,parent,parent_type,m_can_find_parent,m_can_find_child"]
+    draw = np.random.default_rng(0)
+    for number in range(100):
+        up, down = draw.random(2).round(1)
+        rows += [f"{number},{one},{one},{up},{down}" for one in ("mother", "father")]
+    path = tmp_path / "pairs.csv"
+    path.write_text("\n".join(rows), encoding="utf-8")
+    every, mothers, _ = parent_rates(read_parent_table(path))[:3]
+    assert every.test.n == every.parent.n == 100
+    assert every.test.p == pytest.approx(mothers.test.p, abs=0.05)
+    width = every.difference.high - every.difference.low
+    alone = mothers.difference.high - mothers.difference.low
+    assert width == pytest.approx(alone, rel=0.15)
