@@ -46,8 +46,52 @@ def rank_one(
     moments: Float[Tensor, "neuron neuron"],
 ) -> RankOne:
     """W' = W + Λ (C⁻¹ k*)ᵀ with Λ = (v* - W k*) / ((C⁻¹ k*)ᵀ k*) (eq. 2 and section 3.1)."""
-    direction = torch.linalg.solve(moments.double(), key.double())
-    return RankOne(layer, direction, change.double() / (direction @ key.double()))
+    [found] = jointly(layer, key[None], change[None], moments)
+    return found
+
+
+def together(
+    model: Loaded,
+    requests: Sequence[Request],
+    layer: int,
+    moments: Float[Tensor, "neuron neuron"],
+    *,
+    weight: float = 0.0,
+    search: Search = SEARCH,
+) -> list[RankOne]:
+    """One change of the layer's matrix for all requests at once, as rank-one edits to be made
+    together; `weight` as in `jointly`."""
+    keys = mean_keys(model, asking(model, requests), [layer])[:, 0]
+    return jointly(layer, keys, changes_sought(model, requests, layer, search), moments, weight)
+
+
+def jointly(
+    layer: int,
+    keys: Float[Tensor, "request neuron"],
+    changes: Float[Tensor, "request width"],
+    moments: Float[Tensor, "neuron neuron"],
+    weight: float = 0.0,
+) -> list[RankOne]:
+    """Δ = R Kᵀ (λ C + K Kᵀ)⁻¹, MEMIT's least squares in one layer (Meng et al. 2022,
+    arXiv:2210.07229, eq. 14), with R the changes and λ the `weight` of what should stay.
+
+    Taken as R (λ + Kᵀ C⁻¹ K)⁻¹ Kᵀ C⁻¹, which is the same and holds for λ = 0 too: every request
+    then gets its whole change, so that of one request alone it is ROME's. Keys that depend on each
+    other cannot all get one: a `DataError` then, unless λ > 0.
+    """
+    solved = torch.linalg.solve(moments.double(), keys.double().T)
+    gram = keys.double() @ solved + weight * torch.eye(len(keys), dtype=torch.float64)
+    low, high = torch.linalg.eigvalsh(gram)[[0, -1]].tolist()
+    if not low > 1e-12 * high:
+        raise DataError(
+            f"the keys of {len(keys)} edits of layer {layer} depend on each other, so that not "
+            "all can be made exactly; give fewer, or a weight above 0"
+        )
+    directions = torch.linalg.solve(gram, solved.T)
+    return [
+        RankOne(layer, direction, change.double())
+        for direction, change in zip(directions, changes, strict=True)
+    ]
 
 
 def invertible(moments: Float[Tensor, "neuron neuron"]) -> Float[Tensor, "neuron neuron"]:

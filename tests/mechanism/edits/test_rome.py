@@ -9,7 +9,7 @@ import torch
 from interp_rc.mechanism.edits.keys import mean_keys, second_moments
 from interp_rc.mechanism.edits.rank_one import edited
 from interp_rc.mechanism.edits.requests import asking, neutral
-from interp_rc.mechanism.edits.rome import invertible, rank_one, rome
+from interp_rc.mechanism.edits.rome import invertible, jointly, rank_one, rome
 from interp_rc.mechanism.edits.values import Batch, Search, changes_sought
 from interp_rc.mechanism.inputs import target_log_probs
 from interp_rc.models.adapters.adapter import Adapter
@@ -218,3 +218,57 @@ def test_a_key_of_the_moments_own_direction_needs_no_solving():
     edit = rank_one(0, key, torch.tensor([1.0, 2.0]), torch.eye(2))
     found = torch.outer(edit.value, edit.key)
     torch.testing.assert_close(found, torch.tensor([[3, 4], [6, 8]]).double() / 25)
+
+
+@pytest.fixture
+def drawn():
+    """Keys, changes and second moments of 6 neurons and 4 dimensions."""
+    draw = torch.Generator().manual_seed(5)
+    keys, changes, some = (
+        torch.randn(shape, generator=draw, dtype=torch.float64)
+        for shape in ((3, 6), (3, 4), (9, 6))
+    )
+    return keys, changes, some.T @ some / 9
+
+
+def matrix(edits):
+    return sum(torch.outer(one.value, one.key) for one in edits)
+
+
+def test_a_batch_solves_the_regularised_least_squares(drawn):
+    """By lstsq on stacked rows: the facts', and those of C's root that should stay."""
+    keys, changes, moments = drawn
+    root = np.linalg.cholesky(moments.numpy()).T
+    rows = np.vstack([keys.numpy(), np.sqrt(0.3) * root])
+    sides = np.vstack([changes.numpy(), np.zeros((6, 4))])
+    expected = np.linalg.lstsq(rows, sides)[0].T
+    found = matrix(jointly(0, keys, changes, moments, weight=0.3))
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-9, atol=1e-12)
+    published = changes.T @ keys @ torch.linalg.inv(0.3 * moments + keys.T @ keys)
+    torch.testing.assert_close(found, published)
+
+
+def test_without_a_weight_every_fact_of_a_batch_gets_its_whole_change(drawn):
+    keys, changes, moments = drawn
+    exact = matrix(jointly(0, keys, changes, moments))
+    torch.testing.assert_close(keys @ exact.T, changes)
+    [one] = jointly(0, keys[:1], changes[:1], moments)
+    alone = rank_one(0, keys[0], changes[0], moments)
+    near = matrix(jointly(0, keys[:1], changes[:1], moments, weight=1e-9))
+    torch.testing.assert_close(near, matrix([alone]), rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(matrix([one]), matrix([alone]))
+
+
+def test_a_second_edit_by_itself_spoils_the_first_and_a_joint_one_does_not(drawn):
+    keys, changes, moments = drawn
+    apart = matrix([rank_one(0, k, c, moments) for k, c in zip(keys, changes, strict=True)])
+    assert (keys @ apart.T - changes).abs().max() > 0.1
+
+
+def test_keys_that_depend_on_each_other_are_refused(drawn):
+    keys, changes, moments = drawn
+    twice = keys[[0, 0]]
+    with pytest.raises(DataError, match="depend on each other"):
+        jointly(0, twice, changes[:2], moments)
+    shared = matrix(jointly(0, twice, changes[:2], moments, weight=1e-6))
+    torch.testing.assert_close(shared @ keys[0], changes[:2].mean(0), rtol=1e-4, atol=1e-5)
