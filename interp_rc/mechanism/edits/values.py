@@ -29,9 +29,9 @@ class Search:
 
     steps: int = 25
     rate: float = 0.5
-    bound: float = 4.0
+    bound: float = 8.0
     kl: float = 0.0625
-    decay: float = 0.5
+    decay: float = 0.1
 
 
 SEARCH = Search()
