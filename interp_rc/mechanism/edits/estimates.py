@@ -53,26 +53,31 @@ def _mean(values: "pd.Series[float]", unit: str, seed: int, name: str) -> Estima
 
 
 def edit_tests(table: pd.DataFrame) -> list[Test]:
-    """Does the other direction come along with an edit?
+    """Does the other direction come along with an edit of the finetuned model?
 
-    Of facts told in one order, in the finetuned model: after an edit one way A gains, as the answer
-    to B', no more than other names do (non-superiority; the margin is 5 % of what the new answer
-    gains in other words, so exploratory unless it was fixed beforehand); after an edit both ways
-    it gains more, which shows that it could have been seen. Holm over all.
+    Of facts told in one order: after an edit one way A gains, as the answer to B', no more than
+    other names do (non-superiority; the margin is 5 % of what the new answer gains in other words,
+    so exploratory unless it was fixed beforehand); after an edit both ways it gains more, which
+    shows that it could have been seen. Of facts told in both: that B leads to A loses no more than
+    5 % of what the old answer does, as it would if one store held both ways. Holm over all.
     """
     gained = with_gain(table)
-    gained = gained[(gained.model == "finetuned") & gained.subset.map(TOLD_IN).notna()]
     tests = []
-    for key, part in gained.groupby(["order", "subset"], sort=False):
+    for key, part in gained[gained.model == "finetuned"].groupby(["order", "subset"], sort=False):
         by = part.pivot_table(index="fact", columns=["edit", "asked"], values="effect")
+        name = ".".join([NAME, *map(str, key)])
         if len(by) < 2:
             continue
-        name = ".".join([NAME, *map(str, key)])
+        if TOLD_IN[str(key[1])] is None:
+            lost = -by["one_way", "old_reverse"].to_numpy(float)
+            margin = -MARGIN_SHARE * float(by["one_way", "old"].mean())
+            name = f"{name}.one_way_leaves_the_way_back"
+            tests += [non_superiority(lost, margin, name=name)] if margin > 0 else []
+            continue
         one, two = (by[edit, GAINED].to_numpy(float) for edit in ("one_way", "two_way"))
         margin = MARGIN_SHARE * float(by["one_way", "paraphrase"].mean())
         if margin > 0:
             tests.append(non_superiority(one, margin, name=f"{name}.one_way_not_back"))
-        nothing = np.zeros_like(two)
-        back = f"{name}.two_way_back"
+        back, nothing = f"{name}.two_way_back", np.zeros_like(two)
         tests.append(paired_t(two, nothing, name=back, alternative="greater"))
     return holm(tests)

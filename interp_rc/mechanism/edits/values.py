@@ -53,7 +53,8 @@ def changes_sought(
     the source's last, are computed once; the steps take what stands behind.
     """
     runs = Adapter(model.model).by_layers
-    prompts, plain = asking(model, requests), neutral(model, requests)
+    prompts = asking(model, requests)
+    plain = neutral(model, requests) if search.kl else []
     found: dict[int, Tensor] = {}
     with tqdm(total=len(requests), desc=f"values of layer {layer}", disable=None) as bar:
         for numbers in _batches(runs, prompts, plain, layer, memory):
