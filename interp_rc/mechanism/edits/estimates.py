@@ -1,5 +1,7 @@
 """What the table of edits comes to: estimates and tests over facts."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -13,14 +15,15 @@ from interp_rc.stats.intervals import bootstrap_mean
 
 NAME = "editing"
 GAINED = "reverse_gained"  # what A gains as the answer to B' more than other names do
-TOLD: dict[str, tuple[str, ...]] = {
+BASE = ("paraphrase", GAINED)  # asked of the base model, to which facts are new
+ASKED = {
     "one_way": ("efficacy", "paraphrase", "old", "specificity", GAINED, "old_reverse"),
     "two_way": ("efficacy", "paraphrase", "specificity", GAINED),
     "batch": ("paraphrase", "specificity", GAINED),
 }
-SAID = ("efficacy", "paraphrase", "specificity", "reverse")
+SAID = ("paraphrase", "specificity", "reverse")
+ONCE, BOTH = "told_once", "told_both"
 MARGIN_SHARE = 0.05
-CELL = ["model", "order", "subset", "edit"]
 
 
 def with_gain(table: pd.DataFrame) -> pd.DataFrame:
@@ -28,23 +31,36 @@ def with_gain(table: pd.DataFrame) -> pd.DataFrame:
     keys = ["model", "fact", "order", "layer", "edit"]
     own = table[table.asked == "reverse"].set_index(keys)
     control = table[table.asked == "reverse_control"].set_index(keys).effect
-    gained = own.assign(
-        effect=own.effect - control.reindex(own.index), asked=GAINED, before=np.nan, value=np.nan
-    )
+    gained = own.assign(effect=own.effect - control.reindex(own.index), asked=GAINED)
     return pd.concat([table, gained.reset_index()], ignore_index=True)
 
 
+def _cells(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """All facts told in one order, and in both; then by order and subset."""
+    once = table.subset.map(TOLD_IN).notna()
+    for name, part in ((ONCE, table[once]), (BOTH, table[~once])):
+        if len(part):
+            yield name, part
+    for key, part in table.groupby(["order", "subset"], sort=False):
+        yield ".".join(map(str, key)), part
+
+
 def edit_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
-    """Effects [nat] by model, order, subset, edit and what is asked, and the shares said."""
+    """Effects [nat] by model, facts, edit and what is asked, and the shares said. A fact that is
+    edited in both orders counts once, with the mean."""
     found = {}
-    for key, part in with_gain(table).groupby([*CELL, "asked"], sort=False):
-        model, order, subset, edit, asked = map(str, key)
+    gained = with_gain(table)
+    for model, of_model in gained.groupby("model", sort=False):
         start = NAME if model == "finetuned" else f"{NAME}.{model}"
-        name = f"{start}.{order}.{subset}.{edit}.{asked}"
-        if asked in TOLD[edit] and (model == "finetuned" or asked in ("paraphrase", GAINED)):
-            found[name] = _mean(part.effect, "nat", seed, name)
-        if asked in SAID and model == "finetuned" and edit != "batch":
-            found[f"{name}.said"] = _mean(part.said, "fraction", seed, f"{name}.said")
+        for cell, some in _cells(of_model):
+            for (edit, asked), part in some.groupby(["edit", "asked"], sort=False):
+                name = f"{start}.{cell}.{edit}.{asked}"
+                by_fact = part.groupby("fact")[["effect", "said"]].mean()
+                if asked in ASKED[str(edit)] and (model == "finetuned" or asked in BASE):
+                    found[name] = _mean(by_fact.effect, "nat", seed, name)
+                if asked in (SAID if model == "finetuned" else SAID[:1]) and cell in (ONCE, BOTH):
+                    use = f"{name}.said"
+                    found[use] = _mean(by_fact.said, "fraction", seed, use)
     return found
 
 
@@ -63,16 +79,17 @@ def edit_tests(table: pd.DataFrame) -> list[Test]:
     """
     gained = with_gain(table)
     tests = []
-    for key, part in gained[gained.model == "finetuned"].groupby(["order", "subset"], sort=False):
+    for cell, part in _cells(gained[gained.model == "finetuned"]):
         by = part.pivot_table(index="fact", columns=["edit", "asked"], values="effect")
-        name = ".".join([NAME, *map(str, key)])
-        if len(by) < 2:
+        if cell not in (ONCE, BOTH) or len(by) < 2:
             continue
-        if TOLD_IN[str(key[1])] is None:
+        name = f"{NAME}.{cell}"
+        if cell == BOTH:
             lost = -by["one_way", "old_reverse"].to_numpy(float)
             margin = -MARGIN_SHARE * float(by["one_way", "old"].mean())
-            name = f"{name}.one_way_leaves_the_way_back"
-            tests += [non_superiority(lost, margin, name=name)] if margin > 0 else []
+            if margin > 0:
+                use = f"{name}.one_way_leaves_the_way_back"
+                tests.append(non_superiority(lost, margin, name=use))
             continue
         one, two = (by[edit, GAINED].to_numpy(float) for edit in ("one_way", "two_way"))
         margin = MARGIN_SHARE * float(by["one_way", "paraphrase"].mean())

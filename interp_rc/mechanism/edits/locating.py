@@ -27,25 +27,25 @@ from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean
 
-WINDOW = 3  # layers
 DRAWS = 500  # of facts, for what is not a mean over them
 UNITS = "correlation", "share of variance"
 GROUP = ["order", "subset", "layer"]
 
 
 def located(model: Loaded, known: Known, cases: Sequence[Case], seed: int) -> pd.DataFrame:
-    """What each layer does for log p(B | A) at the source's last token, one row a case, layer and
-    way to locate [nat], in the first template that edits are asked in.
+    """What each layer does for log p(B | A) at the source, one row a case, layer and way to locate
+    [nat], in the first template that edits are asked in.
 
-    `tracing`: noise on the source, and what the MLP adds put back (Meng et al. 2022,
-    arXiv:2202.05262, section 2); `tracing_window`: of `WINDOW` layers; `tracing_stream`: the
-    stream. `patching`: what the MLP adds, put into the prompt about the other fact.
+    `tracing`: noise on the source, and what the MLP adds at its last token put back (Meng et al.
+    2022, arXiv:2202.05262, section 2); `tracing_stream`: the stream there; `tracing_source`: what
+    the MLP adds at all of its tokens. `patching_source`: the same, put into the prompt about the
+    other fact.
     """
     layers = range(Adapter(model.model).layers)
     sites = {
         "tracing": [Site("mlp_out", layer, "A") for layer in layers],
-        "tracing_window": [Site("mlp_out", layer, "A", window=WINDOW) for layer in layers],
         "tracing_stream": [Site("resid_post", layer, "A") for layer in layers],
+        "tracing_source": [Site("mlp_out", layer, "A", "all") for layer in layers],
     }
     asked = [known.of[case.fact, known.asking[case.order][0]] for case in cases]
     tracings = [
@@ -72,8 +72,8 @@ def located(model: Loaded, known: Known, cases: Sequence[Case], seed: int) -> pd
             {case.fact: case.other},
         )
     ]
-    sources = [Site("mlp_out", layer, "source") for layer in layers]
-    frames.append(_rows(patch(model, swaps, sources).table, swaps, cases, "patching"))
+    sources = [Site("mlp_out", layer, "source", "all") for layer in layers]
+    frames.append(_rows(patch(model, swaps, sources).table, swaps, cases, "patching_source"))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -139,11 +139,12 @@ def predicted(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
                 use = derive_seed(seed, str(by), name)
                 found[f"{by}.{name}"] = bootstrap_mean(values, UNITS[0], seed=use)
         ends = _drawn(part, derive_seed(seed, str(by)))
-        value = explained(part)
-        for n, name in enumerate(("layer_alone", "added")):
+        for n, (name, value) in enumerate(
+            zip(("layer_alone", f"{by}.added"), explained(part), strict=True)
+        ):
             low, high = np.percentile(ends[:, n], [2.5, 97.5])
             facts = part.fact.nunique()
-            found[f"{by}.{name}"] = Estimate(value[n], float(low), float(high), facts, UNITS[1])
+            found[name] = Estimate(value, float(low), float(high), facts, UNITS[1])
     return found
 
 
