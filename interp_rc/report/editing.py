@@ -182,8 +182,9 @@ def told_where(measured: Measured) -> Table:
         names = [
             f"{NAME}.located.{by}.{what}" for what in ("over_layers", "within_layers", "added")
         ]
-        if all(name in measured.estimates for name in names):
-            rows.append([label, *(_interval(measured.estimates[name]) for name in names)])
+        found = [measured.estimates.get(name, NOTHING) for name in names]
+        if any(one is not NOTHING for one in found):
+            rows.append([label, *map(_interval, found)])
     columns = [
         "located by",
         "over a fact’s layers",

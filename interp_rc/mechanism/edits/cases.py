@@ -14,6 +14,7 @@ from interp_rc.records.seeds import generator
 
 WRITTEN = 4  # templates an edit is written in
 ASKED = 2  # of either half, an edit is asked in
+FEWEST = 4  # facts of an order and subset: two halves, each with a fact and another's answer
 OTHERS = 8  # facts that should stay as they are
 
 
@@ -83,7 +84,7 @@ def cases_of(facts: FactSet, answers: pd.DataFrame, most: int, seed: int) -> lis
             draw = generator(seed, subset, order)
             some = draw.sample(there, min(most, len(there)))
             halves = some[: len(some) // 2], some[len(some) // 2 :]
-            if not halves[0] or len(some) < 4:
+            if len(some) < FEWEST:
                 continue
             for half, mine in enumerate(halves):
                 circle = partners(mine, seed)

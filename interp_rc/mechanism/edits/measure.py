@@ -1,14 +1,15 @@
 """Facts edited by hand: is the other direction edited with them, and does locating tell where?"""
 
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import pandas as pd
+from pydantic import Field
 
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.compared import base_of
-from interp_rc.mechanism.edits.cases import ASKED, Case, Known, cases_of
+from interp_rc.mechanism.edits.cases import ASKED, FEWEST, Case, Known, cases_of
 from interp_rc.mechanism.edits.editing import Edits, Moments, best_layers
 from interp_rc.mechanism.edits.estimates import NAME, edit_estimates, edit_tests
 from interp_rc.mechanism.edits.keys import second_moments
@@ -20,7 +21,7 @@ from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.models.masked import refuse_masked
 from interp_rc.records.files import write_parquet
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run
 from interp_rc.records.seeds import derive_seed, generator
 
@@ -39,7 +40,7 @@ class Editing(Options):
     """
 
     kind: Literal["editing"] = "editing"
-    facts: Positive = 10
+    facts: Annotated[int, Field(ge=FEWEST)] = 10
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless some templates can select facts and others measure them."""
