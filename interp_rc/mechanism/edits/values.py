@@ -27,11 +27,11 @@ class Search:
     `bound` the longest change, in lengths of it; `kl` and `decay` weigh what keeps a change small
     (nats, and the squared length in squared lengths)."""
 
-    steps: int = 25
+    steps: int = 40
     rate: float = 0.5
     bound: float = 8.0
     kl: float = 0.0625
-    decay: float = 0.1
+    decay: float = 0.3
 
 
 SEARCH = Search()
