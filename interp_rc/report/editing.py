@@ -65,8 +65,8 @@ def sentence(measured: Measured) -> str:
 
     text = (
         "Given another’s answer by hand, a fact told in one order says it in other words with "
-        f"{found(ONCE, 'one_way.paraphrase')} more; asked the other way round, its name gains "
-        f"{found(ONCE, 'one_way', GAINED)} more than other names (edited both ways: "
+        f"{found(ONCE, 'one_way.paraphrase')} more; asked from that answer, its own name (or "
+        f"description) gains {found(ONCE, 'one_way', GAINED)} more than others (edited both ways: "
         f"{found(ONCE, 'two_way', GAINED)})."
     )
     if f"{NAME}.{BOTH}.one_way.old_reverse" in measured.estimates:

@@ -22,7 +22,7 @@ Kind = Literal["one_way", "two_way", "batch"]
 Moments = Mapping[int, Float[Tensor, "neuron neuron"]]
 Vectors = tuple[Float[Tensor, "request neuron"], Float[Tensor, "request width"]]
 NEW = ("efficacy", "paraphrase")
-WEIGHT = 100.0  # of what should stay, where many facts are edited together
+WEIGHT = 10.0  # of what should stay, where many facts are edited together
 
 
 class Edits:
