@@ -20,6 +20,7 @@ from interp_rc.facts.options import (
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
 from interp_rc.mechanism.attention_measure import Attention
 from interp_rc.mechanism.bilinear import BilinearProbe
+from interp_rc.mechanism.edits.measure import Editing
 from interp_rc.mechanism.gradient_attribution import IntegratedGradients
 from interp_rc.mechanism.gradients import Gradients
 from interp_rc.mechanism.lens import Lens
@@ -63,6 +64,7 @@ Measure = Annotated[
     | Attention
     | BilinearProbe
     | UpdateGeometry
+    | Editing
     | Trace,
     Field(discriminator="kind"),
 ]
@@ -85,6 +87,7 @@ READS_BEHAVIOUR = {
     "lens",
     "attention",
     "integrated_gradients",
+    "editing",
 }
 
 

@@ -7,6 +7,7 @@ from interp_rc.report import (
     attention,
     behaviour,
     bilinear,
+    editing,
     forgetting,
     generic,
     gradients,
@@ -41,6 +42,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "attention": attention.section,
     "bilinear": bilinear.section,
     "update_geometry": update_geometry.section,
+    "editing": editing.section,
     "related_answer_floor": related_answer_floor.section,
     "trace": trace.section,
 }
