@@ -28,6 +28,7 @@ from interp_rc.mechanism.memories.transposition import Transposition
 from interp_rc.mechanism.movement import Movement
 from interp_rc.mechanism.patching_map import PatchingMap
 from interp_rc.mechanism.probe import Probe
+from interp_rc.mechanism.weights.measure import Transplant
 from interp_rc.models.machine import Device, Precision
 from interp_rc.models.pretrained import PretrainedModel
 from interp_rc.pipeline.experiment_file import read_experiment
@@ -61,6 +62,7 @@ Measure = Annotated[
     | Lens
     | Attention
     | BilinearProbe
+    | Transplant
     | Trace,
     Field(discriminator="kind"),
 ]
@@ -72,7 +74,7 @@ TOOLS: list[str] = [
 """Measures that look inside a model, which `interp-rc mechanism` runs one of."""
 # What each measure needs, besides the facts that its `check` looks at.
 NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "trace"}
-NEEDS_BASE = {"gradients"}
+NEEDS_BASE = {"gradients", "transplant"}
 NEEDS_PLAIN_MODEL = set(TOOLS)
 MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
 READS_BEHAVIOUR = {
@@ -83,6 +85,7 @@ READS_BEHAVIOUR = {
     "lens",
     "attention",
     "integrated_gradients",
+    "transplant",
 }
 
 

@@ -20,6 +20,7 @@ from interp_rc.report import (
     probe,
     related_answer_floor,
     trace,
+    transplant,
     transposition,
 )
 from interp_rc.report.section import Section
@@ -40,6 +41,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "attention": attention.section,
     "bilinear": bilinear.section,
     "related_answer_floor": related_answer_floor.section,
+    "transplant": transplant.section,
     "trace": trace.section,
 }
 

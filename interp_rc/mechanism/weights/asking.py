@@ -1,7 +1,7 @@
 """The questions that are asked of a model while its weights are moved, read once."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -18,63 +18,96 @@ from interp_rc.records.nouns import Contrast, Direction, Order, Query, Subset
 
 AT_ONCE = 64
 
+Metric = Literal["answer", "fact"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+
 
 class Question(NamedTuple):
-    """A prompt, the answer of its fact, and the answer of another fact of the same kind."""
+    """A prompt and the answer of its fact; and the prompt of another fact of the same kind, after
+    which that answer is wrong."""
 
     query: str
     fact: str
     order: Order | None
     prompt: str
     target: str
-    other: str | None = None
+    other: str
     subset: Subset | None = None
     direction: Direction | None = None
+    template: str | None = None
+
+
+class Said(NamedTuple):
+    """log p(target | prompt) after the fact's `own` prompt and after the `other` one [nat]."""
+
+    own: Float[Tensor, " question"]
+    other: Float[Tensor, " question"]
+
+    @property
+    def fact(self) -> Float[Tensor, " question"]:
+        """What is known of the very fact, and not only that there are such answers."""
+        return self.own - self.other
+
+    def of(self, metric: Metric) -> Float[Tensor, " question"]:
+        return self.own if metric == "answer" else self.fact
 
 
 def from_contrasts(contrasts: Sequence[Contrast]) -> list[Question]:
-    return [Question(c.id, c.fact, c.order, c.clean, c.target, c.foil) for c in contrasts]
+    return [Question(c.id, c.fact, c.order, c.clean, c.target, c.corrupted) for c in contrasts]
 
 
 def from_queries(queries: Sequence[Query]) -> list[Question]:
-    """Each with the target of the next fact of its subset and template."""
-    groups: dict[tuple[str, str], list[Query]] = {}
-    for query in queries:
-        groups.setdefault((query.subset, query.template), []).append(query)
+    """Each with the prompt about the next fact of its subset in the same template; a query that is
+    alone there is left out."""
+    return paired_anew(
+        [
+            Question(
+                q.id, q.fact, q.order, q.prompt, q.target, "", q.subset, q.direction, q.template
+            )
+            for q in queries
+        ]
+    )
+
+
+def paired_anew(questions: Sequence[Question]) -> list[Question]:
+    """Some of the questions, with the prompts of each other: every prompt of a subset and template
+    is then as often an own as another one, and what it does to all answers cancels in the mean."""
+    groups: dict[tuple[str | None, str | None], list[Question]] = {}
+    for one in questions:
+        groups.setdefault((one.subset, one.template), []).append(one)
     other = {
-        one.id: another.target
+        one.query: another.prompt
         for some in groups.values()
         for one, another in zip(some, [*some[1:], some[0]], strict=True)
-        if one.target != another.target
+        if one is not another
     }
-    return [
-        Question(q.id, q.fact, q.order, q.prompt, q.target, other.get(q.id), q.subset, q.direction)
-        for q in queries
-    ]
+    return [one._replace(other=other[one.query]) for one in questions if one.query in other]
 
 
 class Asking:
-    """Prompts with their targets as token ids, to be scored many times.
+    """Questions as token ids, to be put many times.
 
-    log p(target | prompt), natural log, summed over the target's tokens: as `models.scoring` has
-    it, without tokenising anew. Nothing is padded. The model may be changed between two calls.
+    Log-probabilities are natural and summed over the target's tokens: as `models.scoring` has them,
+    without tokenising anew. Nothing is padded. The model may be changed between two calls.
     """
 
-    def __init__(self, loaded: Loaded, prompts: Sequence[str], targets: Sequence[str]) -> None:
-        inputs = read_inputs(loaded, prompts, targets)
-        self.size = len(inputs)
+    def __init__(self, loaded: Loaded, questions: Sequence[Question]) -> None:
+        prompts = [*(q.prompt for q in questions), *(q.other for q in questions)]
+        inputs = read_inputs(loaded, prompts, 2 * [q.target for q in questions])
+        self.questions = list(questions)
         # Prompts of like length stay together; results are in the order given.
         self._order = sorted(range(len(inputs)), key=lambda i: len(inputs[i].ids))
         sets = [self._order[i : i + AT_ONCE] for i in range(0, len(inputs), AT_ONCE)]
         self._batches = [_Batch.of([inputs[i] for i in some]) for some in sets]
 
     @torch.no_grad()
-    def log_probs(self, adapter: Adapter) -> Float[Tensor, " question"]:
+    def said(self, adapter: Adapter) -> Said:
         """In float64, on the CPU."""
         runs = adapter.by_layers
         with runs.opened():
             found = torch.cat([batch.log_probs(runs).double().cpu() for batch in self._batches])
-        return torch.empty_like(found).index_copy_(0, torch.tensor(self._order), found)
+        ordered = torch.empty_like(found).index_copy_(0, torch.tensor(self._order), found)
+        return Said(*ordered.chunk(2))
 
 
 class _Batch(NamedTuple):

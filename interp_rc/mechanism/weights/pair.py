@@ -27,6 +27,7 @@ from interp_rc.models.masked import refuse_masked
 from interp_rc.records.errors import ModelError
 
 Act = Literal["given", "taken"]
+OF_ADAPTERS = ("lora_", "modules_to_save.")  # in the names of their parameters
 ACTS: tuple[Act, ...] = get_args(Act)
 
 
@@ -42,6 +43,9 @@ class Pair(Protocol):
 
     def square(self, site: WeightSite) -> float:
         """Squared norm of the difference between the two models at a site."""
+
+    def size(self, site: WeightSite) -> int:
+        """How many numbers the finetuned model has there: weights, or those of the adapter."""
 
 
 def pair_of(base: Loaded | None, finetuned: Loaded) -> Pair:
@@ -92,6 +96,13 @@ class Whole:
             )
             found += float((other.to(one.device).double() - one.double()).square().sum())
         return found
+
+    def size(self, site: WeightSite) -> int:
+        weights = weights_of(self.base)
+        return sum(
+            weights[name].numel() // (1 if dim is None else weights[name].shape[dim])
+            for name, dim, _ in self.pieces(site)
+        )
 
 
 @dataclass
@@ -146,6 +157,15 @@ class Adapted:
             with switched_off([switch]):
                 found += float((on - _matrix(switch)).square().sum())
         return found
+
+    def size(self, site: WeightSite) -> int:
+        """PEFT's names say what is an adapter's own."""
+        return sum(
+            weight.numel()
+            for switch in self.switches(site)
+            for name, weight in switch.named_parameters()
+            if any(own in name for own in OF_ADAPTERS)
+        )
 
 
 def _matrix(switch: nn.Module) -> Tensor:
