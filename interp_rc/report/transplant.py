@@ -13,13 +13,13 @@ from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.records.seeds import derive_seed
 from interp_rc.report.section import Picture, Section, Table, picture
-from interp_rc.report.wording import in_nats, listed, spoken
+from interp_rc.report.wording import in_nats, spoken
 from interp_rc.stats.intervals import bootstrap_mean
 
 TITLE = "Which weights carry the facts?"
 TOLD = {"forward": "told name first", "backward": "told description first"}
 ASKED = {"same": "asked as told", "reverse": "asked in reverse"}
-ACTS = {"given": "Put into the base", "taken": "Taken from the finetuned"}
+ACTS = {"given": "Put in", "taken": "Taken out"}
 NOTHING = Estimate(None, None, None, 0, "nat")
 
 
@@ -28,8 +28,9 @@ def section(run: Run, measured: Measured) -> Section:
         return Section(TITLE, "No facts were learnt: there is nothing to move.")
     orders = [o for o in ORDERS if f"{NAME}.smallest.{o}.all.told" in measured.estimates]
     figures = [by_site(run, measured)]
-    if orders:
-        figures.append(by_number(run, measured, orders))
+    picked = [o for o in orders if f"{NAME}.smallest.{o}.greedy.told" in measured.estimates]
+    if picked:
+        figures.append(by_number(run, measured, picked))
     if RANKS in measured.tables:
         figures.append(by_rank(run, measured))
     return Section(
@@ -58,6 +59,8 @@ def sentence(measured: Measured, order: Order) -> str:
     def of(what: str) -> str:
         return spoken(found(measured, f"smallest.{order}.{what}"))
 
+    if f"{NAME}.smallest.{order}.greedy.told" not in measured.estimates:
+        return f"Of facts {TOLD[order]}, all weights bring {of('all.told')}: nothing to choose."
     number = found(measured, f"smallest.{order}.greedy.sites").value or 0
     text = (
         f"Of facts {TOLD[order]}, the {number:.0f} matrices chosen on half of them bring "
@@ -220,15 +223,16 @@ def outside(measured: Measured) -> Table:
 
 
 def chosen(run: Run, orders: Sequence[Order]) -> Table:
-    if not orders:
-        return Table("Chosen sites", ("facts", "sites"), [])
-    table = run.table(SITES)
+    """Sites in the order in which they were added; what is left, with the most missed first."""
+    table = run.table(SITES) if orders else pd.DataFrame(columns=["told", "set", "site"])
     rows = []
-    for order in orders:
-        for kind, words in (("greedy", "matrices added"), ("units", "what is left of the whole")):
-            part = table[(table.told == order) & (table.set == kind)]
-            rows.append([TOLD[order], words, listed([short(site) for site in part.site])])
-    return Table("Chosen on half of the facts", ("facts", "how", "sites"), rows)
+    for kind, words in (("greedy", "added"), ("units", "left of the whole")):
+        part = table[table.set == kind]
+        lists = [[short(site) for site in part.site[part.told == order]] for order in orders]
+        for place in range(max(map(len, lists), default=0)):
+            cells = [sites[place] if place < len(sites) else "" for sites in lists]
+            rows.append([f"{words}, {place + 1}", *cells])
+    return Table("Chosen on half of the facts", ("", *(TOLD[order] for order in orders)), rows)
 
 
 def short(site: str) -> str:
@@ -255,6 +259,7 @@ def compared(measured: Measured, orders: Sequence[Order]) -> Table:
         ]
         for order in orders
         for kind, words in kinds.items()
+        if f"{NAME}.smallest.{order}.{kind}.told" in measured.estimates
     ]
     columns = ["facts", "put into the base", "asked as told", "in other words", "in reverse"]
     return Table("On the other half of the facts [nat]", columns, rows, columns[2:])

@@ -75,17 +75,23 @@ def _unit_names(single: pd.DataFrame) -> set[str]:
 
 def _of_sets(sets: pd.DataFrame) -> Iterator[tuple[str, Any, str]]:
     for told, mine in sets.groupby("told", sort=False):
-        chosen = int(mine[mine["last"]].k.iloc[0])
-        kinds = {
-            "all": mine[mine.set == "all"],
-            "greedy": mine[mine["last"]],
-            "units": mine[mine.set == "units"],
-            "random": mine[(mine.set == "random") & (mine.k == chosen)],
-            "as_large": mine[mine.set == "as_large"],
-        }
-        for kind, rows in kinds.items():
+        for kind, rows in kinds_of(mine).items():
             for asked, part in rows.groupby("asked", sort=False):
                 yield f"smallest.{told}.{kind}.{asked}", _facts(part), "nat"
+
+
+def kinds_of(sets: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The sets that are compared; where nothing was learnt, and so nothing chosen, only all."""
+    whole = {"all": sets[sets.set == "all"]}
+    chosen = sets[sets["last"]]
+    if chosen.empty:
+        return whole
+    return whole | {
+        "greedy": chosen,
+        "units": sets[sets.set == "units"],
+        "random": sets[(sets.set == "random") & (sets.k == chosen.k.iloc[0])],
+        "as_large": sets[sets.set == "as_large"],
+    }
 
 
 def _counts(sites: pd.DataFrame) -> dict[str, Estimate]:
@@ -117,27 +123,22 @@ def transplant_tests(tables: Tables) -> list[Test]:
     tests = []
     sets = tables.get(f"mechanism/{NAME}_sets")
     for told, mine in () if sets is None else sets.groupby("told", sort=False):
-        chosen = int(mine[mine["last"]].k.iloc[0])
-        by_asked = {
-            (kind, asked): _facts(part)
-            for kind, rows in (
-                ("greedy", mine[mine["last"]]),
-                ("random", mine[(mine.set == "random") & (mine.k == chosen)]),
-                ("as_large", mine[mine.set == "as_large"]),
-                ("all", mine[mine.set == "all"]),
-            )
-            for asked, part in rows.groupby("asked")
+        kinds = kinds_of(mine)
+        if "greedy" not in kinds:
+            continue
+        said = {
+            (kind, asked): _facts(rows[rows.asked == asked]).to_numpy(float)
+            for kind, rows in kinds.items()
+            for asked in ("told", "reverse")
         }
         start = f"{NAME}.smallest.{told}"
-        greedy = by_asked["greedy", "told"].to_numpy(float)
         for kind in ("random", "as_large"):
-            other = by_asked[kind, "told"].to_numpy(float)
             name = f"{start}.more_than_{kind}"
-            tests.append(paired_t(greedy, other, name=name, alternative="greater"))
-        margin = MARGIN * float(by_asked["all", "told"].mean())
-        reverse = by_asked["greedy", "reverse"].to_numpy(float)
+            ends = said["greedy", "told"], said[kind, "told"]
+            tests.append(paired_t(*ends, name=name, alternative="greater"))
+        margin = MARGIN * float(said["all", "told"].mean())
         if margin > 0:
-            tests.append(tost(reverse, margin, name=f"{start}.reverse"))
+            tests.append(tost(said["greedy", "reverse"], margin, name=f"{start}.reverse"))
     ranks = tables.get(f"mechanism/{NAME}_ranks")
     if ranks is not None:
         few = ranks[(ranks["rank"] == FEW) & (ranks.direction == "same")]

@@ -61,7 +61,7 @@ def sets_of_sites(
 
 def _grid(chosen: int, most: int) -> list[int]:
     """1, 2, 4, … and as many as were chosen."""
-    return sorted({2**i for i in range(most.bit_length()) if 2**i < most} | {chosen})
+    return sorted({2**i for i in range(most.bit_length()) if 2**i < most} | {chosen} - {0})
 
 
 def _measured(

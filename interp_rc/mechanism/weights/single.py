@@ -33,7 +33,9 @@ def said(pair: Pair, act: Act, sites: Collection[WeightSite], asking: Asking) ->
         return asking.said(adapter)
 
 
-def single_effects(pair: Pair, sites: Sequence[WeightSite], asking: Asking) -> pd.DataFrame:
+def single_effects(
+    pair: Pair, sites: Sequence[WeightSite], asking: Asking, acts: Sequence[Act] = ACTS
+) -> pd.DataFrame:
     """One row a site, act, question and metric.
 
     The `metric` is `answer`, the log-probability of the target, or `fact`, the same less that of
@@ -44,8 +46,8 @@ def single_effects(pair: Pair, sites: Sequence[WeightSite], asking: Asking) -> p
     """
     rows: list[dict[str, Any]] = []
     known = ends(pair, asking)
-    with tqdm(total=len(ACTS) * len(sites), desc="weights moved", disable=None) as bar:
-        for act in ACTS:
+    with tqdm(total=len(acts) * len(sites), desc="weights moved", disable=None) as bar:
+        for act in acts:
             for site in sites:
                 about = {
                     "site": site.name,

@@ -6,10 +6,10 @@ import pytest
 import torch
 from peft.tuners.lora import LoraLayer
 
-from interp_rc.mechanism.weights.asking import Asking
+from interp_rc.mechanism.weights.asking import Asking, from_contrasts
 from interp_rc.mechanism.weights.exchange import exchanged
 from interp_rc.mechanism.weights.pair import Adapted, Whole, changed, pair_of
-from interp_rc.mechanism.weights.single import value_of
+from interp_rc.mechanism.weights.single import said
 from interp_rc.mechanism.weights.sites import WeightSite, matrices, units
 from interp_rc.models.load import Loaded, load, save
 from interp_rc.models.scoring import score
@@ -49,7 +49,7 @@ def found(request, taught, tmp_path):
 @pytest.fixture
 def asking(found, contrasts):
     some = contrasts[:6]
-    return Asking(found[1], [c.clean for c in some], [c.target for c in some])
+    return Asking(found[1], from_contrasts(some))
 
 
 def loosened(base, merged):
@@ -78,8 +78,8 @@ def test_all_modules_are_the_adapted_model_and_none_is_the_base(found, asking, c
         ("given", base_says, adapted_says),
         ("taken", adapted_says, base_says),
     ):
-        torch.testing.assert_close(value_of(pair, act, [], asking), none, rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(value_of(pair, act, everything, asking), every,
+        torch.testing.assert_close(said(pair, act, [], asking).own, none, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(said(pair, act, everything, asking).own, every,
                                    rtol=1e-5, atol=1e-5)  # fmt: skip
     assert (adapted_says - base_says).abs().min() > 1e-3
 
@@ -90,7 +90,7 @@ def test_each_site_is_as_between_whole_models(found, asking):
     adapter = pair.adapter("given")
     for site in [*units(adapter), *matrices(adapter)]:
         for act in ("given", "taken"):
-            close(value_of(pair, act, [site], asking), value_of(whole, act, [site], asking))
+            close(said(pair, act, [site], asking).own, said(whole, act, [site], asking).own)
         assert pair.square(site) == pytest.approx(whole.square(site), rel=1e-3, abs=1e-6)
     mine, theirs = (changed(one, matrices(adapter)) for one in (pair, whole))
     assert mine == theirs

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interp_rc.mechanism.weights.asking import Asking
+from interp_rc.mechanism.weights.asking import Asking, from_contrasts
 from interp_rc.mechanism.weights.exchange import exchanged, weights_of
 from interp_rc.mechanism.weights.pair import Whole, pair_of
-from interp_rc.mechanism.weights.single import value_of
+from interp_rc.mechanism.weights.single import said
 from interp_rc.mechanism.weights.sites import WeightSite, matrices, units
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
@@ -154,15 +154,15 @@ def test_tied_rows_are_tied_again(tokenizer, shape):
 def test_questions_are_scored_as_the_scorer_does(pair, contrasts):
     base, finetuned, _ = pair
     prompts, targets = [c.clean for c in contrasts], [c.target for c in contrasts]
-    asking, whole = Asking(base, prompts, targets), Whole(base, finetuned)
+    asking, whole = Asking(base, from_contrasts(contrasts)), Whole(base, finetuned)
     torch.testing.assert_close(
-        value_of(whole, "given", [], asking),
+        said(whole, "given", [], asking).own,
         score(*base, prompts, targets).log_prob, rtol=1e-5, atol=1e-5,
     )  # fmt: skip
     site = WeightSite("mlp", 1)
     with exchanged(finetuned, base, [site]):
         expected = score(*finetuned, prompts, targets).log_prob
-    found = value_of(whole, "taken", [site], asking)
+    found = said(whole, "taken", [site], asking).own
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
