@@ -15,7 +15,7 @@ from interp_rc.stats.intervals import bootstrap_mean
 
 NAME = "transplant"
 MARGIN = 0.05  # of what all weights bring when the facts are asked as told
-FEW = 4  # singular directions that the test is about
+FEW = 16  # singular directions that the test is about
 RANKS = (1, 4, 16, 64)
 Tables = Mapping[str, pd.DataFrame]
 
@@ -47,9 +47,9 @@ def _values(tables: Tables) -> Iterator[tuple[str, Any, str]]:
             yield f"rank.{direction}.{kept}.r{rank}", _facts(part), "nat"
     neurons = tables.get(f"mechanism/{NAME}_neurons")
     if neurons is not None:
-        same = neurons[neurons.direction == "same"]
-        for (act, of, kind, k), part in _by(same, ["act", "of", "set", "k"]):
-            yield f"neurons.{act}.{of}.{kind}.k{k}", _facts(part), "nat"
+        same = neurons[(neurons.direction == "same") & (neurons.act == "given")]
+        for (of, kind, k), part in _by(same, ["of", "set", "k"]):
+            yield f"neurons.given.{of}.{kind}.k{k}", _facts(part), "nat"
 
 
 def _of_units(single: pd.DataFrame) -> Iterator[tuple[str, Any, str]]:
@@ -67,10 +67,7 @@ def _of_units(single: pd.DataFrame) -> Iterator[tuple[str, Any, str]]:
 
 def _unit_names(single: pd.DataFrame) -> set[str]:
     """Sites that are called by what they are in every model, and not by the model's own name."""
-    whole = single.component.where(
-        single.layer.isna(), single.component + "." + single.layer.astype("string")
-    )
-    return set(single.site[single.site == whole])
+    return set(single.site[single.site == _units(single)])
 
 
 def _of_sets(sets: pd.DataFrame) -> Iterator[tuple[str, Any, str]]:
@@ -95,7 +92,8 @@ def kinds_of(sets: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _counts(sites: pd.DataFrame) -> dict[str, Estimate]:
-    """How many sites were chosen, and their share of all weights: of one model, so no interval."""
+    """How many sites were chosen, their share of all weights, and of each unit's weights the share
+    that is in the greedy sets (n of them): of one model, so no interval."""
     found = {}
     for told, mine in sites.groupby("told", sort=False):
         total = int(mine[mine.set == "all"]["size"].sum())
@@ -105,7 +103,20 @@ def _counts(sites: pd.DataFrame) -> dict[str, Estimate]:
             found[f"{start}.sites"] = Estimate(float(len(part)), None, None, 1, "sites")
             share = float(part["size"].sum()) / total
             found[f"{start}.weights"] = Estimate(share, None, None, 1, "fraction")
+    units = sites.assign(unit=_units(sites))
+    weights = units[units.set == "all"].groupby("unit", sort=False)["size"].sum()
+    chosen = units[units.set == "greedy"].groupby("unit")["size"].sum()
+    for unit, whole in weights.items():
+        share = float(chosen.get(unit, 0)) / float(whole)
+        name = f"{NAME}.smallest.holds.{unit}"
+        found[name] = Estimate(share, None, None, sites.told.nunique(), "fraction")
     return found
+
+
+def _units(sites: pd.DataFrame) -> pd.Series:
+    """By their names: `mlp.3`, `attention.0`, or what is outside the layers."""
+    layers = "." + sites.layer.astype("string")
+    return sites.component.where(sites.layer.isna(), sites.component + layers)
 
 
 def _facts(part: pd.DataFrame) -> pd.Series:

@@ -30,7 +30,7 @@ class Directions(NamedTuple):
 
     def part(self, rank: int, kept: Kept, seed: int) -> Float[Tensor, "row column"]:
         """The first `rank` directions (`top`), all others (`rest`), or as many drawn at random with
-        as large a squared norm as the first ones (`random`)."""
+        as large a squared norm as the first ones (`random`; one draw for all facts)."""
         chosen = torch.arange(len(self.sizes))
         scale = 1.0
         if kept == "random":

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from interp_rc.mechanism.weights.asking import Asking
 from interp_rc.mechanism.weights.pair import Pair, changed
 from interp_rc.mechanism.weights.single import about, said
-from interp_rc.mechanism.weights.sites import WeightSite, matrices, units
+from interp_rc.mechanism.weights.sites import WeightSite, component_of, matrices, units
 from interp_rc.mechanism.weights.smallest import (
     as_large,
     at_random,
@@ -51,6 +51,7 @@ def sets_of_sites(
     rows = _measured(pair, sets, measured_on)
     named = [
         {"set": kind, "place": place, "site": site.name, "layer": site.layer}
+        | {"component": component_of(pair.adapter("given"), site)}
         | {"size": pair.size(site), "square": pair.square(site)}
         for kind, sites in (("all", of_matrices), ("greedy", greedy), ("units", left))
         for place, site in enumerate(sites, 1)
