@@ -193,7 +193,7 @@ def mechanism(
     """Look inside any model with one tool, on any fact set; nothing is trained.
 
     Tools: attention, bilinear, gradients, integrated_gradients, lens, memories, movement,
-    patching_map, probe, transposition. What each one asks stands on its page.
+    patching_map, probe, transplant, transposition. What each one asks stands on its page.
 
     Examples:
 

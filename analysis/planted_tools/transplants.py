@@ -130,7 +130,8 @@ def case_of(one: Planted, order: Order) -> Case:
     """Base and donor from one planted model, in float64."""
     base, donor = (Loaded(exact(one.loaded.model), one.loaded.tokenizer) for _ in range(2))
     questions = from_contrasts(some_of(one.contrasts[order]))
-    seed = derive_seed(0, "transplant", one.kind, order, *map(str, one.store[order].place))
+    pairing = [question.target for question in questions]  # another one in every planting
+    seed = derive_seed(0, "transplant", one.kind, order, *pairing)
     with torch.no_grad():
         disguise(donor, sorted({q.target.strip() for q in questions}), entities(one, order), seed)
         lacking = without_store(base, one, order, seed)

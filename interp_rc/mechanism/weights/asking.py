@@ -105,7 +105,7 @@ class Asking:
         """In float64, on the CPU."""
         runs = adapter.by_layers
         with runs.opened():
-            found = torch.cat([batch.log_probs(runs).double().cpu() for batch in self._batches])
+            found = torch.cat([batch.log_probs(runs).cpu().double() for batch in self._batches])
         ordered = torch.empty_like(found).index_copy_(0, torch.tensor(self._order), found)
         return Said(*ordered.chunk(2))
 

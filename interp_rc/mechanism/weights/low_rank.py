@@ -56,7 +56,7 @@ class Differences:
         self._base: Mapping[str, Tensor] = {n: base[n] for n in names}
         self._whole = {n: finetuned[n] for n in names}
         self.matrices = {
-            n: _taken_apart(finetuned[n].double() - base[n].double())
+            n: _taken_apart(finetuned[n].cpu().double() - base[n].cpu().double())
             for n in names
             if base[n].ndim == 2
         }
@@ -74,7 +74,7 @@ class Differences:
         weights = dict(self._whole)
         for name, one in self.matrices.items():
             part = one.part(rank, kept, derive_seed(seed, name, rank))
-            weights[name] = (self._base[name].double() + part).to(self._base[name])
+            weights[name] = (self._base[name].cpu().double() + part).to(self._base[name])
         others = [piece for site in whole for piece in self.pair.pieces(site)]
         full = dict(weights_of(self.pair.finetuned)) | weights
         pieces = [*others, *(Piece(name) for name in weights)]
@@ -113,4 +113,4 @@ def ranks(most: int) -> list[int]:
 
 
 def _taken_apart(difference: Tensor) -> Directions:
-    return Directions(*torch.linalg.svd(difference.cpu(), full_matrices=False))
+    return Directions(*torch.linalg.svd(difference, full_matrices=False))

@@ -66,10 +66,10 @@ def rank_neurons(pair: Whole, act: Act, questions: Sequence[Question], of: Of) -
     score, square = (torch.zeros(layers, neurons, dtype=torch.float64) for _ in range(2))
     for layer, some in first.items():
         for name, dim, _ in some:
-            moved = (theirs[name].to(mine[name]) - mine[name]).double()
-            slope = slopes[names.index(name)].double()
+            moved = theirs[name].cpu().double() - mine[name].cpu().double()
+            slope = slopes[names.index(name)].cpu().double()
             for found, values in ((score, slope * moved), (square, moved.square())):
-                found[layer] += _by_neuron(values, dim).cpu()
+                found[layer] += _by_neuron(values, dim)
     return Neurons(score, square)
 
 

@@ -94,7 +94,7 @@ class Whole:
             one, other = (
                 end[name] if dim is None else end[name].select(dim, int(at or 0)) for end in ends
             )
-            found += float((other.to(one.device).double() - one.double()).square().sum())
+            found += float((other.cpu().double() - one.cpu().double()).square().sum())
         return found
 
     def size(self, site: WeightSite) -> int:
@@ -174,8 +174,8 @@ def _matrix(switch: nn.Module) -> Tensor:
     rows = getattr(within, "num_embeddings", None)
     if rows is not None:
         device = next(switch.parameters()).device
-        return switch(torch.arange(rows, device=device)).double()
-    return matrix_of(switch).double()
+        return switch(torch.arange(rows, device=device)).cpu().double()
+    return matrix_of(switch).cpu().double()
 
 
 def changed(pair: Pair, sites: Sequence[WeightSite]) -> list[WeightSite]:
