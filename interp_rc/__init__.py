@@ -46,6 +46,8 @@ _FROM = {
     "interp_rc.mechanism.logit_attribution": ["logit_attribution"],
     "interp_rc.mechanism.attention": ["attention"],
     "interp_rc.mechanism.attention_cut": ["cut_costs"],
+    "interp_rc.mechanism.weights.exchange": ["exchanged"],
+    "interp_rc.mechanism.weights.sites": ["WeightSite"],
 }  # fmt: skip
 _WHERE = {name: (module, name) for module, names in _FROM.items() for name in names}
 _WHERE["sites"] = _WHERE.pop("named_sites")

@@ -31,6 +31,8 @@ from interp_rc.mechanism.path import path_patch
 from interp_rc.mechanism.rank_correlation import rank_correlation
 from interp_rc.mechanism.sites import Site
 from interp_rc.mechanism.tracing import trace
+from interp_rc.mechanism.weights.exchange import exchanged
+from interp_rc.mechanism.weights.sites import WeightSite
 from interp_rc.models.load import Loaded, load
 from interp_rc.records.nouns import Contrast, Span
 
@@ -49,6 +51,7 @@ __all__ = [
     "Span",
     "Tracing",
     "Triple",
+    "WeightSite",
     "WithoutAdapters",
     "Zero",
     "__version__",
@@ -57,6 +60,7 @@ __all__ = [
     "contrasts_of",
     "cut_costs",
     "exchange_values",
+    "exchanged",
     "integrated_gradients",
     "key_values",
     "knockout",

@@ -25,6 +25,7 @@ from analysis.planted_tools import (
     logit_lens,
     memories,
     probes,
+    transplants,
 )
 from analysis.planted_tools.finding import Tool
 from interp_rc.models.planted.plan import KINDS, SHAPES, Kind
@@ -46,6 +47,10 @@ TOOLS: dict[str, Tool] = {
     "attention": attention.find,
     "attention cut": attention_cut.find,
     "editing": editing.edits,
+    "weights given": transplants.given,
+    "weights taken": transplants.taken,
+    "smallest set": transplants.smallest,
+    "neurons moved": transplants.neurons,
 }
 NAME = "planted_tools"
 

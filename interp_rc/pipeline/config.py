@@ -30,6 +30,7 @@ from interp_rc.mechanism.movement import Movement
 from interp_rc.mechanism.patching_map import PatchingMap
 from interp_rc.mechanism.probe import Probe
 from interp_rc.mechanism.update_geometry import UpdateGeometry
+from interp_rc.mechanism.weights.measure import Transplant
 from interp_rc.models.machine import Device, Precision
 from interp_rc.models.pretrained import PretrainedModel
 from interp_rc.pipeline.experiment_file import read_experiment
@@ -65,6 +66,7 @@ Measure = Annotated[
     | BilinearProbe
     | UpdateGeometry
     | Editing
+    | Transplant
     | Trace,
     Field(discriminator="kind"),
 ]
@@ -76,7 +78,7 @@ TOOLS: list[str] = [
 """Measures that look inside a model, which `interp-rc mechanism` runs one of."""
 # What each measure needs, besides the facts that its `check` looks at.
 NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "trace"}
-NEEDS_BASE = {"gradients", "update_geometry"}
+NEEDS_BASE = {"gradients", "transplant", "update_geometry"}
 NEEDS_PLAIN_MODEL = set(TOOLS)
 MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
 READS_BEHAVIOUR = {
@@ -88,6 +90,7 @@ READS_BEHAVIOUR = {
     "attention",
     "integrated_gradients",
     "editing",
+    "transplant",
 }
 
 

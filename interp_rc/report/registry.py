@@ -21,6 +21,7 @@ from interp_rc.report import (
     probe,
     related_answer_floor,
     trace,
+    transplant,
     transposition,
     update_geometry,
 )
@@ -44,6 +45,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "update_geometry": update_geometry.section,
     "editing": editing.section,
     "related_answer_floor": related_answer_floor.section,
+    "transplant": transplant.section,
     "trace": trace.section,
 }
 
