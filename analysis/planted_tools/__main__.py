@@ -26,6 +26,7 @@ from analysis.planted_tools import (
     memories,
     probes,
     transplants,
+    update_geometry,
 )
 from analysis.planted_tools.finding import Tool
 from interp_rc.models.planted.plan import KINDS, SHAPES, Kind
@@ -47,6 +48,7 @@ TOOLS: dict[str, Tool] = {
     "attention": attention.find,
     "attention cut": attention_cut.find,
     "editing": editing.edits,
+    "update readout": update_geometry.find,
     "weights given": transplants.given,
     "weights taken": transplants.taken,
     "smallest set": transplants.smallest,
