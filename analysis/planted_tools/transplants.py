@@ -45,6 +45,7 @@ from interp_rc.records.seeds import derive_seed
 
 DECOY = 0.5  # what a decoy adds to the stream for each unit that it finds
 HEAD = WIDTH // HEADS
+HALF = 0.5
 Rows = Float[Tensor, "row width"]
 
 
@@ -60,13 +61,13 @@ class Case(NamedTuple):
 
 def given(one: Planted, order: Order) -> Finding:
     """The planted place: the store's attention or MLP brings the facts into the base, more than
-    nine tenths of what all weights bring. Null: all other parts."""
+    half of what all weights bring (what norms make of it, decoys change). Null: all other parts."""
     return _alone(one, order, "given")
 
 
 def taken(one: Planted, order: Order) -> Finding:
-    """The planted place: without it nine tenths of the facts are gone. None is null: without a
-    decoy the donor's stream is shorter, and the norm makes what is left surer."""
+    """The planted place: without it more than half of the facts' gain is gone. None is null:
+    without a decoy the donor's stream is shorter, and the norm makes what is left surer."""
     found = _alone(one, order, "taken")
     return found._replace(null_sites=0, false=0, largest_null=0.0)
 
@@ -77,7 +78,7 @@ def smallest(one: Planted, order: Order) -> Finding:
     case = case_of(one, order)
     asking = Asking(case.pair.base, case.questions)
     sites = candidates(case.pair)
-    found = forward_selection(case.pair, sites, asking)
+    found = forward_selection(case.pair, sites, asking, enough=HALF)
     table = single_effects(case.pair, sites, asking, ["given"])
     table = table[table.metric == "fact"]
     effects = {site: by_fact(part.effect, part.fact) for site, part in table.groupby("site")}
@@ -86,7 +87,7 @@ def smallest(one: Planted, order: Order) -> Finding:
 
 def neurons(one: Planted, order: Order) -> Finding | None:
     """The planted place: the store's neurons before all others, keys and values together; given
-    alone, they bring nine tenths. Null: the first-order estimate of every other neuron, of the
+    alone, they bring more than half. Null: the first-order estimate of every other neuron, of the
     decoys too."""
     if order not in one.neurons:
         return None
@@ -100,7 +101,7 @@ def neurons(one: Planted, order: Order) -> Finding | None:
         said(case.pair, "given", sites, asking).fact.mean()
         for sites in ((), units(case.pair.adapter("given")), ranked.sites(top, "both"))
     )
-    first = set(top.tolist()) == store and bool(few - begin > 0.9 * (whole - begin) > 1)
+    first = set(top.tolist()) == store and bool(few - begin > HALF * (whole - begin) > 1)
     scores = ranked.score.flatten()
     others = {f"neuron_{n}" for n in range(len(scores)) if n not in store}
     largest = [float(scores[int(name.removeprefix("neuron_"))]) for name in sorted(others)]
@@ -116,7 +117,7 @@ def _alone(one: Planted, order: Order, act: Act) -> Finding:
     sign = 1 if act == "given" else -1
     effects = {site: by_fact(sign * part.effect, part.fact) for site, part in table.groupby("site")}
     best = max(effects, key=lambda name: effects[name].mean())
-    enough = effects[best].mean() > 0.9 * table.whole.mean() > 1
+    enough = effects[best].mean() > HALF * table.whole.mean() > 1
     return _judged(bool(best == case.unit.name and enough), effects, case.unit.name)
 
 
