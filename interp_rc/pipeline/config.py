@@ -20,6 +20,7 @@ from interp_rc.facts.options import (
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
 from interp_rc.mechanism.attention_measure import Attention
 from interp_rc.mechanism.bilinear import BilinearProbe
+from interp_rc.mechanism.erasure.measure import Erasure
 from interp_rc.mechanism.gradient_attribution import IntegratedGradients
 from interp_rc.mechanism.gradients import Gradients
 from interp_rc.mechanism.lens import Lens
@@ -61,6 +62,7 @@ Measure = Annotated[
     | Lens
     | Attention
     | BilinearProbe
+    | Erasure
     | Trace,
     Field(discriminator="kind"),
 ]
@@ -83,6 +85,7 @@ READS_BEHAVIOUR = {
     "lens",
     "attention",
     "integrated_gradients",
+    "erasure",
 }
 
 
