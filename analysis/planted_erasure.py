@@ -110,18 +110,18 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     for key, part in rows.groupby(["kind", "decoys", "shape"], sort=False):
         truth = TRUTH[key[0]]
         for method, some in [*part.groupby("method", sort=False), ("together", part)]:
-            said = some.groupby("seed").verdict.agg(lambda v: together([*v]))
+            said = {seed: [*one.verdict] for seed, one in some.groupby("seed")}
+            whole = pd.Series({seed: together(one) for seed, one in said.items()})
+            right = whole == truth
             if method != "together":
-                every = some.groupby("seed").verdict.agg(lambda v: bool((v == truth).all()))
-            else:
-                every = said == truth
+                right = pd.Series({seed: set(one) == {truth} for seed, one in said.items()})
             found.append(
                 dict(zip(("kind", "decoys", "shape"), key, strict=True))
                 | {
                     "method": method,
                     "plantings": some.seed.nunique(),
-                    "right": float(every.mean()),
-                    "wrong": float(((said != truth) & (said != "inconclusive")).mean()),
+                    "right": float(right.mean()),
+                    "wrong": float(((whole != truth) & (whole != "inconclusive")).mean()),
                     "ratio_least": some.ratio.min(),
                     "ratio_most": some.ratio.max(),
                     "control_least": some.control.min(),
