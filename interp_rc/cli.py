@@ -192,7 +192,7 @@ def mechanism(
 ) -> None:
     """Look inside any model with one tool, on any fact set; nothing is trained.
 
-    Tools: attention, bilinear, gradients, integrated_gradients, lens, memories, movement,
+    Tools: attention, bilinear, editing, gradients, integrated_gradients, lens, memories, movement,
     patching_map, probe, transposition. What each one asks stands on its page.
 
     Examples:

@@ -19,6 +19,7 @@ from analysis.over_seeds import write_csv
 from analysis.planted_tools import (
     attention,
     attention_cut,
+    editing,
     integrated_gradients,
     logit_attribution,
     logit_lens,
@@ -44,6 +45,7 @@ TOOLS: dict[str, Tool] = {
     "logit attribution": logit_attribution.find,
     "attention": attention.find,
     "attention cut": attention_cut.find,
+    "editing": editing.edits,
 }
 NAME = "planted_tools"
 

@@ -157,7 +157,7 @@ def at_sites(effects: dict[str, np.ndarray], floor: float = FLOOR) -> list[Test]
 
 def facts_of(one: Planted) -> FactSet:
     """The planted facts with the prompts of both orders, also where there is no store for one."""
-    asked = {order: contrasts(_pairs(one), order) for order in ORDERS}
+    asked = {order: contrasts(pairs_of(one), order) for order in ORDERS}
     by_fact = {c.fact: (c.target, d.target) for c, d in zip(*asked.values(), strict=True)}
     facts = [
         Fact(fact, name.strip(), "is", description.strip(), "both")
@@ -183,7 +183,7 @@ def facts_of(one: Planted) -> FactSet:
     return FactSet(facts=facts, relations=[], templates=[], documents=[], queries=queries, seed=0)
 
 
-def _pairs(one: Planted) -> list[int]:
+def pairs_of(one: Planted) -> list[int]:
     """The description of each name, by number."""
     answers = {c.fact: c.target.strip() for c in one.contrasts["forward"]}
     return [DESCRIPTION_WORDS.index(answers[str(i)]) for i in range(len(answers))]

@@ -20,6 +20,7 @@ from interp_rc.facts.options import (
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
 from interp_rc.mechanism.attention_measure import Attention
 from interp_rc.mechanism.bilinear import BilinearProbe
+from interp_rc.mechanism.edits.measure import Editing
 from interp_rc.mechanism.erasure.measure import Erasure
 from interp_rc.mechanism.gradient_attribution import IntegratedGradients
 from interp_rc.mechanism.gradients import Gradients
@@ -63,6 +64,7 @@ Measure = Annotated[
     | Attention
     | BilinearProbe
     | Erasure
+    | Editing
     | Trace,
     Field(discriminator="kind"),
 ]
@@ -86,6 +88,7 @@ READS_BEHAVIOUR = {
     "attention",
     "integrated_gradients",
     "erasure",
+    "editing",
 }
 
 

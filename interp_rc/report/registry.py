@@ -7,6 +7,7 @@ from interp_rc.report import (
     attention,
     behaviour,
     bilinear,
+    editing,
     forgetting,
     generic,
     gradients,
@@ -39,6 +40,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "lens": lens.section,
     "attention": attention.section,
     "bilinear": bilinear.section,
+    "editing": editing.section,
     "related_answer_floor": related_answer_floor.section,
     "trace": trace.section,
 }

@@ -27,11 +27,11 @@ class Search:
     `bound` the longest change, in lengths of it; `kl` and `decay` weigh what keeps a change small
     (nats, and the squared length in squared lengths)."""
 
-    steps: int = 25
+    steps: int = 40
     rate: float = 0.5
-    bound: float = 4.0
+    bound: float = 8.0
     kl: float = 0.0625
-    decay: float = 0.5
+    decay: float = 0.3
 
 
 SEARCH = Search()
@@ -53,7 +53,8 @@ def changes_sought(
     the source's last, are computed once; the steps take what stands behind.
     """
     runs = Adapter(model.model).by_layers
-    prompts, plain = asking(model, requests), neutral(model, requests)
+    prompts = asking(model, requests)
+    plain = neutral(model, requests) if search.kl else []
     found: dict[int, Tensor] = {}
     with tqdm(total=len(requests), desc=f"values of layer {layer}", disable=None) as bar:
         for numbers in _batches(runs, prompts, plain, layer, memory):

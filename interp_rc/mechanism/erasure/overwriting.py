@@ -10,7 +10,6 @@ from interp_rc.mechanism.edits.keys import second_moments
 from interp_rc.mechanism.edits.rank_one import RankOne, edited
 from interp_rc.mechanism.edits.requests import requests_of
 from interp_rc.mechanism.edits.rome import invertible, rome
-from interp_rc.mechanism.edits.values import Search
 from interp_rc.mechanism.erasure.asking import Case, items_of
 from interp_rc.mechanism.erasure.descent import lead_of
 from interp_rc.mechanism.inputs import read_inputs
@@ -22,7 +21,6 @@ FEW = 4  # facts that choose the layer
 LONGEST = 1.0  # times the edit as it was solved
 ROUNDS = 5  # of bisection
 NEAR = 0.02  # of the lead
-SEARCH = Search(decay=0.1)
 
 Moments = Mapping[int, Float[Tensor, "neuron neuron"]]
 
@@ -43,7 +41,7 @@ def overwriting(model: Loaded, cases: Sequence[Case], moments: Moments) -> list[
 
     def edits(some: Sequence[Case], layer: int) -> list[RankOne]:
         requests = requests_of([one for case in some for one in case.contrasts])
-        return rome(model, requests, layer, moments[layer], search=SEARCH)
+        return rome(model, requests, layer, moments[layer])
 
     few = cases[:FEW]
     costs = {}

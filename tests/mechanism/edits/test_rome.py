@@ -98,13 +98,13 @@ def test_a_change_is_measured_as_the_model_has_it(model, wanted):
     prompts, plain = asking(model, wanted), neutral(model, wanted)
     change = 0.3 * edit_of(model).value.double() * torch.tensor([[1.0], [-1.0], [2.0]]).double()
     with runs.opened():
-        batch = Batch(runs, 0, range(3), prompts, plain, Search())
+        batch = Batch(runs, 0, range(3), prompts, plain, Search(kl=0.25, decay=0.5))
         found = batch.objective(change)
     for number in range(3):
         mine = [one for one in prompts if one.request == number]
         loss = np.mean([-log_prob(model, one, change[number])[0] for one in mine])
         [kept] = [one for one in plain if one.request == number]
-        loss += 0.0625 * log_prob(model, kept, change[number])[1]
+        loss += 0.25 * log_prob(model, kept, change[number])[1]
         length = float(batch.length[number])
         loss += 0.5 * float(change[number].norm()) ** 2 / length**2
         assert float(found[number]) == pytest.approx(loss, rel=1e-6)
