@@ -8,6 +8,7 @@ from interp_rc.report import (
     behaviour,
     bilinear,
     editing,
+    erasure,
     forgetting,
     generic,
     gradients,
@@ -41,6 +42,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "attention": attention.section,
     "bilinear": bilinear.section,
     "editing": editing.section,
+    "erasure": erasure.section,
     "related_answer_floor": related_answer_floor.section,
     "trace": trace.section,
 }

@@ -10,6 +10,7 @@ from interp_rc.mechanism.edits.keys import second_moments
 from interp_rc.mechanism.edits.rank_one import RankOne, edited
 from interp_rc.mechanism.edits.requests import requests_of
 from interp_rc.mechanism.edits.rome import invertible, rome
+from interp_rc.mechanism.edits.values import SEARCH, Search
 from interp_rc.mechanism.erasure.asking import Case, items_of
 from interp_rc.mechanism.erasure.descent import lead_of
 from interp_rc.mechanism.inputs import read_inputs
@@ -18,6 +19,7 @@ from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
 
 FEW = 4  # facts that choose the layer
+ROUGHLY = 15  # steps that values are sought in to choose it
 LONGEST = 1.0  # times the edit as it was solved
 ROUNDS = 5  # of bisection
 NEAR = 0.02  # of the lead
@@ -39,17 +41,17 @@ def overwriting(model: Loaded, cases: Sequence[Case], moments: Moments) -> list[
     """An edit of each case (ROME) that makes its prompts say the partner's answer, all in the layer
     where the first few cost their facts most lead in those same prompts."""
 
-    def edits(some: Sequence[Case], layer: int) -> list[RankOne]:
+    def edits(some: Sequence[Case], layer: int, search: Search) -> list[RankOne]:
         requests = requests_of([one for case in some for one in case.contrasts])
-        return rome(model, requests, layer, moments[layer])
+        return rome(model, requests, layer, moments[layer], search=search)
 
     few = cases[:FEW]
     costs = {}
     for layer in moments:
         costs[layer] = 0.0
-        for case, edit in zip(few, edits(few, layer), strict=True):
+        for case, edit in zip(few, edits(few, layer, replace(SEARCH, steps=ROUGHLY)), strict=True):
             costs[layer] -= lead_with(model, case, edit, 1.0)
-    return edits(cases, max(costs, key=lambda layer: costs[layer]))
+    return edits(cases, max(costs, key=lambda layer: costs[layer]), SEARCH)
 
 
 def lead_with(model: Loaded, case: Case, edit: RankOne, length: float) -> float:
