@@ -5,7 +5,7 @@ python -m analysis.planted_erasure --seeds 3   # fewer, to look at
 
 `two_way` has one look-up for both orders: its neurons fire for either entity, and what they write
 is read as either answer, so it is one store. `two_stores` has two, in different layers. Decoys are
-look-ups that nothing reads, and say the opposite: in models with two stores, one whose neurons
+look-ups that nothing reads, and suggest the opposite: in models with two stores, one whose neurons
 fire for both entities of a fact; in models with one, two in different layers, one for each.
 """
 

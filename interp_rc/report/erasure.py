@@ -3,6 +3,7 @@
 from interp_rc.figures.effect_points import Point, effect_points_figure
 from interp_rc.mechanism.erasure.damage import METHODS, Method
 from interp_rc.mechanism.erasure.estimates import NAME
+from interp_rc.mechanism.erasure.measure import Erasure
 from interp_rc.mechanism.erasure.verdict import HALF, together, verdict
 from interp_rc.records.nouns import ORDERS, TOLD_ONLY, Order
 from interp_rc.records.numbers import Estimate
@@ -40,15 +41,20 @@ def section(run: Run, measured: Measured) -> Section:
         note=(
             "Facts told in both orders, from separate documents, are erased in one, each in the "
             "model as it was, until the lead of the answer over other facts’ answers has fallen "
-            "by half in the prompts that it is erased in, if it can; both orders are then asked "
-            "in other templates. The ratio is what the other order lost over what the erased one "
-            "did, both less what unrelated facts lost; above a half it says one store, below it "
-            "two. Control: the erased order in templates it was not erased in, over those it was, "
-            "which is one store beyond doubt. Neurons are ablated at the prompt’s tokens only, "
+            f"by {share_of(run)} in the prompts that it is erased in, if it can; both orders are "
+            "then asked in other templates. The ratio is what the other order lost over what the "
+            "erased one did, both less what unrelated facts lost; above a half it says one store, "
+            "below it two. Control: the erased order in templates it was not erased in, over those "
+            "it was, which is one store beyond doubt. Neurons are ablated at the prompt’s tokens only, "
             "because without those that read a name a model cannot go on with that name either, "
             "whoever it is said about."
         ),
     )
+
+
+def share_of(run: Run) -> str:
+    options = next(m for m in run.config()["measures"] if m["kind"] == NAME)
+    return f"{100 * options.get('share', Erasure().share):.0f}{TIE}%"
 
 
 def found(measured: Measured, *what: str) -> Estimate:
@@ -95,7 +101,7 @@ def meaning(said: str) -> str:
 def points(measured: Measured, rows: dict[str, str]) -> list[Point]:
     return [
         Point(
-            f"{ERASED[order]} erased",
+            ERASED[order],
             label,
             LOOKS[method],
             found(measured, "both", order, method, name),
@@ -154,24 +160,23 @@ def said(measured: Measured) -> Table:
     rows = []
     for order in ORDERS:
         for method in METHODS:
-            cells = [
-                found(measured, "both", order, method, name)
-                for name in ("reached", "said_before.own", "said.own", "said_before.cross")
+            shares = [
+                found(measured, "both", order, method, name).value
+                for name in ("reached", "said_before.own", "said.own", "said.cross")
             ]
-            cells.append(found(measured, "both", order, method, "said.cross"))
             rows.append(
                 [
                     ERASED[order],
                     SAID[method],
-                    in_nats(found(measured, "both", order, method, "dose")),
-                    *(number(None if c.value is None else 100 * c.value, 0) for c in cells),
+                    number(found(measured, "both", order, method, "dose").value, 1),
+                    *(number(None if one is None else 100 * one, 0) for one in shares),
                 ]
             )
-    columns = ["erased", "how", "dose", "half erased", "said before", "after", "other order before"]
-    columns.append("after ")
+    columns = ["erased", "how", "dose", "far enough", "said before", "after", "other order"]
     return Table(
-        "Dose: neurons, steps of gradient, times the edit as it was solved. Facts that lost half "
-        "of their lead where they were erased, and answers said in other templates [%]",
+        "Dose: neurons, steps of gradient, or times the edit as it was solved. Facts whose lead "
+        "fell as far as it should where they were erased, and answers said in other templates, in "
+        "the order erased before and after, and in the other order after [%]",
         columns,
         rows,
         columns[2:],
@@ -189,11 +194,10 @@ def one_order(measured: Measured) -> Table:
             ]
             if any(one.value is not None for one in cells):
                 rows.append([ERASED[order], SAID[method], *map(in_nats, cells)])
-    columns = ["told and erased", "how", "this order", "others", "reverse", "others "]
-    columns.append("after others’ prompts")
+    columns = ["erased", "how", "this order", "others", "reverse", "others ", "elsewhere"]
     return Table(
         "Facts told in one order only, erased in it: lead lost [nat], by that order, and in "
-        "reverse, where there is nothing to lose; and the lead of the reverse’s answer after other "
+        "reverse, where there is nothing to lose; elsewhere: by the reverse’s answer after other "
         "facts’ prompts",
         columns,
         rows,
