@@ -45,8 +45,8 @@ def section(run: Run, measured: Measured) -> Section:
             "then asked in other templates. The ratio is what the other order lost over what the "
             "erased one did, both less what unrelated facts lost; above a half it says one store, "
             "below it two. Control: the erased order in templates it was not erased in, over those "
-            "it was, which is one store beyond doubt. Neurons are ablated at the prompt’s tokens only, "
-            "because without those that read a name a model cannot go on with that name either, "
+            "it was, which is one store beyond doubt. Neurons are ablated at the prompt’s tokens "
+            "only, because without those that read a name a model cannot go on with that name, "
             "whoever it is said about."
         ),
     )
