@@ -23,9 +23,15 @@ class Point:
 
 
 def effect_points_figure(
-    points: Sequence[Point], theme: Theme, *, quantity: str, legend: Mapping[str, str]
+    points: Sequence[Point],
+    theme: Theme,
+    *,
+    quantity: str,
+    legend: Mapping[str, str],
+    line: float | None = None,
 ) -> Figure:
-    """Panels beside each other over the same rows; `legend` says what each look is."""
+    """Panels beside each other over the same rows; `legend` says what each look is. A `line` is
+    drawn dotted."""
     rows = list(dict.fromkeys(one.row for one in points))
     panels = list(dict.fromkeys(one.panel for one in points))
     figure = Figure(figsize=(WIDTH, 1.0 + ROW * (1.5 * len(rows) + len(legend))))
@@ -33,6 +39,8 @@ def effect_points_figure(
     for panel, axes in zip(panels, grid, strict=True):
         _draw_panel(axes, [one for one in points if one.panel == panel], rows, theme, list(legend))
         axes.set_title(panel)
+        if line is not None:
+            axes.axvline(line, color=theme.ink, linewidth=1, linestyle=":")
     figure.supxlabel(f"{quantity}\n(95 % interval over facts)", size="medium")
     handles = [
         Line2D([], [], color=theme.color(look), marker=marker(look), linestyle="", label=label)

@@ -21,6 +21,7 @@ from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
 from interp_rc.mechanism.attention_measure import Attention
 from interp_rc.mechanism.bilinear import BilinearProbe
 from interp_rc.mechanism.edits.measure import Editing
+from interp_rc.mechanism.erasure.measure import Erasure
 from interp_rc.mechanism.gradient_attribution import IntegratedGradients
 from interp_rc.mechanism.gradients import Gradients
 from interp_rc.mechanism.lens import Lens
@@ -65,6 +66,7 @@ Measure = Annotated[
     | Attention
     | BilinearProbe
     | UpdateGeometry
+    | Erasure
     | Editing
     | Transplant
     | Trace,
@@ -89,6 +91,7 @@ READS_BEHAVIOUR = {
     "lens",
     "attention",
     "integrated_gradients",
+    "erasure",
     "editing",
     "transplant",
 }
