@@ -47,6 +47,7 @@ NAME = "planted_erasure"
 TRUTH: dict[Kind, Stores] = {"two_way": "one store", "two_stores": "two stores"}
 TEMPLATES = {order: (["0", "1"], ["2", "3"]) for order in ORDERS}
 SHARE = 0.5
+FIRST = 50  # seed: the methods and the rule of `together` were shaped on lower ones
 
 
 def planted_rows(seeds: int) -> Iterator[dict[str, Any]]:
@@ -55,7 +56,7 @@ def planted_rows(seeds: int) -> Iterator[dict[str, Any]]:
         for decoys in (False, True):
             for shape in SHAPES:
                 name = f"{kind}, {shape}{', decoys' if decoys else ''}"
-                for seed in tqdm(range(seeds), desc=name, disable=None):
+                for seed in tqdm(range(FIRST, FIRST + seeds), desc=name, disable=None):
                     plan = make_plan(kind, seed)
                     if decoys:
                         add_decoys(plan, kind, seed)
