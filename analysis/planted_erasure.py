@@ -91,7 +91,7 @@ def erased(one: Planted) -> Iterator[dict[str, Any]]:
         table = damage_table(model, some, texts, SHARE)
         for method in METHODS:
             rows = table[table.method == method]
-            found = ratio(rows, seed=0)
+            found, checked = ratio(rows, seed=0), control(rows, seed=0)
             yield {
                 "order": order,
                 "method": method,
@@ -99,8 +99,9 @@ def erased(one: Planted) -> Iterator[dict[str, Any]]:
                 "ratio": found.value,
                 "low": found.low,
                 "high": found.high,
-                "control": control(rows, seed=0).value,
-                "verdict": verdict(found),
+                "control": checked.value,
+                "control_low": checked.low,
+                "verdict": verdict(found, checked),
             }
 
 
@@ -138,8 +139,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=TABLES)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    table = summary(pd.DataFrame(planted_rows(arguments.seeds)))
+    rows = pd.DataFrame(planted_rows(arguments.seeds))
+    table = summary(rows)
     write_csv(arguments.out, NAME, table)
+    write_csv(arguments.out, f"{NAME}_by_planting", rows)
     write_json(arguments.out / f"{NAME}.environment.json", environment())
     print(table.to_string(index=False))
 

@@ -66,7 +66,10 @@ def sentence(measured: Measured) -> str:
     parts, all_said = [], []
     for order in ORDERS:
         by_method = {m: found(measured, "both", order, m, "ratio") for m in METHODS}
-        all_said += [verdict(one) for one in by_method.values()]
+        all_said += [
+            verdict(one, found(measured, "both", order, method, "control"))
+            for method, one in by_method.items()
+        ]
         words = [
             f"{spoken(one).replace(f'{TIE}ratio', '')} ({SAID[method]})"
             for method, one in by_method.items()
@@ -87,15 +90,16 @@ def sentence(measured: Measured) -> str:
             f" The same order in other templates: {number(min(controls))} to "
             f"{number(max(controls))}."
         )
-    agree = sum(one == together(all_said) for one in all_said)
-    return f"{text} {meaning(together(all_said))} ({agree} of {len(all_said)} say so)."
+    open_ = sum(one == "inconclusive" for one in all_said)
+    silent = f" ({open_} of {len(all_said)} are left out, whose control fails)" if open_ else ""
+    return f"{text} {meaning(together(all_said))}{silent}."
 
 
 def meaning(said: str) -> str:
     return {
-        "one store": "One store for both orders",
-        "two stores": "Two stores, one for each order",
-    }.get(said, "Whether there is one store or two stays open")
+        "one store": "What is lost in one order is lost in the other, as from one store",
+        "two stores": "What is lost in one order is kept in the other, as from two stores",
+    }.get(said, "Whether it is as from one store or from two stays open")
 
 
 def points(measured: Measured, rows: dict[str, str]) -> list[Point]:

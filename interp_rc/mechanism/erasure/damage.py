@@ -65,8 +65,12 @@ def _erased(
             with descended(model, case, share, weights) as (steps, reached):
                 yield knows(scorer(model), case.questions), float(steps), reached
     else:
-        edits = overwriting(model, cases, key_moments(model, texts))
-        for case, edit in zip(cases, edits, strict=True):
+        moments = key_moments(model, texts)
+        # In each order in a layer of its own: cases come order by order.
+        orders = dict.fromkeys(case.order for case in cases)
+        mine = [[case for case in cases if case.order == order] for order in orders]
+        edits = [edit for some in mine for edit in overwriting(model, some, moments)]
+        for case, edit in zip([case for some in mine for case in some], edits, strict=True):
             length, reached = far_enough(model, case, edit, share)
             with edited(model, [longer(edit, length)]):
                 known = knows(scorer(model), case.questions)

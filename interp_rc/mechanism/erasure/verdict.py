@@ -55,17 +55,26 @@ def _above_zero(values: PerFact, seed: int) -> bool:
     return (mean.low if mean.low is not None else values.mean()) > 0
 
 
-def verdict(one: Estimate) -> Stores:
-    """`one store` where the whole interval lies above a half, `two stores` where it lies below."""
-    if one.low is not None and one.low > HALF:
+def verdict(lost: Estimate, checked: Estimate) -> Stores:
+    """`one store` where the whole interval of the ratio lies above a half, `two stores` where it
+    lies below. Neither where what is one store beyond doubt does not look like one: unless the
+    whole interval of the control lies above a half (or, without an interval, its value)."""
+    least = checked.value if checked.low is None else checked.low
+    if least is None or least <= HALF:
+        return "inconclusive"
+    if lost.low is not None and lost.low > HALF:
         return "one store"
-    if one.high is not None and one.high < HALF:
+    if lost.high is not None and lost.high < HALF:
         return "two stores"
     return "inconclusive"
 
 
 def together(some: Sequence[Stores]) -> Stores:
-    """What more than half of them say. A single way of erasing can be misled: a gradient also
-    suppresses an answer through neurons that stored nothing of it, and is then no erasure."""
-    most = max(some, key=list(some).count)
-    return most if 2 * list(some).count(most) > len(some) else "inconclusive"
+    """What more than half of those say that say anything, if two do. A single way of erasing can be
+    misled: a gradient also suppresses an answer through neurons that stored nothing of it."""
+    votes = [one for one in some if one != "inconclusive"]
+    counts: dict[Stores, int] = {one: votes.count(one) for one in votes}
+    for one, count in counts.items():
+        if len(votes) > 1 and 2 * count > len(votes):
+            return one
+    return "inconclusive"

@@ -257,15 +257,20 @@ def made_up(own, cross, floor=(0.5, 0.25), lead=10.0):
     return pd.DataFrame(rows)
 
 
+CHECKED = Estimate(0.9, 0.7, 1.1, 4, "ratio")
+
+
 def test_ratios_by_hand():
     table = made_up([4.0, 5.0, 6.0, 5.5], [1.0, 1.5, 0.5, 1.25])
     found = ratio(table, 0)
     assert found.value == pytest.approx((1.0625 - 0.25) / (5.125 - 0.5))
     assert control(table, 0).value == pytest.approx((5.125 - 0.5) / (10.25 - 0.5))
     assert damages(table)["cross"] == pytest.approx([0.75, 1.25, 0.25, 1.0])
-    assert verdict(found) == "two stores"
-    assert verdict(ratio(made_up([4, 5, 6, 5], [4, 4.5, 6, 5]), 0)) == "one store"
-    assert verdict(ratio(made_up([4, 5, 6, 5], [4, 0.1, 0.2, 5]), 0)) == "inconclusive"
+    assert verdict(found, CHECKED) == "two stores"
+    assert verdict(ratio(made_up([4, 5, 6, 5], [4, 4.5, 6, 5]), 0), CHECKED) == "one store"
+    assert verdict(ratio(made_up([4, 5, 6, 5], [4, 0.1, 0.2, 5]), 0), CHECKED) == "inconclusive"
+    for failed in (Estimate(0.6, 0.4, 0.8, 4, "ratio"), Estimate(None, None, None, 4, "ratio")):
+        assert verdict(found, failed) == "inconclusive"
 
 
 def test_no_ratio_where_there_is_nothing_to_lose():
@@ -278,4 +283,5 @@ def test_all_together_say_what_most_say():
     assert together(["one store", "one store", "two stores"]) == "one store"
     assert together(["one store", "two stores"]) == "inconclusive"
     assert together(["two stores", "inconclusive", "inconclusive"]) == "inconclusive"
-    assert verdict(Estimate(None, None, None, 3, "ratio")) == "inconclusive"
+    assert together(["two stores", "inconclusive", "two stores"]) == "two stores"
+    assert verdict(Estimate(None, None, None, 3, "ratio"), CHECKED) == "inconclusive"

@@ -75,7 +75,11 @@ def test_the_page_says_ratios_control_and_what_they_mean(learnt_run, found, monk
     said = spoken(estimates["erasure.both.forward.edit.ratio"]).replace(f"{TIE}ratio", "")
     assert said in section.sentence
     assert "other templates: 0.90 to 0.90" in section.sentence
-    assert section.sentence.endswith("Two stores, one for each order (6 of 6 say so).")
+    kept = "What is lost in one order is kept in the other, as from two stores"
+    assert section.sentence.endswith(f"{kept}.")
+    failed = {"erasure.both.forward.edit.control": Estimate(0.4, 0.2, 0.6, 20, "ratio")}
+    less = erasure.section(learnt_run, Measured(estimates | failed)).sentence
+    assert less.endswith(f"{kept} (1 of 6 are left out, whose control fails).")
     assert f"by 50{TIE}%" in section.note
     damage, ratio = section.figures
     assert damage.light != damage.dark
