@@ -41,7 +41,7 @@ def weights(value: Values, plan: Plan) -> list[Test]:
         over_orders(value, start.replace("{which}", which))
         for which in ("greedy", "random", "as_large")
     )
-    whole = told(value)
+    whole, lead = told(value, "fact"), told(value, "lead")
     units = [n for n in value if n.startswith("transplant.taken.") and n.endswith(".same")]
     loss = -value[units].dropna().to_numpy(float).min(1)
     alone = column(value, "transplant.given.mlp.0.same")
@@ -52,7 +52,7 @@ def weights(value: Values, plan: Plan) -> list[Test]:
             greedy - as_large, plan["margins"]["weights"], name="weights.as_many_weights"
         ),
         more(value, rank.format("top"), rank.format("random"), "weights.rank_more_than_random"),
-        above(TENTH * whole - loss, 0.0, "weights.none_needed"),
+        above(TENTH * lead - loss, 0.0, "weights.none_needed"),
         above(alone - TENTH * whole, 0.0, "weights.one_brings_some"),
     ]
 
@@ -63,9 +63,9 @@ def over_orders(value: Values, name: str) -> np.ndarray:
     return both.mean(axis=1).to_numpy(float)
 
 
-def told(value: Values) -> np.ndarray:
+def told(value: Values, metric: str) -> np.ndarray:
     """What all weights bring of facts asked as they were told, mean of both orders."""
-    names = [f"transplant.all.{subset}.same.fact" for subset in TOLD_ONLY.values()]
+    names = [f"transplant.all.{subset}.same.{metric}" for subset in TOLD_ONLY.values()]
     return value[names].dropna().mean(axis=1).to_numpy(float)
 
 

@@ -46,7 +46,10 @@ def section(run: Run, measured: Measured) -> Section:
             "needed?). Sets are chosen on half of the facts, greedily, so a smaller one may exist, "
             "and measured on the other half; the embedding and the output rows, though tied, are "
             "moved apart. As many matrices at random have fewer weights than the chosen ones: "
-            "compare also with sets of as many weights."
+            "compare also with sets of at most as many weights, which are often nearly all small "
+            "matrices, chosen ones among them. What is taken out is judged by the lead of the "
+            "answer over another fact’s after the same prompt, since answers themselves are nearly "
+            "certain. The part that brings or costs most was picked on these very facts."
         ),
     )
 
@@ -65,7 +68,7 @@ def sentence(measured: Measured, order: Order) -> str:
     text = (
         f"Of facts {TOLD[order]}, the {number:.0f} matrices chosen on half of them bring "
         f"{of('greedy.told')} of the other half into the base, of {of('all.told')} that all "
-        f"weights bring; as many at random {of('random.told')}, others of as many weights "
+        f"weights bring; as many at random {of('random.told')}, and at random with as many weights "
         f"{of('as_large.told')}; asked in reverse, the chosen ones bring {of('greedy.reverse')}"
     )
     return f"{text} (all weights: {of('all.reverse')})."
@@ -82,10 +85,18 @@ def alone(run: Run, measured: Measured) -> str:
         return ""
     enough = max(by_act["given"], key=lambda site: by_act["given"][site].value or 0)
     needed = min(by_act["taken"], key=lambda site: by_act["taken"][site].value or 0)
+    lost = opposite(by_act["taken"][needed])
     return (
-        f"Alone, {called(enough)} brings most ({spoken(by_act['given'][enough])}), and "
-        f"{called(needed)} is missed most ({spoken(by_act['taken'][needed])})."
+        f"Of {len(by_act['given'])} parts alone, {called(enough)} brings most "
+        f"({spoken(by_act['given'][enough])}), and {called(needed)} is missed most: the lead of "
+        f"the answer over another one then falls by {spoken(lost)}."
     )
+
+
+def opposite(one: Estimate) -> Estimate:
+    """What was lost, from what was gained."""
+    value, high, low = (None if v is None else -v for v in (one.value, one.low, one.high))
+    return Estimate(value, low, high, one.n, one.unit)
 
 
 def called(site: str) -> str:
@@ -124,8 +135,8 @@ def by_site(run: Run, measured: Measured) -> Picture:
         alt=f"Effect of moving one attention or MLP. {alone(run, measured)}",
         caption=(
             "What facts told in one order gain when one attention or MLP of the finetuned model is "
-            "put into the base (above), and lose when the base’s is put into the finetuned model "
-            "(below), with 95 % intervals over facts."
+            "put into the base (above), and what the answer’s lead over another one changes when "
+            "the base’s is put into the finetuned model (below), with 95 % intervals over facts."
         ),
     )
 

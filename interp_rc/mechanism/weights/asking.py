@@ -18,13 +18,13 @@ from interp_rc.records.nouns import Contrast, Direction, Order, Query, Subset
 
 AT_ONCE = 64
 
-Metric = Literal["answer", "fact"]
+Metric = Literal["answer", "fact", "lead"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 
 
 class Question(NamedTuple):
-    """A prompt and the answer of its fact; and the prompt of another fact of the same kind, after
-    which that answer is wrong."""
+    """A prompt and the answer of its fact; the prompt of another fact of the same kind, after
+    which that answer is wrong; and that one's own answer, the foil."""
 
     query: str
     fact: str
@@ -35,25 +35,37 @@ class Question(NamedTuple):
     subset: Subset | None = None
     direction: Direction | None = None
     template: str | None = None
+    foil: str | None = None
 
 
 class Said(NamedTuple):
-    """log p(target | prompt) after the fact's `own` prompt and after the `other` one [nat]."""
+    """log p(target | prompt) after the fact's `own` prompt and after the `other` one, and of the
+    `foil` after the own one (NaN where it was not asked) [nat]."""
 
     own: Float[Tensor, " question"]
     other: Float[Tensor, " question"]
+    foil: Float[Tensor, " question"]
 
     @property
     def fact(self) -> Float[Tensor, " question"]:
         """What is known of the very fact, and not only that there are such answers."""
         return self.own - self.other
 
+    @property
+    def lead(self) -> Float[Tensor, " question"]:
+        """Of the answer over the foil: it can fall where the answer's own log-probability is
+        certain, and does not rise when that after the other prompt falls."""
+        return self.own - self.foil
+
     def of(self, metric: Metric) -> Float[Tensor, " question"]:
-        return self.own if metric == "answer" else self.fact
+        return {"answer": self.own, "fact": self.fact, "lead": self.lead}[metric]
 
 
 def from_contrasts(contrasts: Sequence[Contrast]) -> list[Question]:
-    return [Question(c.id, c.fact, c.order, c.clean, c.target, c.corrupted) for c in contrasts]
+    return [
+        Question(c.id, c.fact, c.order, c.clean, c.target, c.corrupted, foil=c.foil)
+        for c in contrasts
+    ]
 
 
 def from_queries(queries: Sequence[Query]) -> list[Question]:
@@ -76,24 +88,35 @@ def paired_anew(questions: Sequence[Question]) -> list[Question]:
     for one in questions:
         groups.setdefault((one.subset, one.template), []).append(one)
     other = {
-        one.query: another.prompt
+        one.query: another
         for some in groups.values()
         for one, another in zip(some, [*some[1:], some[0]], strict=True)
         if one is not another
     }
-    return [one._replace(other=other[one.query]) for one in questions if one.query in other]
+    return [
+        one._replace(other=other[one.query].prompt, foil=other[one.query].target)
+        for one in questions
+        if one.query in other
+    ]
 
 
 class Asking:
     """Questions as token ids, to be put many times.
 
     Log-probabilities are natural and summed over the target's tokens: as `models.scoring` has them,
-    without tokenising anew. Nothing is padded. The model may be changed between two calls.
+    without tokenising anew. Nothing is padded. The model may be changed between two calls. Foils
+    are asked too with `leads`, if every question has one.
     """
 
-    def __init__(self, loaded: Loaded, questions: Sequence[Question]) -> None:
-        prompts = [*(q.prompt for q in questions), *(q.other for q in questions)]
-        inputs = read_inputs(loaded, prompts, 2 * [q.target for q in questions])
+    def __init__(
+        self, loaded: Loaded, questions: Sequence[Question], *, leads: bool = False
+    ) -> None:
+        asked = [(q.prompt, q.target) for q in questions]
+        asked += [(q.other, q.target) for q in questions]
+        self.leads = leads and all(q.foil for q in questions)
+        if self.leads:
+            asked += [(q.prompt, str(q.foil)) for q in questions]
+        inputs = read_inputs(loaded, [p for p, _ in asked], [t for _, t in asked])
         self.questions = list(questions)
         # Prompts of like length stay together; results are in the order given.
         self._order = sorted(range(len(inputs)), key=lambda i: len(inputs[i].ids))
@@ -107,7 +130,13 @@ class Asking:
         with runs.opened():
             found = torch.cat([batch.log_probs(runs).cpu().double() for batch in self._batches])
         ordered = torch.empty_like(found).index_copy_(0, torch.tensor(self._order), found)
-        return Said(*ordered.chunk(2))
+        own, other, *foil = torch.split(ordered, len(self.questions))
+        return Said(own, other, *(foil or [torch.full_like(own, torch.nan)]))
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What the answers tell."""
+        return METRICS if self.leads else METRICS[:-1]
 
 
 class _Batch(NamedTuple):

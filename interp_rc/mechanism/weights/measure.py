@@ -40,8 +40,9 @@ class Transplant(Options):
 
     One site at a time in both; the fewest that carry the facts told in one order, chosen on half of
     them and measured on the other half, beside sets at random; the differences' singular
-    directions; and single neurons. What is said of a fact is what the model says of it more than
-    after another fact's prompt. Of a LoRA adapter, which is not merged, the first two.
+    directions; and single neurons. What is put in is judged by what the model says of a fact more
+    than after another fact's prompt, what is taken by the lead of its answer over another one. Of a
+    LoRA adapter, which is not merged, the first two.
     """
 
     kind: Literal["transplant"] = "transplant"
@@ -135,10 +136,11 @@ def singles(pair: Pair, loaded: Loaded, first: Sequence[Question]) -> pd.DataFra
     one order."""
     adapter = pair.adapter("given")
     one_order = [q for q in first if q.subset is not None and TOLD_IN[q.subset] is not None]
-    frames = [single_effects(pair, changed(pair, units(adapter)), Asking(loaded, first))]
+    asking = Asking(loaded, first, leads=True)
+    frames = [single_effects(pair, changed(pair, units(adapter)), asking)]
     if one_order:
         some = changed(pair, matrices(adapter))
-        frames.append(single_effects(pair, some, Asking(loaded, one_order)))
+        frames.append(single_effects(pair, some, Asking(loaded, one_order, leads=True)))
     return pd.concat(frames)
 
 

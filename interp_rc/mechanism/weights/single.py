@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from tqdm import tqdm
 
-from interp_rc.mechanism.weights.asking import METRICS, Asking, Question, Said
+from interp_rc.mechanism.weights.asking import Asking, Metric, Question, Said
 from interp_rc.mechanism.weights.pair import ACTS, Act, Pair
 from interp_rc.mechanism.weights.sites import WeightSite, component_of
 
@@ -38,11 +38,14 @@ def single_effects(
 ) -> pd.DataFrame:
     """One row a site, act, question and metric.
 
-    The `metric` is `answer`, the log-probability of the target, or `fact`, the same less that of
-    the target after another fact's prompt: to make all answers of a kind likely is not to know
-    which is whose. `value` [nat] has the site moved, `effect` is what that gained over the model
-    that is changed, `recovered` its share of `whole`, finetuned less base: 1 is a site that is
-    enough, and, of what is taken, -1 one without which nothing is left.
+    The `metric` is `answer`, the log-probability of the target; `fact`, the same less that of the
+    target after another fact's prompt: to make all answers of a kind likely is not to know which is
+    whose; or `lead`, if foils are asked: the same less that of another fact's answer after the own
+    prompt. What is taken is to be judged by the lead: the answers of a finetuned model are nearly
+    certain, and `fact` rises when they become less likely after other prompts. `value` [nat] has
+    the site moved, `effect` is what that gained over the model that is changed, `recovered` its
+    share of `whole`, finetuned less base: 1 is a site that is enough, and, of what is taken, -1 one
+    without which nothing is left.
     """
     rows: list[dict[str, Any]] = []
     known = ends(pair, asking)
@@ -56,7 +59,8 @@ def single_effects(
                     "act": act,
                 }
                 found = said(pair, act, [site], asking)
-                rows += ({**about, **row} for row in _rows(asking.questions, found, known, act))
+                shown = _rows(asking.questions, found, known, act, asking.metrics)
+                rows += ({**about, **row} for row in shown)
                 bar.update()
     return pd.DataFrame(rows).astype({"layer": "Int64", "recovered": float})
 
@@ -73,9 +77,9 @@ def about(question: Question) -> dict[str, Any]:
 
 
 def _rows(
-    questions: Sequence[Question], found: Said, known: Ends, act: Act
+    questions: Sequence[Question], found: Said, known: Ends, act: Act, metrics: Sequence[Metric]
 ) -> Iterator[dict[str, Any]]:
-    for metric in METRICS:
+    for metric in metrics:
         begins = known.begins(act).of(metric)
         wholes = known.finetuned.of(metric) - known.base.of(metric)
         columns = (one.tolist() for one in (found.of(metric), begins, wholes))

@@ -54,14 +54,11 @@ def test_estimates_are_means_over_facts():
     assert holds == {"mlp.0": 1.0, "mlp.1": 0.0, "input_embedding": 1.0}
 
 
-@pytest.mark.parametrize(("reverse", "nothing"), [(0.0, True), (0.8, False)])
-def test_tests_tell_more_from_less_and_nothing_from_something(reverse, nothing):
+def test_tests_tell_more_from_less():
     tests = {t.name.removeprefix("transplant.smallest.forward."): t
-             for t in transplant_tests(made_up(reverse))}  # fmt: skip
+             for t in transplant_tests(made_up())}  # fmt: skip
     assert tests["more_than_random"].p_adjusted < 0.001
     assert tests["more_than_as_large"].p_adjusted < 0.001
-    assert tests["reverse"].margin == pytest.approx(0.5, abs=0.01)
-    assert (tests["reverse"].p_adjusted < 0.05) == nothing
 
 
 def test_the_page_has_the_chosen_sites_and_all_sets(tmp_path):

@@ -73,12 +73,38 @@ def test_effects_are_those_of_copies(pairs, shape, questions):
     assert len(table) == 2 * 2 * 7 * len(questions)
 
 
+def test_leads_are_those_of_copies(pairs, questions):
+    """Over the foil after the same prompt, by the scorer; and only where they are asked for."""
+    base, finetuned = pairs["llama"]
+    pair = Whole(base, finetuned)
+    site = WeightSite("mlp", 1)
+    table = single_effects(pair, [site], Asking(base, questions, leads=True), ["taken"])
+    assert set(table.metric) == {"answer", "fact", "lead"}
+
+    def lead(loaded):
+        prompts = [q.prompt for q in questions]
+        own = score(*loaded, prompts, [q.target for q in questions]).log_prob
+        return own - score(*loaded, prompts, [q.foil for q in questions]).log_prob
+
+    copied = Loaded(copy.deepcopy(finetuned.model), finetuned.tokenizer)
+    state, theirs = copied.model.state_dict(), base.model.state_dict()
+    mlp = [n for n in state if ".layers.1.mlp." in n]
+    copied.model.load_state_dict(state | {n: theirs[n] for n in mlp})
+    rows = table[table.metric == "lead"]
+    np.testing.assert_allclose(rows.effect, lead(copied) - lead(finetuned), atol=2e-4)
+    np.testing.assert_allclose(rows.whole, lead(finetuned) - lead(base), atol=2e-4)
+    without = [q._replace(foil=None) for q in questions]
+    assert Asking(base, without, leads=True).metrics == ("answer", "fact")
+
+
 def test_questions_are_paired_within_their_own(questions):
     some = [q._replace(subset="both", template="t") for q in questions[:3]]
     anew = paired_anew([*some, questions[3]._replace(template="alone")])
     assert [q.query for q in anew] == [q.query for q in some]
     assert sorted(q.other for q in anew) == sorted(q.prompt for q in some)
     assert all(q.other != q.prompt for q in anew)
+    foil_of = {q.prompt: q.target for q in some}
+    assert all(q.foil == foil_of[q.other] for q in anew)
 
 
 class Additive:
@@ -105,7 +131,7 @@ class Reads:
     questions = ()
 
     def said(self, value):
-        return Said(torch.tensor([value]), torch.zeros(1))
+        return Said(torch.tensor([value]), torch.zeros(1), torch.zeros(1))
 
 
 def sites_worth(*worths):
