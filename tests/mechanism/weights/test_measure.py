@@ -39,7 +39,7 @@ def test_tables_hold_what_is_estimated(measured):
     assert set(found.tables) == {SINGLE, SETS, SITES, RANKS, SPECTRA, NEURONS}
     single = run.table(SINGLE)
     part = single.query(
-        "act == 'taken' and site == 'mlp.1' and metric == 'fact' and direction == 'reverse'"
+        "act == 'taken' and site == 'mlp.1' and metric == 'lead' and direction == 'reverse'"
     )
     one = found.estimates["transplant.taken.mlp.1.reverse"]
     assert one.value == pytest.approx(part.effect.mean())
