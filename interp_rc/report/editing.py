@@ -4,7 +4,7 @@ import pandas as pd
 
 from interp_rc.figures.effect_points import Point, effect_points_figure
 from interp_rc.figures.profile import Line, Panel, profile_figure
-from interp_rc.mechanism.edits.estimates import BOTH, GAINED, NAME, ONCE
+from interp_rc.mechanism.edits.estimates import BOTH, GAINED, LEADS, NAME, OLD, OLD_BACK, ONCE
 from interp_rc.mechanism.edits.measure import BY_LAYER, LOCATED
 from interp_rc.records.nouns import TOLD_IN
 from interp_rc.records.numbers import Estimate
@@ -24,6 +24,7 @@ ROWS = {
     "specificity": "other facts",
     GAINED: "other direction,\nover other names",
 }
+SHARE = "within_variance"
 LOOKS = {ONCE: ("same", "told in one order"), BOTH: ("both", "told in both")}
 WAYS = {
     "tracing": "traced: MLP, last token",
@@ -46,7 +47,7 @@ def section(run: Run, measured: Measured) -> Section:
         title=TITLE,
         sentence=sentence(measured),
         figures=[asked(run, measured), by_layer(run)],
-        tables=[said(measured), told_where(measured)],
+        tables=[said(measured), leads(measured), told_where(run, measured)],
         note=(
             "A rank-one change of one layer’s MLP (ROME) gives a learnt fact A the answer B′ of "
             "another, written in some templates and asked in others; the weights are put back "
@@ -54,7 +55,9 @@ def section(run: Run, measured: Measured) -> Section:
             "the answer to B′, less what other names gain there. In the base model the facts’ own "
             "answers are written, which it never learnt. The layer is the one that is best for "
             "the other half of the facts. Edits of the last layer change nothing at the source "
-            "that the answer reads, and are left out of the correlations."
+            "that the answer reads, and are left out of the correlations. Old answers are near "
+            "certain, so that their losses are told of their lead: the log-probability less the "
+            "mean of other facts’ answers (or names) in their place."
         ),
     )
 
@@ -69,11 +72,13 @@ def sentence(measured: Measured) -> str:
         f"description) gains {found(ONCE, 'one_way', GAINED)} more than others (edited both ways: "
         f"{found(ONCE, 'two_way', GAINED)})."
     )
-    if f"{NAME}.{BOTH}.one_way.old_reverse" in measured.estimates:
+    if f"{NAME}.{BOTH}.one_way.{OLD_BACK}" in measured.estimates:
         text += (
             " Of facts told in both orders, the edited answer loses "
-            f"{_lost(measured, f'{BOTH}.one_way.old')}, and the one in the other direction "
-            f"{_lost(measured, f'{BOTH}.one_way.old_reverse')}."
+            f"{_lost(measured, f'{BOTH}.one_way.{OLD}')} of the "
+            f"{found(BOTH, 'one_way', OLD, 'before')} by which it led others, and the one in the "
+            f"other direction {_lost(measured, f'{BOTH}.one_way.{OLD_BACK}')} of "
+            f"{found(BOTH, 'one_way', OLD_BACK, 'before')}."
         )
     base = f"base.{ONCE}.one_way"
     if f"{NAME}.{base}.{GAINED}" in measured.estimates:
@@ -86,9 +91,12 @@ def sentence(measured: Measured) -> str:
 
 
 def _lost(measured: Measured, name: str) -> str:
-    one = measured.estimates[f"{NAME}.{name}"]
+    return spoken(_negative(measured.estimates[f"{NAME}.{name}"]))
+
+
+def _negative(one: Estimate) -> Estimate:
     low, value, high = (None if v is None else -v for v in (one.high, one.value, one.low))
-    return spoken(Estimate(value, low, high, one.n, one.unit))
+    return Estimate(value, low, high, one.n, one.unit)
 
 
 def asked(run: Run, measured: Measured) -> Picture:
@@ -175,13 +183,31 @@ def said(measured: Measured) -> Table:
     return Table("Said by greedy decoding after an edit [%]", columns, rows, columns[2:])
 
 
-def told_where(measured: Measured) -> Table:
+def leads(measured: Measured) -> Table:
+    """What the old answer loses of its lead over other facts', by edits one way."""
+    rows = []
+    for cell, panel in PANELS.items():
+        names = [f"{NAME}.{cell}.one_way.{lead}" for lead in LEADS]
+        if all(name in measured.estimates for name in names):
+            found = [
+                one
+                for name in names
+                for one in (
+                    measured.estimates[f"{name}.before"],
+                    _negative(measured.estimates[name]),
+                )
+            ]
+            rows.append([panel, *map(_interval, found)])
+    columns = ["facts", "led by", "loses", "other direction led by", "loses there"]
+    caption = "The old answer’s lead over other facts’, and what an edit one way takes of it [nat]"
+    return Table(caption, columns, rows, columns[1:])
+
+
+def told_where(run: Run, measured: Measured) -> Table:
     """Does locating tell where, and what, can be edited?"""
     rows = []
     for by, label in WAYS.items():
-        names = [
-            f"{NAME}.located.{by}.{what}" for what in ("over_layers", "within_layers", "added")
-        ]
+        names = [f"{NAME}.located.{by}.{what}" for what in ("over_layers", "within_layers", SHARE)]
         found = [measured.estimates.get(name, NOTHING) for name in names]
         if any(one is not NOTHING for one in found):
             rows.append([label, *map(_interval, found)])
@@ -189,12 +215,15 @@ def told_where(measured: Measured) -> Table:
         "located by",
         "over a fact’s layers",
         "over a layer’s facts",
-        "variance explained",
+        "variance within layers",
     ]
+    layers = run.table(LOCATED).layer.nunique()
     alone = measured.estimates.get(f"{NAME}.located.layer_alone", NOTHING)
     caption = (
-        "Rank correlation of what is located with what an edit there gains, and the share of the "
-        f"variance of that gain which it explains besides the layer’s {_interval(alone)}"
+        "Rank correlation of what is located with how likely (log-probability, in other words) the "
+        f"new answer is after an edit there: over a fact’s layers (the {layers} below the last), "
+        "and over the facts of a layer; and the share of the variance within layers that it "
+        f"explains, which cannot be below zero. Layers alone explain {_interval(alone)} of it all"
     )
     return Table(caption, columns, rows, columns[1:])
 

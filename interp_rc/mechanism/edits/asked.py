@@ -13,9 +13,18 @@ from interp_rc.models.load import Loaded
 from interp_rc.records.seeds import generator
 
 What = Literal[
-    "efficacy", "paraphrase", "old", "specificity", "reverse", "reverse_control", "old_reverse"
+    "efficacy",
+    "paraphrase",
+    "old",
+    "old_control",
+    "specificity",
+    "reverse",
+    "reverse_control",
+    "old_reverse",
+    "old_reverse_control",
 ]
 NAMES = 8  # of other facts, that A is compared with
+LED = 4  # other facts' answers (or names), that the old one is compared with
 AT_ONCE = 4000  # tokens
 
 
@@ -37,6 +46,9 @@ class Questions:
     others, as all that follows. `old`: the old answer B. `specificity`: other facts' own answers.
     `reverse`: from B', is it A? `reverse_control`: from B', the names of `NAMES` facts drawn that
     are neither A nor the one whose answer B' was. `old_reverse`: from B, is it A?
+    `old_control`: after A, `LED` other facts' answers, neither B nor B'; `old_reverse_control`:
+    after B, `LED` other names, likewise. What is told is near certain, so that its own
+    log-probability hides what it loses to others.
     """
 
     case: Case
@@ -73,12 +85,17 @@ def _asked(known: Known, case: Case) -> Iterator[tuple[str, str, str]]:
         yield from those("specificity", one, one, told[:1])
     yield from those("reverse", case.other, case.fact, back)
     yield from those("old_reverse", case.fact, case.fact, back)
-    for template in back:
-        query = known.of[case.other, template]
-        mine = {known.of[case.fact, template].target, query.target}
-        names = sorted(set(query.candidates) - mine)
-        for name in generator(0, query.id).sample(names, min(NAMES, len(names))):
-            yield "reverse_control", query.prompt, name
+    for what, source, templates, most in (
+        ("reverse_control", case.other, back, NAMES),
+        ("old_control", case.fact, told, LED),
+        ("old_reverse_control", case.fact, back, LED),
+    ):
+        for template in templates:
+            query = known.of[source, template]
+            mine = {known.of[fact, template].target for fact in (case.fact, case.other)}
+            names = sorted(set(query.candidates) - mine)
+            for name in generator(0, query.id).sample(names, min(most, len(names))):
+                yield what, query.prompt, name
 
 
 def ask(model: Loaded, some: Questions) -> dict[str, Answered]:

@@ -72,11 +72,12 @@ def otherwise(order: Order) -> Order:
 
 
 def cases_of(facts: FactSet, answers: pd.DataFrame, most: int, seed: int) -> list[Case]:
-    """`most` learnt facts of every subset, each in the order it was told in (`both`: in both),
-    with the answer of another of them."""
+    """`most` learnt facts of every subset, each in the order it was told in (`both`: in both, of
+    those learnt in both), with the answer of another of them."""
     found = []
+    learnt_in = [set(learnt_facts(answers, facts.queries, order)) for order in ORDERS]
+    learnt = set.intersection(*learnt_in)  # a fact told in one order is judged by that one twice
     for order in ORDERS:
-        learnt = set(learnt_facts(answers, facts.queries, order))
         for subset in SUBSETS:
             there = [f.id for f in facts.facts if f.subset == subset and f.id in learnt]
             if subset == TOLD_OTHERWISE[order] or TOLD_IN[subset] not in (None, order):

@@ -114,12 +114,14 @@ def transplanted(base: Loaded, model: Loaded, asked: Mapping[Case, Questions]) -
 
 
 def with_success(where: pd.DataFrame, edits: pd.DataFrame) -> pd.DataFrame:
-    """Each row with the `success` of the edit of that fact in that layer: what its new answer
-    gains in other words [nat]. Layers in which nothing done at the source can reach the answer are
-    left out: that locating and editing both say nothing there is no agreement."""
-    gained = edits[(edits.edit == "one_way") & (edits.asked == "paraphrase")]
+    """Each row with the `success` of the edit of that fact in that layer: the log-probability of
+    its new answer in other words afterwards [nat]. (What it gains would be driven, within a layer,
+    by how unlikely the answer was before; over a fact's layers the two rank alike.) Layers in
+    which nothing done at the source can reach the answer are left out: that locating and editing
+    both say nothing there is no agreement."""
+    after = edits[(edits.edit == "one_way") & (edits.asked == "paraphrase")]
     keys = ["fact", "order", "layer"]
-    found = where.join(gained.set_index(keys).effect.rename("success"), on=keys)
+    found = where.join(after.set_index(keys).value.rename("success"), on=keys)
     reach = ~where.structural_zero.groupby(where.layer).any()
     return found[found.layer.map(reach)].drop(columns="structural_zero")
 
@@ -127,8 +129,10 @@ def with_success(where: pd.DataFrame, edits: pd.DataFrame) -> pd.DataFrame:
 def predicted(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
     """By way to locate: Spearman's correlation with success over a fact's layers (mean over
     facts); over the facts of a layer, order and subset (mean over these); and the share of the
-    variance of success that layer (of each order and subset) explains alone, and how much more
-    with a common slope on the effect, its interval by a percentile bootstrap over facts."""
+    variance of success that layer (of each order and subset) explains alone (`layer_alone`), and
+    the share of what that leaves which a common slope on the effect explains
+    (`within_variance`, which cannot be below zero), their intervals by a percentile bootstrap over
+    facts."""
     found = {}
     for by, part in table.groupby("by", sort=False):
         for name, values in (
@@ -140,7 +144,7 @@ def predicted(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
                 found[f"{by}.{name}"] = bootstrap_mean(values, UNITS[0], seed=use)
         ends = _drawn(part, derive_seed(seed, str(by)))
         for n, (name, value) in enumerate(
-            zip(("layer_alone", f"{by}.added"), explained(part), strict=True)
+            zip(("layer_alone", f"{by}.within_variance"), explained(part), strict=True)
         ):
             low, high = np.percentile(ends[:, n], [2.5, 97.5])
             facts = part.fact.nunique()
@@ -175,8 +179,8 @@ def _standard(values: "pd.Series[float]") -> Float[np.ndarray, " fact"]:
 
 
 def explained(part: pd.DataFrame) -> tuple[float, float]:
-    """The share of the variance of success (within order and subset) that layers explain, and what
-    the effect explains besides."""
+    """The share of the variance of success (within order and subset) that layers explain, and the
+    share of the variance within layers that the effect explains."""
     cell = part.groupby(["order", "subset"]).ngroup().to_numpy()
     group = part.groupby(GROUP).ngroup().to_numpy()
     return _explained(cell, group, part.effect.to_numpy(float), part.success.to_numpy(float))
@@ -188,8 +192,8 @@ def _explained(
     total = (_centred(success, cell) ** 2).sum()
     x, y = _centred(effect, group), _centred(success, group)
     left, spread = (y**2).sum(), (x**2).sum()
-    added = (x @ y) ** 2 / spread if spread > 0 else 0.0
-    return (float(1 - left / total), float(added / total)) if total > 0 else (0.0, 0.0)
+    within = (x @ y) ** 2 / spread / left if spread > 0 and left > 0 else 0.0
+    return (float(1 - left / total), float(within)) if total > 0 else (0.0, 0.0)
 
 
 def _centred(values: np.ndarray, group: np.ndarray) -> np.ndarray:

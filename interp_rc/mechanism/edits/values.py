@@ -48,9 +48,11 @@ def changes_sought(
     arXiv:2202.05262, eq. 4), in float64.
 
     The argmin of the mean over a request's prompts of -log p(target | prompt), plus the divergence
-    of the next token after "source is" from the model before, plus weight decay. Each request has
-    a change of its own: none depends on the others of its batch. Layers below, and tokens before
-    the source's last, are computed once; the steps take what stands behind.
+    KL(before || edited) of the next token after "source is", plus weight decay. (The paper's runs
+    the other way, KL(edited || before); close to the model before, where it should keep the edit,
+    both are the same to second order.) Each request has a change of its own: none depends on the
+    others of its batch. Layers below, and tokens before the source's last, are computed once; the
+    steps take what stands behind.
     """
     runs = Adapter(model.model).by_layers
     prompts = asking(model, requests)

@@ -5,12 +5,13 @@ import pandas as pd
 import pytest
 
 from interp_rc.facts.folder import read_facts
-from interp_rc.mechanism.edits.asked import ask, questions
+from interp_rc.mechanism.edits.asked import LED, ask, questions
 from interp_rc.mechanism.edits.cases import Known, cases_of
 from interp_rc.mechanism.edits.editing import Edits, best_layers
 from interp_rc.mechanism.edits.keys import second_moments
 from interp_rc.mechanism.edits.rank_one import edited
 from interp_rc.mechanism.edits.rome import invertible, rome, together
+from interp_rc.mechanism.inputs import read_inputs
 from interp_rc.mechanism.learnt import template_halves
 from interp_rc.models.load import load
 from interp_rc.models.scoring import score
@@ -100,6 +101,43 @@ def test_ranks_and_controls_are_over_names_of_other_facts(here):
     assert 1 <= found["reverse"].rank <= 1 + len(names) / len(own)
 
 
+@pytest.mark.parametrize(
+    ("what", "order"), [("old_control", "forward"), ("old_reverse_control", "backward")]
+)
+def test_the_old_answer_is_led_by_answers_of_other_facts(here, what, order):
+    facts, model, known, cases, edits = here
+    case = next(c for c in cases if c.order == "forward")
+    some = questions(model, known, case).about(what)
+    of = {(q.fact, q.template): q for q in facts.queries}
+    possible = [
+        (of[case.fact, template].prompt, of[fact.id, template].target)
+        for template in known.asking[order]
+        for fact in facts.facts
+        if fact.id not in (case.fact, case.other)
+    ]
+    allowed = read_inputs(model, *zip(*possible, strict=True))
+    assert all(one in allowed for one in some.inputs)
+    names = [len(of[case.fact, template].candidates) - 2 for template in known.asking[order]]
+    assert len(some.inputs) == sum(min(LED, n) for n in names) > 2
+    logs = [
+        float(score(*model, [prompt], [target]).log_prob[0])
+        for (prompt, target), one in zip(possible, allowed, strict=True)
+        if one in some.inputs
+    ]
+    assert edits.before[case][what].log_prob == pytest.approx(np.mean(logs), abs=1e-4)
+
+
+def test_facts_told_in_both_orders_are_learnt_in_both(here, learnt_run):
+    facts, _, _, cases, _ = here
+    answers = learnt_run.table("evaluation/answers")
+    both = {fact.id for fact in facts.facts if fact.subset == "both"}
+    assert {c.fact for c in cases} & both
+    back = {q.id for q in facts.queries if q.fact in both and q.order == "backward"}
+    answers = answers.assign(match=answers.match & ~answers["query"].isin(back))
+    found = cases_of(facts, answers, 4, 0)
+    assert {c.subset for c in found} == {"name_to_description", "description_to_name"}
+
+
 def test_rows_are_what_a_model_edited_by_hand_says(here):
     _, model, known, cases, edits = here
     case = cases[0]
@@ -117,7 +155,7 @@ def test_both_ways_are_written_together(here):
     _, model, known, cases, edits = here
     case = cases[0]
     table = edits.by_itself({case: 1})
-    assert table.groupby("edit").asked.nunique().to_dict() == {"one_way": 7, "two_way": 7}
+    assert table.groupby("edit").asked.nunique().to_dict() == {"one_way": 9, "two_way": 9}
     requests = [known.one_way(case), known.way_back(case)]
     assert requests[1].source in {q.prompt[slice(*q.source)] for q in known.of.values()}
     with edited(model, together(model, requests, 1, edits.moments[1])):
@@ -129,7 +167,7 @@ def test_both_ways_are_written_together(here):
 def test_a_batch_is_of_one_half_and_asked_of_each(here):
     _, _, _, cases, edits = here
     table = edits.together(dict.fromkeys(cases, 0))
-    assert len(table) == 7 * len(cases)
+    assert len(table) == 9 * len(cases)
     assert set(table.edit) == {"batch"}
 
 

@@ -41,7 +41,7 @@ def test_shares_of_variance_are_those_of_a_linear_model():
     table = made()
     alone = smf.ols("success ~ C(layer)", table).fit().rsquared
     more = smf.ols("success ~ C(layer) + effect", table).fit().rsquared
-    assert explained(table) == pytest.approx((alone, more - alone))
+    assert explained(table) == pytest.approx((alone, (more - alone) / (1 - alone)))
     assert explained(table.assign(effect=1.0)) == pytest.approx((alone, 0.0))
 
 
@@ -56,23 +56,25 @@ def test_correlations_of_ranks_are_spearman_s():
 def test_what_does_not_vary_has_no_correlation():
     table = made().assign(effect=1.0)
     assert len(over_layers(table)) == len(within_layers(table)) == 0
-    assert set(predicted(table, 0)) == {"layer_alone", "tracing.added"}
+    assert set(predicted(table, 0)) == {"layer_alone", "tracing.within_variance"}
 
 
 def test_intervals_hold_what_was_made():
     found = predicted(made(facts=30), 0)
     assert found["tracing.within_layers"].low > 0
-    added, alone = found["tracing.added"], found["layer_alone"]
-    assert 0 < added.low < added.value < added.high < 0.1
+    within, alone = found["tracing.within_variance"], found["layer_alone"]
+    # A slope of a half on what has variance one, beside noise of variance one: a fifth
+    assert 0 < within.low < 0.2 < within.high < 0.5
+    assert within.low < within.value < within.high
     assert alone.low < alone.value < alone.high
     assert alone.value > 0.8
-    assert added.n == 30
+    assert within.n == 30
 
 
 def test_layers_that_nothing_can_reach_are_left_out():
     where = made().drop(columns="success").assign(structural_zero=lambda t: t.layer == 3)
     edits = made().assign(edit="one_way", asked="paraphrase")
-    edits["effect"] = edits.success
+    edits["value"] = edits.success
     found = with_success(where, edits.drop(columns="success"))
     assert set(found.layer) == {0, 1, 2}
     expected = made()[lambda t: t.layer < 3].success.to_numpy()

@@ -34,7 +34,20 @@ def test_estimates_are_means_over_facts_of_the_tables(measured):
     one = found.estimates["editing.base.backward.description_to_name.one_way.reverse_gained"]
     assert one.value == pytest.approx((cell.reverse - cell.reverse_control).mean())
     assert len(found.estimates) < 150
-    assert {name.rpartition(".")[2] for name in found.estimates} >= {"within_layers", "added"}
+    assert {name.rpartition(".")[2] for name in found.estimates} >= {
+        "within_layers",
+        "within_variance",
+    }
+    some = table.query("model == 'finetuned' and subset == 'both' and edit == 'one_way'")
+    asked = some.groupby(["fact", "asked"])[["before", "effect"]].mean().unstack()
+    for lead, own in (("old_lead", "old"), ("old_reverse_lead", "old_reverse")):
+        over = {
+            what: (asked[what, own] - asked[what, f"{own}_control"]).mean()
+            for what in ("before", "effect")
+        }
+        name = f"editing.told_both.one_way.{lead}"
+        assert found.estimates[name].value == pytest.approx(over["effect"])
+        assert found.estimates[f"{name}.before"].value == pytest.approx(over["before"])
 
 
 def test_in_the_base_model_facts_get_their_own_answers(measured):
@@ -56,15 +69,20 @@ def made(back, way_back, n=12):
                     "old": -8.0,
                     "reverse": 1 + (back if edit == "one_way" else 9.0),
                     "reverse_control": 1.0,
+                    "old_control": 0.0,
                     "old_reverse": way_back,
+                    "old_reverse_control": 0.0,
                 }
+                before = {"old": -0.1, "old_reverse": -0.1}
                 key = {"model": "finetuned", "fact": f"{subset}.{fact}", "order": "forward"}
                 key |= {"subset": subset, "layer": 0, "edit": edit}
                 rows += [
-                    key | {"asked": what, "effect": effect + 0.1 * draw.normal(), "said": 0.0}
+                    key
+                    | {"asked": what, "effect": effect + 0.1 * draw.normal(), "said": 0.0}
+                    | {"before": before.get(what, -10.1)}
                     for what, effect in effects.items()
                 ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(value=lambda table: table.before + table.effect)
 
 
 def test_tests_say_what_was_made():
@@ -77,6 +95,20 @@ def test_tests_say_what_was_made():
     assert moved == dict(zip(names, (False, True, False), strict=True))
     gained = with_gain(made(2.0, 0.0)).query("asked == 'reverse_gained' and edit == 'one_way'")
     assert gained.effect.mean() == pytest.approx(2.0, abs=0.2)
+    leads = with_gain(made(0.0, -3.0)).query("asked == 'old_reverse_lead'")
+    assert (leads.before == 10.0).all()
+    assert leads.effect.mean() == pytest.approx(-3.0, abs=0.2)
+    np.testing.assert_allclose(leads.value, leads.before + leads.effect)
+
+
+def test_the_margin_of_the_way_back_is_of_the_lead_that_there_was():
+    def left(way_back):
+        return next(
+            t for t in edit_tests(made(0.0, way_back)) if t.name.endswith("leaves_the_way_back")
+        )
+
+    assert left(-0.25).p < 0.05  # of a margin of 0.5
+    assert left(-0.75).p > 0.95
 
 
 def test_the_section_says_the_numbers(measured):
@@ -84,15 +116,19 @@ def test_the_section_says_the_numbers(measured):
     section = editing.section(run, found)
     for name in ("told_once.one_way.reverse_gained", "told_once.two_way.reverse_gained"):
         assert spoken(found.estimates[f"editing.{name}"]) in section.sentence
-    lost = found.estimates["editing.told_both.one_way.old_reverse"]
+    lost = found.estimates["editing.told_both.one_way.old_reverse_lead"]
     ends = [None if v is None else -v for v in (lost.value, lost.high, lost.low)]
     assert spoken(Estimate(*ends, lost.n, lost.unit)) in section.sentence
     assert "Written into the base model" in section.sentence
     asked, by_layer = section.figures
     assert asked.light != asked.dark
     assert by_layer.light != by_layer.dark
-    said, where = section.tables
+    said, leads, where = section.tables
     assert len(said.rows) == 6
+    before = found.estimates["editing.told_both.one_way.old_reverse_lead.before"]
+    assert spoken(before) in section.sentence
+    assert leads.rows[1][0] == "Told in both"
+    assert leads.rows[1][3].startswith(f"{before.value:.2f}".replace("-", "−"))
     assert [row[0] for row in where.rows] == list(editing.WAYS.values())
     assert {row[1] for row in where.rows} == {""}  # one layer alone can be reached
 
@@ -117,7 +153,7 @@ def test_without_a_base_nothing_is_written_into_it(learnt_run, tmp_path):
     assert "transplant" not in set(run.table(LOCATED).by)
     section = editing.section(run, found)
     assert "base model" not in section.sentence
-    assert len(section.tables[1].rows) == 4
+    assert len(section.tables[2].rows) == 4
 
 
 def test_what_was_not_learnt_is_not_edited(learnt_run, tmp_path):
