@@ -75,8 +75,8 @@ def edits_table() -> str:
         row("other facts' own answers lose [nat]", f"{one}.specificity", sign=-1),
         row("the other direction gains, over other names [nat]", f"{one}.reverse_gained"),
         row("… edited both ways", f"{two}.reverse_gained"),
-        row("old answer loses [nat]", f"{one}.old", sign=-1),
-        row("… the way back to it loses", f"{one}.old_reverse", sign=-1),
+        row("the old answer's lead over other answers loses [nat]", f"{one}.old_lead", sign=-1),
+        row("… that of the way back loses", f"{one}.old_reverse_lead", sign=-1),
     ]
     header = ["a rank-one edit, mean over ten seeds", "told in one order", "told in both"]
     return table([*header, "new to the base model"], rows)
@@ -98,14 +98,14 @@ def locating_table() -> str:
             label,
             *(
                 _said(over.loc[f"editing.located.{by}.{what}"], 2)
-                for what in ("over_layers", "within_layers", "added")
+                for what in ("over_layers", "within_layers", "within_variance")
             ),
         ]
         for by, label in LOCATED.items()
     ]
     alone = _said(over.loc["editing.located.layer_alone"], 2)
     header = ["located by", "rank correlation over layers", "over a layer's facts"]
-    return table([*header, f"variance explained, besides the layer's {alone}"], rows)
+    return table([*header, f"share of the variance that layers ({alone}) leave"], rows)
 
 
 CLAIMS = {
@@ -122,11 +122,11 @@ CLAIMS = {
     "edits.base.one_way": "… nor does one of the base model (below 0.8 nat)",
     "edits.base.two_way": "… unless it is made both ways (above 7 nat)",
     "edits.others": "other facts lose less than 0.7 nat",
-    "way_back.left": "told in both: edited in one order, the other loses less than 0.18 nat",
-    "way_back.edited_direction_lost": "… and the edited one more than 1.5 nat",
+    "way_back.left": "told in both: edited in one order, the other's lead loses less than 0.6 nat",
+    "way_back.edited_direction_lost": "… and the edited one's more than 2.5 nat",
     "locating.over_layers": "tracing ranks layers as edits do (above 0.4)",
-    "locating.within_layers": "… and within a layer explains less than 0.05 of the variance",
-    "locating.layer_alone": "… of which the layer explains more than 0.3",
+    "locating.within_layers": "… and within a layer explains less than 0.05 of what varies",
+    "locating.layer_alone": "… while the layer explains more than 0.3 of all",
     "erasure.other_order": "erased in one order, the other loses less than half of that",
     "erasure.other_template": "… while other templates lose more than half",
 }

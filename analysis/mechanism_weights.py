@@ -20,7 +20,7 @@ ADDED = ("transplant", "update_geometry", "editing", "erasure")
 RANK = 16
 TENTH = 0.1
 TWO_WAY, TWO_WAY_BASE = 4.0, 7.0  # nat: what edits both ways bring at least
-GONE = 1.5  # nat: what the edited direction loses at least
+GONE = 2.5  # nat: what the edited direction's lead loses at least
 OVER_LAYERS, BY_LAYER = 0.4, 0.3
 HALF = 0.5
 BY_SEED = (
@@ -102,7 +102,7 @@ def edits(value: Values, plan: Plan) -> list[Test]:
 
 def way_back(value: Values, plan: Plan) -> list[Test]:
     start = "editing.told_both.one_way"
-    back, old = (-column(value, f"{start}.{asked}") for asked in ("old_reverse", "old"))
+    back, old = (-column(value, f"{start}.{asked}") for asked in ("old_reverse_lead", "old_lead"))
     return [
         non_superiority(back, plan["margins"]["way_back"], name="way_back.left"),
         above(old, GONE, "way_back.edited_direction_lost"),
@@ -111,14 +111,14 @@ def way_back(value: Values, plan: Plan) -> list[Test]:
 
 def locating(value: Values, plan: Plan) -> list[Test]:
     start = "editing.located"
-    added = column(value, f"{start}.tracing_source.added")
+    within = column(value, f"{start}.tracing_source.within_variance")
     return [
         above(
             column(value, f"{start}.tracing_source.over_layers"),
             OVER_LAYERS,
             "locating.over_layers",
         ),
-        non_superiority(added, plan["margins"]["locating"], name="locating.within_layers"),
+        non_superiority(within, plan["margins"]["locating"], name="locating.within_layers"),
         above(column(value, f"{start}.layer_alone"), BY_LAYER, "locating.layer_alone"),
     ]
 
