@@ -198,7 +198,8 @@ def by_rank(run: Run, measured: Measured) -> Picture:
         caption=(
             "What facts gain when of every matrix’s difference between finetuned model and base "
             "only so many singular directions are put into the base, with 95 % intervals over "
-            "facts. Dashed: as many directions at random that are as large together."
+            "facts. Dashed: as many directions at random (one draw) that are as large "
+            "together."
         ),
     )
 
