@@ -105,10 +105,12 @@ class Study:
         write_csv(folder, self.name, estimates_table(over_seeds(table)))
         tested = table.name.str.fullmatch("|".join(self.by_seed))
         write_csv(folder, f"{self.name}_by_seed", table[tested])
-        if not arguments.smoke:  # the small runs learn nothing, so that there is nothing to test
+        # The small runs learn nothing, so that there is nothing to test; nor does one seed tell.
+        if not arguments.smoke and len(seeds) > 1:
             value = table.pivot(index="seed", columns="name", values="value")
             write_csv(folder, f"{self.name}_tests", pd.DataFrame(self.tests(value, plan)))
-        write_csv(folder, f"{self.name}_power", self.power_table(plan, len(seeds)))
+        if len(seeds) > 1:
+            write_csv(folder, f"{self.name}_power", self.power_table(plan, len(seeds)))
         write_environment(folder, self.name, runs)
         print(f"tables in {folder}")
 
