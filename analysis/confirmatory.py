@@ -23,6 +23,7 @@ from interp_rc.pipeline.config import load_config
 from interp_rc.pipeline.experiments import find_experiment
 from interp_rc.records.numbers import Test
 from interp_rc.records.packaged import packaged
+from interp_rc.records.runs import Run
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t
 from interp_rc.stats.power import power
@@ -67,12 +68,16 @@ class Study:
             )
         return pd.DataFrame(rows)
 
-    def with_added(self, experiment: str) -> str:
-        """The experiment's measures and those of this table, as a `--set`."""
-        measures = [
-            m.model_dump(mode="json") for m in load_config(find_experiment(experiment)).measures
-        ]
-        added = ({"kind": kind} for kind in self.added)
+    def with_added(self, experiment: str, folder: Path) -> str:
+        """The experiment's measures, or those of the run that is there, and those of this table
+        that it lacks, as a `--set`."""
+        if (folder / "config.yaml").is_file():
+            measures: list[Any] = Run(folder).config()["measures"]
+        else:
+            config = load_config(find_experiment(experiment))
+            measures = [measure.model_dump(mode="json") for measure in config.measures]
+        there = {measure["kind"] for measure in measures}
+        added = [{"kind": kind} for kind in self.added if kind not in there]
         return f"measures={[*measures, *added]}".replace("None", "null")
 
     def main(self, description: str) -> None:
@@ -83,18 +88,29 @@ class Study:
         arguments = parser.parse_args()
         plan = self.prereg()
         seeds = arguments.seeds or (plan["seeds"][:2] if arguments.smoke else plan["seeds"])
-        sets = [self.with_added(plan["experiment"])]
-        runs = run_seeds(plan["experiment"], seeds, arguments.runs, sets, smoke=arguments.smoke)
+        runs = [
+            run
+            for seed in seeds
+            for run in run_seeds(
+                plan["experiment"],
+                [seed],
+                arguments.runs,
+                [self.with_added(plan["experiment"], arguments.runs / f"seed{seed}")],
+                smoke=arguments.smoke,
+            )
+        ]
         elsewhere = arguments.smoke or arguments.seeds
         folder = arguments.runs / "tables" if elsewhere else TABLES
         table = results_table(runs, self.beginnings)
         write_csv(folder, self.name, estimates_table(over_seeds(table)))
         tested = table.name.str.fullmatch("|".join(self.by_seed))
         write_csv(folder, f"{self.name}_by_seed", table[tested])
-        if not arguments.smoke:  # the small runs learn nothing, so that there is nothing to test
+        # The small runs learn nothing, so that there is nothing to test; nor does one seed tell.
+        if not arguments.smoke and len(seeds) > 1:
             value = table.pivot(index="seed", columns="name", values="value")
             write_csv(folder, f"{self.name}_tests", pd.DataFrame(self.tests(value, plan)))
-        write_csv(folder, f"{self.name}_power", self.power_table(plan, len(seeds)))
+        if len(seeds) > 1:
+            write_csv(folder, f"{self.name}_power", self.power_table(plan, len(seeds)))
         write_environment(folder, self.name, runs)
         print(f"tables in {folder}")
 

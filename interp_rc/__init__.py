@@ -46,6 +46,13 @@ _FROM = {
     "interp_rc.mechanism.logit_attribution": ["logit_attribution"],
     "interp_rc.mechanism.attention": ["attention"],
     "interp_rc.mechanism.attention_cut": ["cut_costs"],
+    "interp_rc.mechanism.weights.exchange": ["exchanged"],
+    "interp_rc.mechanism.weights.sites": ["WeightSite"],
+    "interp_rc.mechanism.update_readout": ["update_readouts"],
+    "interp_rc.mechanism.edits.requests": ["Request", "requests_of"],
+    "interp_rc.mechanism.edits.keys": ["second_moments"],
+    "interp_rc.mechanism.edits.rome": ["invertible", "rome"],
+    "interp_rc.mechanism.edits.rank_one": ["RankOne", "edited"],
 }  # fmt: skip
 _WHERE = {name: (module, name) for module, names in _FROM.items() for name in names}
 _WHERE["sites"] = _WHERE.pop("named_sites")

@@ -6,6 +6,10 @@ from interp_rc.facts.triples import Triple, contrasts_of, read_triples
 from interp_rc.mechanism.attention import attention
 from interp_rc.mechanism.attention_cut import cut_costs
 from interp_rc.mechanism.attribution import attribute
+from interp_rc.mechanism.edits.keys import second_moments
+from interp_rc.mechanism.edits.rank_one import RankOne, edited
+from interp_rc.mechanism.edits.requests import Request, requests_of
+from interp_rc.mechanism.edits.rome import invertible, rome
 from interp_rc.mechanism.effects import Effects
 from interp_rc.mechanism.integrated_gradients import integrated_gradients
 from interp_rc.mechanism.interventions import (
@@ -31,6 +35,9 @@ from interp_rc.mechanism.path import path_patch
 from interp_rc.mechanism.rank_correlation import rank_correlation
 from interp_rc.mechanism.sites import Site
 from interp_rc.mechanism.tracing import trace
+from interp_rc.mechanism.update_readout import update_readouts
+from interp_rc.mechanism.weights.exchange import exchanged
+from interp_rc.mechanism.weights.sites import WeightSite
 from interp_rc.models.load import Loaded, load
 from interp_rc.records.nouns import Contrast, Span
 
@@ -45,10 +52,13 @@ __all__ = [
     "Loaded",
     "Mean",
     "Noise",
+    "RankOne",
+    "Request",
     "Site",
     "Span",
     "Tracing",
     "Triple",
+    "WeightSite",
     "WithoutAdapters",
     "Zero",
     "__version__",
@@ -56,8 +66,11 @@ __all__ = [
     "attribute",
     "contrasts_of",
     "cut_costs",
+    "edited",
     "exchange_values",
+    "exchanged",
     "integrated_gradients",
+    "invertible",
     "key_values",
     "knockout",
     "load",
@@ -73,8 +86,12 @@ __all__ = [
     "read_contrasts",
     "read_tracings",
     "read_triples",
+    "requests_of",
+    "rome",
+    "second_moments",
     "sites",
     "swapped",
     "trace",
+    "update_readouts",
     "write_contrasts",
 ]

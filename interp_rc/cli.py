@@ -192,8 +192,9 @@ def mechanism(
 ) -> None:
     """Look inside any model with one tool, on any fact set; nothing is trained.
 
-    Tools: attention, bilinear, gradients, integrated_gradients, lens, memories, movement,
-    patching_map, probe, transposition, update_geometry. What each one asks stands on its page.
+    Tools: attention, bilinear, editing, erasure, gradients, integrated_gradients, lens, memories,
+    movement, patching_map, probe, transplant, transposition, update_geometry. What each one asks
+    stands on its page.
 
     Examples:
 

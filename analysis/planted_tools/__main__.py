@@ -1,11 +1,12 @@
 """Does each tool find what was planted? A hundred models of every kind, half of either shape.
 
-python -m analysis.planted_tools             # half an hour on one core
+python -m analysis.planted_tools             # an hour on one core
 python -m analysis.planted_tools --seeds 3   # fewer, to look at
+python -m analysis.planted_tools --tables planted_weights   # those that move weights
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ from analysis.over_seeds import write_csv
 from analysis.planted_tools import (
     attention,
     attention_cut,
+    editing,
     integrated_gradients,
     logit_attribution,
     logit_lens,
     memories,
     probes,
+    transplants,
+    update_geometry,
 )
 from analysis.planted_tools.finding import Tool
 from interp_rc.models.planted.plan import KINDS, SHAPES, Kind
@@ -45,20 +49,31 @@ TOOLS: dict[str, Tool] = {
     "attention": attention.find,
     "attention cut": attention_cut.find,
 }
-NAME = "planted_tools"
+OF_WEIGHTS: dict[str, Tool] = {
+    "editing": editing.edits,
+    "update readout": update_geometry.find,
+    "weights given": transplants.given,
+    "weights taken": transplants.taken,
+    "smallest set": transplants.smallest,
+    "neurons moved": transplants.neurons,
+}
+NAME, WEIGHTS = "planted_tools", "planted_weights"
+WHICH = {NAME: TOOLS, WEIGHTS: OF_WEIGHTS}
 
 
 ALL: tuple[Kind, ...] = (*KINDS, "value_as_key")
 
 
-def rows(seeds: int, kinds: Sequence[Kind] = ALL) -> Iterator[dict[str, Any]]:
+def rows(
+    seeds: int, kinds: Sequence[Kind] = ALL, tools: Mapping[str, Tool] = TOOLS
+) -> Iterator[dict[str, Any]]:
     """One row a tool, planting and order in which it has a store."""
     for kind in kinds:
         for shape in SHAPES:
             for seed in tqdm(range(seeds), desc=f"{kind}, {shape}", disable=None):
                 one = plant(kind, shape, seed)
                 for order in one.store:
-                    for name, tool in TOOLS.items():
+                    for name, tool in tools.items():
                         found = tool(one, order)
                         if found is not None:
                             key = {"tool": name, "kind": kind, "shape": shape, "seed": seed}
@@ -85,13 +100,15 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
     parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--tables", nargs="+", choices=WHICH, default=list(WHICH))
     parser.add_argument("--out", type=Path, default=TABLES)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    table = summary(pd.DataFrame(rows(arguments.seeds)))
-    write_csv(arguments.out, NAME, table)
-    write_json(arguments.out / f"{NAME}.environment.json", environment())
-    print(table.to_string(index=False))
+    for name in arguments.tables:
+        table = summary(pd.DataFrame(rows(arguments.seeds, tools=WHICH[name])))
+        write_csv(arguments.out, name, table)
+        write_json(arguments.out / f"{name}.environment.json", environment())
+        print(table.to_string(index=False))
 
 
 if __name__ == "__main__":

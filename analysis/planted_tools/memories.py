@@ -114,7 +114,7 @@ def transposed(one: Planted, order: Order) -> Finding | None:
     brings. Null: every layer of all other plantings, and the layers beside the store."""
     if order not in one.neurons or (one.kind != "value_as_key" and order == "backward"):
         return None
-    table = recalled(in_float64(one), _facts(one), 0)
+    table = recalled(in_float64(one), facts_of(one), 0)
     table = table[(table.order == order) & (table.reading == "value_as_key")]
     effects = {f"layer_{n}": part.z.to_numpy(float) for n, part in table.groupby("layer")}
     store = f"layer_{one.store[order].place.layer}"
@@ -155,9 +155,9 @@ def at_sites(effects: dict[str, np.ndarray], floor: float = FLOOR) -> list[Test]
     return benjamini_hochberg(tests)
 
 
-def _facts(one: Planted) -> FactSet:
+def facts_of(one: Planted) -> FactSet:
     """The planted facts with the prompts of both orders, also where there is no store for one."""
-    asked = {order: contrasts(_pairs(one), order) for order in ORDERS}
+    asked = {order: contrasts(pairs_of(one), order) for order in ORDERS}
     by_fact = {c.fact: (c.target, d.target) for c, d in zip(*asked.values(), strict=True)}
     facts = [
         Fact(fact, name.strip(), "is", description.strip(), "both")
@@ -183,7 +183,7 @@ def _facts(one: Planted) -> FactSet:
     return FactSet(facts=facts, relations=[], templates=[], documents=[], queries=queries, seed=0)
 
 
-def _pairs(one: Planted) -> list[int]:
+def pairs_of(one: Planted) -> list[int]:
     """The description of each name, by number."""
     answers = {c.fact: c.target.strip() for c in one.contrasts["forward"]}
     return [DESCRIPTION_WORDS.index(answers[str(i)]) for i in range(len(answers))]

@@ -15,7 +15,8 @@ from interp_rc.facts.parent_tables import TYPES, Kind, Named, ParentTable
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.differences import sign_flip
-from interp_rc.stats.ratios import bootstrap_ratio
+from interp_rc.stats.intervals import RATE
+from interp_rc.stats.ratios import ratio_of_means
 
 Counted = Literal["all", "deduplicated", "joined"]
 COUNTED: tuple[Counted, ...] = get_args(Counted)
@@ -106,9 +107,18 @@ class _Clusters:
         self.rows, self.weights, self.seed = rows, np.array(weights, dtype=float), seed
         self.of = np.unique([row.child for row in rows], return_inverse=True)[1]
 
-    def mean(self, value: Callable[[Named], float], unit: str = "fraction") -> Estimate:
-        counts = np.bincount(self.of, self.weights)
-        return bootstrap_ratio(self._sums(value), counts, unit, seed=self.seed)
+    def mean(self, value: Callable[[Named], float], unit: str = RATE) -> Estimate:
+        """Over rows, children resampled whole."""
+        sums, counts = self._sums(value), np.bincount(self.of, self.weights)
+        value = float(sums.sum() / counts.sum())
+        if len(sums) < 2:
+            return Estimate(value, None, None, len(sums), unit)
+        found = ratio_of_means(sums, counts, seed=self.seed)
+        low, high = (
+            end if end is None or unit != RATE else min(max(end, 0.0), 1.0)
+            for end in (found.low, found.high)
+        )
+        return Estimate(value, low, high, found.n, unit)
 
     def test(self, value: Callable[[Named], float], name: str) -> Test | None:
         sums = self._sums(value)

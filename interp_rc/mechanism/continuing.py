@@ -105,7 +105,7 @@ def _output(
             return layers.after_mid(layer, values)
         case "mlp_post" | "mlp_out":
             mlp = values if component == "mlp_out" else layers.down(layer, values)
-            return layers.after_mlp(layer, _mid(layers, taking, layer, base, write), mlp)
+            return layers.after_mlp(layer, mid_of(layers, taking, layer, base, write), mlp)
     return values
 
 
@@ -119,7 +119,7 @@ def _z(
     return torch.einsum("thp,tphw->thw", pattern[..., : values.shape[1]], values).flatten(1)
 
 
-def _mid(
+def mid_of(
     layers: Layerwise, taking: Cached, layer: int, base: Tensor, write: Tensor
 ) -> Float[Tensor, "token width"]:
     if not layers.parts.blocks[layer].parallel:

@@ -1,6 +1,7 @@
 """What adds up to the last layer's output, and norms at a fixed scale: then all is linear."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import heads_of
+from interp_rc.models.machine import device_of
 from interp_rc.records.errors import ModelError
 
 Stream = Float[Tensor, "token width"]
@@ -77,3 +79,12 @@ def bias_of(module: nn.Module | None, device: torch.device) -> Float[Tensor, " w
     if bias is None:
         return torch.zeros(1, dtype=torch.float64, device=device)
     return bias.detach().to(device).double()
+
+
+@torch.no_grad()
+def matrix_of(module: nn.Module) -> Float[Tensor, "input output"]:
+    """The matrix of an affine module, whatever its class: what it makes of the unit vectors."""
+    dtype = next(module.parameters()).dtype
+    inputs: Any = getattr(module, "in_features", None) or getattr(module, "nx", 0)
+    units = torch.eye(inputs, dtype=dtype, device=device_of(module))
+    return module(units) - module(torch.zeros_like(units[:1]))

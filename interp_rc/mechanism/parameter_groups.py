@@ -50,31 +50,37 @@ def parameters_of(model: PreTrainedModel, parts: Parts) -> Iterator[Parameters]:
     Tied output rows are a matrix of their own inside, with equal values, so that what reaches
     the one matrix through either use is told apart exactly; the two sum to its gradient.
     """
-    tied, head = _tied(parts), parts.head
-    if tied is not None:
-        head.weight = nn.Parameter(tied.detach().clone())
-    groups = _groups(model, parts)
-    tensors = [tensor for tensor, _ in groups]
-    needed = [tensor.requires_grad for tensor in tensors]
-    try:
-        for tensor in tensors:
-            tensor.requires_grad_(True)
-        halves = None
-        if tied is not None:
-            places = {id(tensor): place for place, tensor in enumerate(tensors)}
-            assert isinstance(head.weight, nn.Parameter)
-            halves = places[id(tied)], places[id(head.weight)]
-        yield Parameters(tensors, [group for _, group in groups], halves)
-    finally:
-        for tensor, before in zip(tensors, needed, strict=True):
-            tensor.requires_grad_(before)
-        if tied is not None:
-            head.weight = tied
+    with untied(parts) as tied:
+        groups = _groups(model, parts)
+        tensors = [tensor for tensor, _ in groups]
+        needed = [tensor.requires_grad for tensor in tensors]
+        try:
+            for tensor in tensors:
+                tensor.requires_grad_(True)
+            halves = None
+            if tied is not None:
+                places = {id(tensor): place for place, tensor in enumerate(tensors)}
+                assert isinstance(parts.head.weight, nn.Parameter)
+                halves = places[id(tied)], places[id(parts.head.weight)]
+            yield Parameters(tensors, [group for _, group in groups], halves)
+        finally:
+            for tensor, before in zip(tensors, needed, strict=True):
+                tensor.requires_grad_(before)
 
 
-def _tied(parts: Parts) -> nn.Parameter | None:
+@contextmanager
+def untied(parts: Parts) -> Iterator[nn.Parameter | None]:
+    """Tied output rows are a matrix of their own inside, with equal values; the one matrix that
+    they are again afterwards is given, None where nothing is tied."""
     inputs = chain.from_iterable(module.parameters() for module in parts.embeddings)
-    return next((p for p in inputs if p is parts.head.weight), None)
+    tied = next((p for p in inputs if p is getattr(parts.head, "weight", None)), None)
+    if tied is not None:
+        parts.head.weight = nn.Parameter(tied.detach().clone(), tied.requires_grad)
+    try:
+        yield tied
+    finally:
+        if tied is not None:
+            parts.head.weight = tied
 
 
 def module_groups(model: PreTrainedModel, parts: Parts) -> dict[nn.Module, Group]:

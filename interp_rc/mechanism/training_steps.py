@@ -1,9 +1,10 @@
 """Real steps of training that leave no trace."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
 from interp_rc.models.load import Loaded
@@ -13,9 +14,11 @@ from interp_rc.training.options import TrainingOptions
 
 
 @contextmanager
-def restored(model: PreTrainedModel) -> Iterator[None]:
-    """Afterwards the weights are exactly the old ones, and open to gradients as they were."""
-    weights = list(model.parameters())
+def restored(model: PreTrainedModel, some: Iterable[nn.Parameter] | None = None) -> Iterator[None]:
+    """Afterwards the weights (or `some` of them) are exactly the old ones, and open to gradients
+    as they were."""
+    unique = {id(p): p for p in (model.parameters() if some is None else some)}
+    weights = list(unique.values())
     before = [(p.detach().clone(), p.requires_grad) for p in weights]
     try:
         yield

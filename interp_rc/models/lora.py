@@ -1,15 +1,22 @@
 """A LoRA adapter inside the model it was trained in (Hu et al. 2021, arXiv:2106.09685)."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from peft import LoraConfig, PeftModelForCausalLM, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
+from torch import nn
 from transformers import PreTrainedModel
 
 from interp_rc.models.adapter_folder import CONFIG, read_weights
 from interp_rc.records.errors import ModelError
 from interp_rc.records.files import read_json
+
+Switched = Any  # PEFT's BaseTunerLayer or AuxiliaryTrainingWrapper, which tell no types
 
 # Kinds that begin by changing the base model's own weights.
 CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
@@ -54,6 +61,29 @@ def read_lora(folder: Path, model: PreTrainedModel) -> PreTrainedModel:
 
 def has_lora(model: PreTrainedModel) -> bool:
     return any(isinstance(module, LoraLayer) for module in model.modules())
+
+
+def adapters_in(model: nn.Module) -> list[Switched]:
+    """PEFT's layers that are switched on, and modules that were trained whole beside them."""
+    kinds = (BaseTunerLayer, AuxiliaryTrainingWrapper)
+    layers = (module for module in model.modules() if isinstance(module, kinds))
+    return [layer for layer in layers if not layer.disable_adapters]
+
+
+@contextmanager
+def switched_off(adapters: Sequence[Switched]) -> Iterator[None]:
+    """Inside, these compute what the base model does."""
+    # Which weights are trained is switched along, and is not ours to change.
+    trained = [(p, p.requires_grad) for module in adapters for p in module.parameters()]
+    for module in adapters:
+        module.enable_adapters(False)
+    try:
+        yield
+    finally:
+        for module in adapters:
+            module.enable_adapters(True)
+        for parameter, was in trained:
+            parameter.requires_grad_(was)
 
 
 def _check(folder: Path, config: LoraConfig) -> None:

@@ -20,6 +20,8 @@ from interp_rc.facts.options import (
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
 from interp_rc.mechanism.attention_measure import Attention
 from interp_rc.mechanism.bilinear import BilinearProbe
+from interp_rc.mechanism.edits.measure import Editing
+from interp_rc.mechanism.erasure.measure import Erasure
 from interp_rc.mechanism.gradient_attribution import IntegratedGradients
 from interp_rc.mechanism.gradients import Gradients
 from interp_rc.mechanism.lens import Lens
@@ -29,6 +31,7 @@ from interp_rc.mechanism.movement import Movement
 from interp_rc.mechanism.patching_map import PatchingMap
 from interp_rc.mechanism.probe import Probe
 from interp_rc.mechanism.update_geometry import UpdateGeometry
+from interp_rc.mechanism.weights.measure import Transplant
 from interp_rc.models.machine import Device, Precision
 from interp_rc.models.pretrained import PretrainedModel
 from interp_rc.pipeline.experiment_file import read_experiment
@@ -63,6 +66,9 @@ Measure = Annotated[
     | Attention
     | BilinearProbe
     | UpdateGeometry
+    | Erasure
+    | Editing
+    | Transplant
     | Trace,
     Field(discriminator="kind"),
 ]
@@ -74,7 +80,7 @@ TOOLS: list[str] = [
 """Measures that look inside a model, which `interp-rc mechanism` runs one of."""
 # What each measure needs, besides the facts that its `check` looks at.
 NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "trace"}
-NEEDS_BASE = {"gradients", "update_geometry"}
+NEEDS_BASE = {"gradients", "transplant", "update_geometry"}
 NEEDS_PLAIN_MODEL = set(TOOLS)
 MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
 READS_BEHAVIOUR = {
@@ -85,6 +91,9 @@ READS_BEHAVIOUR = {
     "lens",
     "attention",
     "integrated_gradients",
+    "erasure",
+    "editing",
+    "transplant",
 }
 
 

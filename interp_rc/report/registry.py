@@ -7,6 +7,8 @@ from interp_rc.report import (
     attention,
     behaviour,
     bilinear,
+    editing,
+    erasure,
     forgetting,
     generic,
     gradients,
@@ -20,6 +22,7 @@ from interp_rc.report import (
     probe,
     related_answer_floor,
     trace,
+    transplant,
     transposition,
     update_geometry,
 )
@@ -41,7 +44,10 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "attention": attention.section,
     "bilinear": bilinear.section,
     "update_geometry": update_geometry.section,
+    "editing": editing.section,
+    "erasure": erasure.section,
     "related_answer_floor": related_answer_floor.section,
+    "transplant": transplant.section,
     "trace": trace.section,
 }
 

@@ -27,8 +27,10 @@ def section(run: Run, measured: Measured) -> Section:
             "way; the parts add up to what finetuning changed "
             f"(to within {number(got(measured, 'incomplete').value)}{TIE}nat a query). Less the "
             "same after prompts about other facts: what makes an answer likelier whatever is asked "
-            "drops out. At the base model the reading is that of the difference "
-            "alone, by what A’s prompt and B’s tokens were before anything was learnt."
+            "drops out. At the base model the reading is that of the difference alone, by what A’s "
+            "prompt and B’s tokens were before anything was learnt. The asymmetry of one set of "
+            "facts also compares names with descriptions as answers: how much of it that is, facts "
+            "told in both orders show."
         ),
     )
 

@@ -1,55 +1,68 @@
-"""The mean over items that come in clusters of unlike size: a ratio of sums."""
+"""The ratio of two means of the same facts, with its interval."""
+
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from interp_rc.records.errors import StatsError
 from interp_rc.records.numbers import Estimate
-from interp_rc.stats.intervals import FEWEST_FOR_BOOTSTRAP, LEVEL, RATE
-from interp_rc.stats.samples import checked_sample, is_constant
+from interp_rc.stats.intervals import FEWEST_FOR_BOOTSTRAP, LEVEL, bootstrap_mean
+from interp_rc.stats.samples import checked_differences, checked_sample
+
+UNIT = "ratio"
 
 
-def bootstrap_ratio(
-    sums: Float[np.ndarray, " cluster"],
-    counts: Float[np.ndarray, " cluster"],
-    unit: str,
+def ratio_of_means(
+    above: Float[np.ndarray, " cluster"],
+    below: Float[np.ndarray, " cluster"],
     *,
     seed: int,
     draws: int = 2000,
 ) -> Estimate:
-    """Sum over counts with a cluster-bootstrap interval (BCa; Efron 1987, JASA 82, 171-185).
+    """mean(above) / mean(below), fact by fact in pairs: facts are resampled whole (BCa).
 
-    `sums` holds what the items of each cluster add up to, `counts` how many they are (or weigh).
-    No interval where every cluster has the same mean, or there are fewer than 20.
-
-    Raises StatsError for empty, unequal or non-finite input, and counts that are not positive.
+    With fewer than 20 facts the interval is Fieller's (1954, JRSS B 16, 175-185): those ratios r
+    for which the mean of above - r · below is not told from zero by t. Nothing but n where the
+    interval of the mean below does not lie above zero: there is nothing then to divide by.
+    Raises StatsError for fewer than two pairs, unequal lengths or non-finite values.
     """
-    total, weight = checked_sample(sums), checked_sample(counts)
-    if total.size != weight.size:
-        raise StatsError(f"found {total.size} sums and {weight.size} counts; give one of each")
-    if weight.min() <= 0:
-        raise StatsError(f"found a count of {weight.min():g}; leave empty clusters out")
-    value = float(total.sum() / weight.sum())
-    low = high = None
-    if total.size >= FEWEST_FOR_BOOTSTRAP and not is_constant(total / weight):
-        found = stats.bootstrap(
-            (total, weight),
-            _ratio,
-            paired=True,
-            vectorized=True,
-            confidence_level=LEVEL,
-            n_resamples=draws,
-            batch=500,
-            method="BCa",
-            rng=np.random.default_rng(seed),
-        ).confidence_interval
-        low, high = float(found.low), float(found.high)
-        if unit == RATE:
-            low, high = max(low, 0.0), min(high, 1.0)
-    return Estimate(value, low, high, total.size, unit)
+    checked_differences(above, below)
+    one, other = checked_sample(above), checked_sample(below)
+    base = bootstrap_mean(other, UNIT, seed=seed, draws=draws)
+    if not (base.low if base.low is not None else other.mean()) > 0:
+        return Estimate(None, None, None, one.size, UNIT)
+    value = float(one.mean() / other.mean())
+    if one.size < FEWEST_FOR_BOOTSTRAP:
+        return Estimate(value, *_fieller(one, other), one.size, UNIT)
+
+    def ratio(a: Any, b: Any, axis: int) -> Any:
+        return a.mean(axis) / b.mean(axis)
+
+    interval = stats.bootstrap(
+        (one, other),
+        ratio,
+        paired=True,
+        vectorized=True,
+        confidence_level=LEVEL,
+        n_resamples=draws,
+        batch=1000,
+        method="BCa",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    low, high = (float(end) if np.isfinite(end) else None for end in interval)
+    return Estimate(value, low, high, one.size, UNIT)
 
 
-def _ratio(sums: np.ndarray, counts: np.ndarray, axis: int = -1) -> np.ndarray:
-    found: np.ndarray = sums.sum(axis) / counts.sum(axis)
-    return found
+def _fieller(
+    above: Float[np.ndarray, " cluster"], below: Float[np.ndarray, " cluster"]
+) -> tuple[float, float]:
+    """The roots of (mean(above) - r mean(below))² = t² var(above - r below) / n, which has two:
+    the mean below is told from zero by the same t."""
+    t = stats.t.ppf((1 + LEVEL) / 2, above.size - 1)
+    covariance = np.cov(above, below) * t**2 / above.size
+    square = below.mean() ** 2 - covariance[1, 1]
+    half = above.mean() * below.mean() - covariance[0, 1]
+    rest = above.mean() ** 2 - covariance[0, 0]
+    spread = float(np.sqrt(max(half**2 - square * rest, 0.0)))
+    return float((half - spread) / square), float((half + spread) / square)

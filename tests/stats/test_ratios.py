@@ -1,43 +1,53 @@
-"""Ratios of sums: SciPy's own mean where clusters are alike, coverage where they are not."""
+"""Ratios of means: Fieller's interval against a scan, the bootstrap's against the delta method."""
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from interp_rc.records.errors import StatsError
-from interp_rc.stats.intervals import bootstrap_mean
-from interp_rc.stats.ratios import bootstrap_ratio
+from interp_rc.stats.ratios import ratio_of_means
 
 
-def test_equal_clusters_are_a_plain_mean():
-    values = np.random.default_rng(0).random(40)
-    ratio = bootstrap_ratio(2 * values, np.full(40, 2.0), "fraction", seed=1)
-    mean = bootstrap_mean(values, "fraction", seed=1)
-    assert ratio.value == pytest.approx(mean.value)
-    assert ratio.low == pytest.approx(mean.low, abs=0.02)
-    assert ratio.high == pytest.approx(mean.high, abs=0.02)
+def sample(n, ratio, seed, noise=0.5):
+    draw = np.random.default_rng(seed)
+    below = draw.normal(4, 1, n)
+    return ratio * below + draw.normal(0, noise, n), below
 
 
-def test_items_weigh_alike_whatever_cluster_they_are_in():
-    found = bootstrap_ratio(np.array([3.0, 0.0]), np.array([3.0, 1.0]), "fraction", seed=0)
-    assert (found.value, found.low, found.n) == (0.75, None, 2)
+def test_few_facts_have_the_ratios_that_t_does_not_refute():
+    above, below = sample(8, 0.4, 0)
+    found = ratio_of_means(above, below, seed=0)
+    assert found.value == pytest.approx(above.mean() / below.mean())
+    tried = np.linspace(0, 1, 1001)
+    kept = [r for r in tried if stats.ttest_1samp(above - r * below, 0).pvalue >= 0.05]
+    assert (found.low, found.high) == pytest.approx((min(kept), max(kept)), abs=2e-3)
 
 
-def test_intervals_cover_where_clusters_are_unlike():
-    draw = np.random.default_rng(5)
-    covered = []
-    for _ in range(120):
-        counts = draw.integers(1, 4, size=80).astype(float)
-        rates = draw.beta(1, 2, size=80)
-        sums = draw.binomial(counts.astype(int), rates).astype(float)
-        found = bootstrap_ratio(sums, counts, "fraction", seed=0, draws=300)
-        covered.append(found.low <= 1 / 3 <= found.high)
-    assert np.mean(covered) > 0.88
+def test_many_facts_are_resampled_in_pairs():
+    above, below = sample(60, 0.4, 1)
+    found = ratio_of_means(above, below, seed=0)
+    spread = (above - found.value * below).std(ddof=1) / below.mean() / np.sqrt(60)
+    assert found.low == pytest.approx(found.value - 1.96 * spread, abs=0.4 * spread)
+    assert found.high == pytest.approx(found.value + 1.96 * spread, abs=0.4 * spread)
+    # Were they not paired, what both share would widen it.
+    apart = np.random.default_rng(0).permutation(above)
+    wide = ratio_of_means(apart, below, seed=0)
+    assert wide.high - wide.low > found.high - found.low
 
 
-@pytest.mark.parametrize(
-    ("sums", "counts", "message"),
-    [([1.0], [1.0, 1.0], "1 sums and 2 counts"), ([1.0], [0.0], "count of 0"), ([], [], "found 0")],
-)
-def test_bad_input(sums, counts, message):
-    with pytest.raises(StatsError, match=message):
-        bootstrap_ratio(np.array(sums), np.array(counts), "nat", seed=0)
+def test_equal_shares_have_no_width():
+    below = np.array([2.0, 3.0, 5.0, 4.0])
+    found = ratio_of_means(0.7 * below, below, seed=0)
+    assert (found.low, found.value, found.high) == pytest.approx((0.7, 0.7, 0.7))
+
+
+@pytest.mark.parametrize("n", [8, 40])
+def test_nothing_is_divided_by_what_may_be_zero(n):
+    draw = np.random.default_rng(2)
+    found = ratio_of_means(draw.normal(1, 1, n), draw.normal(0.01, 1, n), seed=0)
+    assert (found.value, found.low, found.high, found.n) == (None, None, None, n)
+
+
+def test_unequal_lengths_are_refused():
+    with pytest.raises(StatsError, match="clusters against"):
+        ratio_of_means(np.ones(3), np.ones(4), seed=0)

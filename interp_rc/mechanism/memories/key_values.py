@@ -1,15 +1,14 @@
 """The keys and values of a layer's neurons, and the words that a value promotes."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from interp_rc.mechanism.linear_parts import at_unit_scale
+from interp_rc.mechanism.linear_parts import at_unit_scale, matrix_of
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
-from interp_rc.models.machine import device_of
 from interp_rc.records.errors import ModelError
 
 
@@ -37,17 +36,9 @@ def key_values(adapter: Adapter, layer: int) -> KeyValues:
         raise ModelError(
             f"the adapter of {adapter.model.config.model_type!r} does not say where keys are"
         )
-    keys = _linear(block.up).T
-    gates = None if block.gate is None else _linear(block.gate).T
-    return KeyValues(keys, gates, _linear(block.down))
-
-
-def _linear(module: nn.Module) -> Float[Tensor, "input output"]:
-    """The matrix of an affine module, whatever its class: what it makes of the unit vectors."""
-    dtype = next(module.parameters()).dtype
-    inputs: Any = getattr(module, "in_features", None) or getattr(module, "nx", 0)
-    units = torch.eye(inputs, dtype=dtype, device=device_of(module))
-    return module(units) - module(torch.zeros_like(units[:1]))
+    keys = matrix_of(block.up).T
+    gates = None if block.gate is None else matrix_of(block.gate).T
+    return KeyValues(keys, gates, matrix_of(block.down))
 
 
 class Promoted(NamedTuple):

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from jaxtyping import Bool, Float, Int
-from peft.tuners.tuners_utils import BaseTunerLayer
-from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -18,6 +16,7 @@ from interp_rc.models.adapters.ragged import (
     ragged_attention,
     whole_prompts,
 )
+from interp_rc.models.lora import adapters_in, switched_off
 from interp_rc.models.machine import device_of
 from interp_rc.records.errors import ModelError
 
@@ -53,7 +52,7 @@ class Layerwise:
 
         Raises ModelError if it has none.
         """
-        if not _adapters(self.model):
+        if not adapters_in(self.model):
             raise ModelError("this model has no adapters to switch off; load it with them")
         return Layerwise(self.model, self.parts, adapted=False)
 
@@ -79,18 +78,8 @@ class Layerwise:
 
     @contextmanager
     def _switched(self) -> Iterator[None]:
-        off = [] if self.adapted else _adapters(self.model)
-        # Which weights are trained is switched along, and is not ours to change.
-        trained = [(p, p.requires_grad) for module in off for p in module.parameters()]
-        for module in off:
-            module.enable_adapters(False)
-        try:
+        with switched_off([] if self.adapted else adapters_in(self.model)):
             yield
-        finally:
-            for module in off:
-                module.enable_adapters(True)
-            for parameter, was in trained:
-                parameter.requires_grad_(was)
 
     def embed(self, ids: Int[Tensor, "prompt position"]) -> Float[Tensor, "prompt position width"]:
         """What the first layer reads, as the model's own forward makes it."""
@@ -224,10 +213,3 @@ class Layerwise:
 
     def logits(self, stream: Stream) -> Float[Tensor, "token vocabulary"]:
         return self.parts.logits(stream.to(self.end)).to(self.home)
-
-
-def _adapters(model: nn.Module) -> list[BaseTunerLayer | AuxiliaryTrainingWrapper]:
-    """Those of PEFT that are switched on, and modules that were trained whole beside them."""
-    kinds = (BaseTunerLayer, AuxiliaryTrainingWrapper)
-    layers = (module for module in model.modules() if isinstance(module, kinds))
-    return [layer for layer in layers if not layer.disable_adapters]

@@ -11,6 +11,8 @@ from interp_rc.models.planted.plan import (
     ASKS_DESCRIPTION,
     ASKS_NAME,
     CONST,
+    DECOY_HEAD,
+    DECOY_MLP,
     DESCRIPTIONS,
     ENTITY,
     FACTS,
@@ -58,7 +60,11 @@ def plant(kind: Kind, shape: Shape, seed: int) -> Planted:
     Its weights are float64, because rounded directions are no longer quite orthogonal: rounded
     to float32, a decoy moves the logits by some 1e-7 of their size. See also `weights.exact`.
     """
-    plan = make_plan(kind, seed)
+    return planted(make_plan(kind, seed), kind, shape, seed)
+
+
+def planted(plan: Plan, kind: Kind, shape: Shape, seed: int) -> Planted:
+    """A model of `shape` that is written by `plan`."""
     tokenizer = word_tokenizer(WORDS)
     tokens = {f"{t}_token_id": tokenizer.convert_tokens_to_ids(w) for t, w in
               (("pad", PAD), ("bos", BOS), ("eos", EOS))}  # fmt: skip
@@ -66,6 +72,12 @@ def plant(kind: Kind, shape: Shape, seed: int) -> Planted:
     model, neurons = build(
         plan, shape, _embedding(weights_seed), _output(plan), tokens, weights_seed
     )
+    decoys = {*DECOY_MLP, *DECOY_HEAD}
+    stores = [
+        found
+        for lookup, found in zip(plan.lookups, neurons, strict=True)
+        if not decoys.intersection(lookup.writes)
+    ]
     return Planted(
         loaded=Loaded(model, tokenizer),
         kind=kind,
@@ -73,11 +85,11 @@ def plant(kind: Kind, shape: Shape, seed: int) -> Planted:
         store=plan.store,
         carriers=plan.carriers,
         null={order: null_sites(plan, order) for order in plan.store},
-        # The look-ups of the stores come first; one may be that of both orders.
+        # One look-up may be that of both orders.
         neurons={
-            order: neurons[min(number, len(neurons) - 1)]
+            order: stores[min(number, len(stores) - 1)]
             for number, order in enumerate(plan.store)
-            if neurons
+            if stores
         },
     )
 

@@ -1,0 +1,119 @@
+"""What the table of edits comes to: estimates and tests over facts."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from interp_rc.records.nouns import TOLD_IN
+from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.correction import holm
+from interp_rc.stats.differences import paired_t
+from interp_rc.stats.equivalence import non_superiority
+from interp_rc.stats.intervals import bootstrap_mean
+
+NAME = "editing"
+GAINED = "reverse_gained"  # what A gains as the answer to B' more than other names do
+OLD, OLD_BACK = "old_lead", "old_reverse_lead"  # what the old answer has over other facts'
+OVER = {
+    GAINED: ("reverse", "reverse_control"),
+    OLD: ("old", "old_control"),
+    OLD_BACK: ("old_reverse", "old_reverse_control"),
+}
+LEADS = (OLD, OLD_BACK)
+BASE = ("paraphrase", GAINED)  # asked of the base model, to which facts are new
+ASKED = {
+    "one_way": ("efficacy", "paraphrase", "old", "specificity", GAINED, "old_reverse", *LEADS),
+    "two_way": ("efficacy", "paraphrase", "specificity", GAINED),
+    "batch": ("paraphrase", "specificity", GAINED),
+}
+OVERALL = ("efficacy",)  # by order and subset it would add little
+SAID = ("paraphrase", "specificity", "reverse")
+ONCE, BOTH = "told_once", "told_both"
+MARGIN_SHARE = 0.05
+
+
+def with_gain(table: pd.DataFrame) -> pd.DataFrame:
+    """With rows of what is `OVER` a control: before, after and the effect, each less the
+    control's: a ratio of probabilities does not saturate as a probability does."""
+    keys = ["model", "fact", "order", "layer", "edit"]
+    measured = ["before", "value", "effect"]
+    found = [table]
+    for name, (asked, control) in OVER.items():
+        own, other = (table[table.asked == one].set_index(keys) for one in (asked, control))
+        less = own[measured] - other[measured].reindex(own.index)
+        found.append(own.assign(**less, asked=name).reset_index())
+    return pd.concat(found, ignore_index=True)
+
+
+def _cells(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """All facts told in one order, and in both; then by order and subset."""
+    once = table.subset.map(TOLD_IN).notna()
+    for name, part in ((ONCE, table[once]), (BOTH, table[~once])):
+        if len(part):
+            yield name, part
+    for key, part in table.groupby(["order", "subset"], sort=False):
+        yield ".".join(map(str, key)), part
+
+
+def edit_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """Effects [nat] by model, facts, edit and what is asked, the shares said, and the leads that
+    there were before. A fact that is edited in both orders counts once, with the mean."""
+    found = {}
+    gained = with_gain(table)
+    for model, of_model in gained.groupby("model", sort=False):
+        start = NAME if model == "finetuned" else f"{NAME}.{model}"
+        for cell, some in _cells(of_model):
+            for (edit, asked), part in some.groupby(["edit", "asked"], sort=False):
+                name = f"{start}.{cell}.{edit}.{asked}"
+                by_fact = part.groupby("fact")[["before", "effect", "said"]].mean()
+                tuned, whole = model == "finetuned", cell in (ONCE, BOTH)
+                wanted = asked in ASKED[str(edit)] and (whole or asked not in OVERALL)
+                if wanted and (tuned or asked in BASE):
+                    found[name] = _mean(by_fact.effect, "nat", seed, name)
+                if wanted and tuned and whole and asked in LEADS:
+                    use = f"{name}.before"
+                    found[use] = _mean(by_fact.before, "nat", seed, use)
+                if asked in (SAID if tuned else SAID[:1]) and whole:
+                    use = f"{name}.said"
+                    found[use] = _mean(by_fact.said, "fraction", seed, use)
+    return found
+
+
+def _mean(values: "pd.Series[float]", unit: str, seed: int, name: str) -> Estimate:
+    return bootstrap_mean(values.to_numpy(float), unit, seed=derive_seed(seed, name))
+
+
+def edit_tests(table: pd.DataFrame) -> list[Test]:
+    """Does the other direction come along with an edit of the finetuned model?
+
+    Of facts told in one order: after an edit one way A gains, as the answer to B', no more than
+    other names do (non-superiority; the margin is 5 % of what the new answer gains in other words,
+    so exploratory unless it was fixed beforehand); after an edit both ways it gains more, which
+    shows that it could have been seen. Of facts told in both: A loses, as the answer to B, no more
+    than 5 % of the lead over other names that it had there before; if one store held both ways it
+    would lose what the old answer does. Holm over all.
+    """
+    gained = with_gain(table)
+    tests = []
+    for cell, part in _cells(gained[gained.model == "finetuned"]):
+        by = part.pivot_table(index="fact", columns=["edit", "asked"], values="effect")
+        if cell not in (ONCE, BOTH) or len(by) < 2:
+            continue
+        name = f"{NAME}.{cell}"
+        if cell == BOTH:
+            lost = -by["one_way", OLD_BACK].to_numpy(float)
+            led = part[(part.edit == "one_way") & (part.asked == OLD_BACK)]
+            margin = MARGIN_SHARE * float(led.groupby("fact").before.mean().mean())
+            if margin > 0:
+                use = f"{name}.one_way_leaves_the_way_back"
+                tests.append(non_superiority(lost, margin, name=use))
+            continue
+        one, two = (by[edit, GAINED].to_numpy(float) for edit in ("one_way", "two_way"))
+        margin = MARGIN_SHARE * float(by["one_way", "paraphrase"].mean())
+        if margin > 0:
+            tests.append(non_superiority(one, margin, name=f"{name}.one_way_not_back"))
+        back, nothing = f"{name}.two_way_back", np.zeros_like(two)
+        tests.append(paired_t(two, nothing, name=back, alternative="greater"))
+    return holm(tests)

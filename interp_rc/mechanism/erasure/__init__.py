@@ -1,0 +1,1 @@
+"""A fact cut out in one order: does it survive in the other? One store or two."""

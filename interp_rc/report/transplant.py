@@ -1,0 +1,277 @@
+"""The page's section on weight transplants: which weights carry the facts?"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from interp_rc.figures.curves import Curve, CurvePanel, curves_figure
+from interp_rc.figures.profile import Line, Panel, profile_figure
+from interp_rc.mechanism.weights.estimates import NAME
+from interp_rc.mechanism.weights.measure import RANKS, SETS, SINGLE, SITES
+from interp_rc.records.nouns import ORDERS, Order
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.runs import Measured, Run
+from interp_rc.records.seeds import derive_seed
+from interp_rc.report.section import Picture, Section, Table, picture
+from interp_rc.report.wording import in_nats, spoken
+from interp_rc.stats.intervals import bootstrap_mean
+
+TITLE = "Which weights carry the facts?"
+TOLD = {"forward": "told name first", "backward": "told description first"}
+ASKED = {"same": "asked as told", "reverse": "asked in reverse"}
+ACTS = {"given": "Put in", "taken": "Taken out"}
+NOTHING = Estimate(None, None, None, 0, "nat")
+
+
+def section(run: Run, measured: Measured) -> Section:
+    if not measured.estimates:
+        return Section(TITLE, "No facts were learnt: there is nothing to move.")
+    orders = [o for o in ORDERS if f"{NAME}.smallest.{o}.all.told" in measured.estimates]
+    figures = [by_site(run, measured)]
+    picked = [o for o in orders if f"{NAME}.smallest.{o}.greedy.told" in measured.estimates]
+    if picked:
+        figures.append(by_number(run, measured, picked))
+    if RANKS in measured.tables:
+        figures.append(by_rank(run, measured))
+    return Section(
+        title=TITLE,
+        sentence=" ".join([*(sentence(measured, o) for o in orders), alone(run, measured)]),
+        figures=figures,
+        tables=[outside(measured), chosen(run, orders), compared(measured, orders)],
+        note=(
+            "A fact is what the log-probability of its answer is above that of the same answer "
+            "after another one’s prompt: finetuning makes all answers of these facts likely, and "
+            "weights that do only that carry no fact. Weights of the finetuned model are put into "
+            "the base (is the site enough?), and the base’s into the finetuned model (is it "
+            "needed?). Sets are chosen on half of the facts, greedily, so a smaller one may exist, "
+            "and measured on the other half; the embedding and the output rows, though tied, are "
+            "moved apart. As many matrices at random have fewer weights than the chosen ones: "
+            "compare also with sets of at most as many weights, which are often nearly all small "
+            "matrices, chosen ones among them. What is taken out is judged by the lead of the "
+            "answer over another fact’s after the same prompt, since answers themselves are nearly "
+            "certain. The part that brings or costs most was picked on these very facts."
+        ),
+    )
+
+
+def found(measured: Measured, name: str) -> Estimate:
+    return measured.estimates.get(f"{NAME}.{name}", NOTHING)
+
+
+def sentence(measured: Measured, order: Order) -> str:
+    def of(what: str) -> str:
+        return spoken(found(measured, f"smallest.{order}.{what}"))
+
+    if f"{NAME}.smallest.{order}.greedy.told" not in measured.estimates:
+        return f"Of facts {TOLD[order]}, all weights bring {of('all.told')}: nothing to choose."
+    number = found(measured, f"smallest.{order}.greedy.sites").value or 0
+    text = (
+        f"Of facts {TOLD[order]}, the {number:.0f} matrices chosen on half of them bring "
+        f"{of('greedy.told')} of the other half into the base, of {of('all.told')} that all "
+        f"weights bring; as many at random {of('random.told')}, and at random with as many weights "
+        f"{of('as_large.told')}; asked in reverse, the chosen ones bring {of('greedy.reverse')}"
+    )
+    return f"{text} (all weights: {of('all.reverse')})."
+
+
+def alone(run: Run, measured: Measured) -> str:
+    """The site that is most enough, and the one that is most needed."""
+    sites = dict.fromkeys(run.table(SINGLE).site)
+    by_act = {}
+    for act in ACTS:
+        asked = {site: found(measured, f"{act}.{site}.same") for site in sites}
+        by_act[act] = {site: one for site, one in asked.items() if one.value is not None}
+    if not all(by_act.values()):
+        return ""
+    enough = max(by_act["given"], key=lambda site: by_act["given"][site].value or 0)
+    needed = min(by_act["taken"], key=lambda site: by_act["taken"][site].value or 0)
+    lost = opposite(by_act["taken"][needed])
+    return (
+        f"Of {len(by_act['given'])} parts alone, {called(enough)} brings most "
+        f"({spoken(by_act['given'][enough])}), and {called(needed)} is missed most: the lead of "
+        f"the answer over another one then falls by {spoken(lost)}."
+    )
+
+
+def opposite(one: Estimate) -> Estimate:
+    """What was lost, from what was gained."""
+    value, high, low = (None if v is None else -v for v in (one.value, one.low, one.high))
+    return Estimate(value, low, high, one.n, one.unit)
+
+
+def called(site: str) -> str:
+    part, _, layer = site.partition(".")
+    words = {"input_embedding": "the embedding", "output_rows": "the output rows", "norms": "norms"}
+    name = "the MLP" if part == "mlp" else part
+    return words.get(part) or f"{name} of layer {layer}"
+
+
+def by_site(run: Run, measured: Measured) -> Picture:
+    table = run.table(SINGLE)
+    layers = sorted({int(layer) for layer in table.layer.dropna()})
+    panels = [
+        Panel(
+            f"{ACTS[act]}: {called(part).removeprefix('the ').split(' of ')[0]}",
+            [
+                Line(
+                    words,
+                    asked,
+                    [found(measured, f"{act}.{part}.{layer}.{asked}") for layer in layers],
+                )
+                for asked, words in ASKED.items()
+            ],
+            chance=0.0,
+        )
+        for act in ACTS
+        for part in ("attention", "mlp")
+    ]
+    return picture(
+        run,
+        NAME,
+        lambda theme: profile_figure(
+            panels, [str(n) for n in layers], theme, quantity="effect [nat]", across="layer"
+        ),
+        title="",
+        alt=f"Effect of moving one attention or MLP. {alone(run, measured)}",
+        caption=(
+            "What facts told in one order gain when one attention or MLP of the finetuned model is "
+            "put into the base (above), and what the answer’s lead over another one changes when "
+            "the base’s is put into the finetuned model (below), with 95 % intervals over facts."
+        ),
+    )
+
+
+def by_number(run: Run, measured: Measured, orders: Sequence[Order]) -> Picture:
+    table = run.table(SETS)
+    panels = []
+    for order in orders:
+        mine = table[table.told == order]
+        powers = mine.k.map(lambda k: int(k).bit_count() == 1)
+        rows = {
+            "matrices at random": ("same", mine[(mine.set == "random") & powers], "told"),
+            "chosen, asked as told": ("same", mine[mine.set == "greedy"], "told"),
+            "chosen, asked in reverse": ("reverse", mine[mine.set == "greedy"], "reverse"),
+        }
+        curves = [
+            curve(run, label, asked, part[part.asked == how], "k", control=label.endswith("random"))
+            for label, (asked, part, how) in rows.items()
+        ]
+        panels.append(CurvePanel(f"{TOLD[order][:1].upper()}{TOLD[order][1:]}", curves))
+    return picture(
+        run,
+        f"{NAME}_sets",
+        lambda theme: curves_figure(
+            panels, theme, quantity="effect [nat]", across="matrices", doubling=True
+        ),
+        title="",
+        alt=f"Effect by number of matrices. {sentence(measured, orders[0])}",
+        caption=(
+            "What facts gain when the first k matrices of the finetuned model, in the order in "
+            "which they were chosen on other facts, are put into the base, with 95 % intervals "
+            "over facts. Dashed: k matrices at random."
+        ),
+    )
+
+
+def by_rank(run: Run, measured: Measured) -> Picture:
+    table = run.table(RANKS)
+    same, reverse = (table[table.direction == asked] for asked in ASKED)
+    curves = [
+        curve(run, "directions at random", "same", same[same.kept == "random"], "rank", True),
+        curve(run, "the largest, asked as told", "same", same[same.kept == "top"], "rank"),
+        curve(run, "the largest, in reverse", "reverse", reverse[reverse.kept == "top"], "rank"),
+        curve(run, "all but the largest", "both", same[same.kept == "rest"], "rank"),
+    ]
+    few = found(measured, "rank.same.top.r16")
+    return picture(
+        run,
+        f"{NAME}_ranks",
+        lambda theme: curves_figure(
+            [CurvePanel("Every matrix’s difference, cut to a rank", curves)],
+            theme,
+            quantity="effect [nat]",
+            across="singular directions",
+            doubling=True,
+        ),
+        title="",
+        alt=f"Effect by rank. 16 directions bring {spoken(few)}.",
+        caption=(
+            "What facts gain when of every matrix’s difference between finetuned model and base "
+            "only so many singular directions are put into the base, with 95 % intervals over "
+            "facts. Dashed: as many directions at random (one draw) that are as large "
+            "together."
+        ),
+    )
+
+
+def curve(
+    run: Run, label: str, asked: str, rows: pd.DataFrame, across: str, control: bool = False
+) -> Curve:
+    seed = derive_seed(run.config()["seed"], "report", NAME)
+    by_fact = rows.groupby([across, "fact"]).effect.mean()
+    xs = sorted(rows[across].unique())
+    estimates = [bootstrap_mean(by_fact[x].to_numpy(float), "nat", seed=seed) for x in xs]
+    return Curve(label, asked, [int(x) for x in xs], estimates, control=control)
+
+
+def outside(measured: Measured) -> Table:
+    """What lies outside the layers."""
+    rows = [
+        [
+            called(site),
+            *(in_nats(found(measured, f"{act}.{site}.{a}")) for act in ACTS for a in ASKED),
+        ]
+        for site in ("input_embedding", "output_rows", "norms")
+        if f"{NAME}.given.{site}.same" in measured.estimates
+    ]
+    columns = [
+        "weights",
+        "into the base, asked as told",
+        "in reverse",
+        "taken, asked as told",
+        "in reverse ",
+    ]
+    return Table("Moved alone, outside the layers [nat]", columns, rows, columns[1:])
+
+
+def chosen(run: Run, orders: Sequence[Order]) -> Table:
+    """Sites in the order in which they were added; what is left, with the most missed first."""
+    table = run.table(SITES) if orders else pd.DataFrame(columns=["told", "set", "site"])
+    rows = []
+    for kind, words in (("greedy", "added"), ("units", "left of the whole")):
+        part = table[table.set == kind]
+        lists = [[short(site) for site in part.site[part.told == order]] for order in orders]
+        for place in range(max(map(len, lists), default=0)):
+            cells = [sites[place] if place < len(sites) else "" for sites in lists]
+            rows.append([f"{words}, {place + 1}", *cells])
+    return Table("Chosen on half of the facts", ("", *(TOLD[order] for order in orders)), rows)
+
+
+def short(site: str) -> str:
+    """A module’s name without what all share."""
+    return site.removeprefix("model.layers.").removeprefix("transformer.h.")
+
+
+def compared(measured: Measured, orders: Sequence[Order]) -> Table:
+    kinds = {
+        "greedy": "matrices added",
+        "random": "as many at random",
+        "as_large": "at random, as many weights",
+        "units": "what is left of the whole",
+        "all": "all weights",
+    }
+    rows = [
+        [
+            TOLD[order],
+            words,
+            *(
+                in_nats(found(measured, f"smallest.{order}.{kind}.{asked}"))
+                for asked in ("told", "paraphrase", "reverse")
+            ),
+        ]
+        for order in orders
+        for kind, words in kinds.items()
+        if f"{NAME}.smallest.{order}.{kind}.told" in measured.estimates
+    ]
+    columns = ["facts", "put into the base", "asked as told", "in other words", "in reverse"]
+    return Table("On the other half of the facts [nat]", columns, rows, columns[2:])

@@ -1,0 +1,96 @@
+"""The table of moved, written and cut weights over seeds: its tests by SciPy, and what is there."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from analysis import markdown_weights
+from analysis.descriptions import TABLES
+from analysis.mechanism_weights import NAME, STUDY
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return STUDY.prereg()
+
+
+@pytest.fixture(scope="module")
+def value():
+    by_seed = pd.read_csv(TABLES / f"{NAME}_by_seed.csv")
+    return by_seed.pivot(index="seed", columns="name", values="value")
+
+
+@pytest.fixture(scope="module")
+def tests(value, plan):
+    return {test.name: test for test in STUDY.tests(value, plan)}
+
+
+def test_the_committed_tests_are_those_of_the_committed_seeds(value, plan, tests):
+    assert sorted(value.index) == plan["seeds"] == list(range(10))
+    committed = pd.read_csv(TABLES / f"{NAME}_tests.csv").set_index("name")
+    assert list(committed.index) == list(tests)
+    for name, test in tests.items():
+        assert committed.loc[name].n == test.n
+        assert committed.loc[name].p == pytest.approx(test.p, rel=2e-3, abs=1e-12)
+        assert committed.loc[name].p_adjusted == pytest.approx(test.p_adjusted, rel=2e-3, abs=1e-12)
+    over = pd.read_csv(TABLES / f"{NAME}.csv").set_index("name")
+    for name in value:
+        assert over.loc[name].value == pytest.approx(value[name].mean(), rel=1e-3, abs=1e-4)
+
+
+def test_the_tests_by_scipy(value, tests):
+    def both(name):
+        return (value[name.format("forward")] + value[name.format("backward")]) / 2
+
+    greedy, drawn = (both(f"transplant.smallest.{{}}.{kind}.told") for kind in ("greedy", "random"))
+    expected = stats.ttest_rel(greedy, drawn, alternative="greater").pvalue
+    assert tests["weights.more_than_as_many"].p == pytest.approx(expected)
+    taken = value[[n for n in value if n.startswith("transplant.taken.") and n.endswith(".same")]]
+    assert taken.shape[1] == 11
+    subsets = ("name_to_description", "description_to_name")
+    lead = sum(value[f"transplant.all.{subset}.same.lead"] for subset in subsets) / 2
+    expected = stats.ttest_1samp(taken.min(axis=1) + lead / 10, 0, alternative="greater").pvalue
+    assert tests["weights.none_needed"].p == pytest.approx(expected)
+    back = sum(value[f"transplant.all.{subset}.reverse.fact"] for subset in subsets) / 2
+    sides = [
+        stats.ttest_1samp(back, sign * 0.8, alternative=side).pvalue
+        for sign, side in ((-1, "greater"), (1, "less"))
+    ]
+    assert tests["reverse"].p == pytest.approx(max(sides))
+    other = value["update_geometry.description_to_name.forward.path.all.bound"]
+    expected = stats.ttest_1samp(other, 0.8, alternative="less").pvalue
+    assert tests["readout.forward.told_otherwise"].p == pytest.approx(expected)
+    lost = -value["editing.told_both.one_way.old_reverse_lead"]
+    expected = stats.ttest_1samp(lost, 0.6, alternative="less").pvalue
+    assert tests["way_back.left"].p == pytest.approx(expected)
+    ratio = value["erasure.both.backward.gradient.ratio"].dropna()
+    expected = stats.ttest_1samp(ratio, 0.5, alternative="less").pvalue
+    assert tests["erasure.backward.gradient.other_order"].p == pytest.approx(expected)
+
+
+def test_every_test_of_nothing_has_its_power(plan):
+    table = STUDY.power_table(plan, 10).set_index("name")
+    assert set(table.index) == set(plan["margins"])
+    assert table.value.between(0.5, 1).all()
+    assert np.isfinite(table.value).all()
+
+
+def test_every_claim_has_its_tests(tests):
+    dropped = {*markdown_weights.ASKED, *markdown_weights.METHODS}
+    claims = {".".join(p for p in name.split(".") if p not in dropped) for name in tests}
+    assert claims == set(markdown_weights.CLAIMS)
+
+
+@pytest.mark.slow
+def test_in_small(tmp_path, monkeypatch):
+    """Twice: the second time, with measures that the runs of another table have."""
+    arguments = ["weights", "--smoke", "--seeds", "0", "--runs", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", arguments)
+    STUDY.main("")
+    table = pd.read_csv(tmp_path / "tables" / f"{NAME}.csv")
+    assert table.name.str.startswith("update_geometry.").any()
+    assert not (tmp_path / "tables" / f"{NAME}_tests.csv").exists()
+    STUDY.main("")
+    again = pd.read_csv(tmp_path / "tables" / f"{NAME}.csv")
+    pd.testing.assert_frame_equal(table, again)
