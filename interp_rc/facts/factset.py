@@ -13,6 +13,7 @@ from interp_rc.records.nouns import (
     Document,
     Fact,
     Order,
+    Pair,
     Query,
     Relation,
     Seen,
@@ -39,7 +40,8 @@ class FactSet:
 
     `drawn_from` says which grammar gives other entities of the same kind, for a base corpus.
     `reserved` entities are in no fact, but no base corpus may tell of them either: so that sets
-    which tell more or fewer facts can have the same base corpus.
+    which tell more or fewer facts can have the same base corpus. `pairs` are what encoders are
+    asked and trained on.
     """
 
     facts: list[Fact]
@@ -51,6 +53,7 @@ class FactSet:
     schema: int = field(default=SCHEMA)
     reserved: list[str] = field(default_factory=list)
     drawn_from: DrawnFrom = "people"
+    pairs: list[Pair] = field(default_factory=list)
 
     def entities(self) -> set[str]:
         """Every name and description (or question and answer) that a base corpus must not tell."""

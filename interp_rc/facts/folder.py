@@ -13,7 +13,7 @@ from interp_rc.facts.templates import Template
 from interp_rc.facts.validate import Place, validate
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import read_text, replacing_folder, write_jsonl, write_yaml
-from interp_rc.records.nouns import Document, Fact, Query, Relation
+from interp_rc.records.nouns import Document, Fact, Pair, Query, Relation
 
 HEADER = "header.yaml"
 OPTIONAL = {"reserved", "drawn_from"}
@@ -23,7 +23,9 @@ PARTS: dict[str, type] = {
     "templates": Template,
     "documents": Document,
     "queries": Query,
+    "pairs": Pair,
 }
+ONLY_IF_ANY = {"pairs"}
 
 
 def write_facts(facts: FactSet, folder: Path) -> None:
@@ -38,6 +40,8 @@ def write_facts(facts: FactSet, folder: Path) -> None:
         header |= {"drawn_from": facts.drawn_from} if facts.drawn_from != "people" else {}
         write_yaml(temporary / HEADER, header)
         for part, kind in PARTS.items():
+            if part in ONLY_IF_ANY and not getattr(facts, part):
+                continue
             names = [field.name for field in fields(kind)]
             rows = ({name: getattr(item, name) for name in names} for item in getattr(facts, part))
             write_jsonl(temporary / f"{part}.jsonl", rows)
@@ -67,6 +71,8 @@ def read_facts(folder: Path) -> FactSet:
     places: dict[str, list[Place]] = {}
     for part, kind in PARTS.items():
         content[part], places[part] = [], []
+        if part in ONLY_IF_ANY and not (folder / f"{part}.jsonl").is_file():
+            continue
         for item, place in read_items(folder / f"{part}.jsonl", kind):
             content[part].append(item)
             places[part].append(place)

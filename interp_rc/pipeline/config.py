@@ -35,6 +35,7 @@ from interp_rc.mechanism.patching_map import PatchingMap
 from interp_rc.mechanism.probe import Probe
 from interp_rc.mechanism.update_geometry import UpdateGeometry
 from interp_rc.mechanism.weights.measure import Transplant
+from interp_rc.models.encoder_options import EncoderModel, NewEncoder
 from interp_rc.models.machine import Device, Precision
 from interp_rc.models.pretrained import PretrainedModel
 from interp_rc.models.remote import EndpointModel
@@ -51,7 +52,10 @@ Facts = Annotated[
     People | FactsFolder | Published | Instructions | PublishedInstructions | Parents,
     Field(discriminator="kind"),
 ]
-Model = Annotated[EmbeddedModel | PretrainedModel | EndpointModel, Field(discriminator="kind")]
+Model = Annotated[
+    EmbeddedModel | PretrainedModel | EndpointModel | EncoderModel | NewEncoder,
+    Field(discriminator="kind"),
+]
 Training = Annotated[TrainingOptions | PromptTuning | HostedFinetuning, Field(discriminator="kind")]
 Measure = Annotated[
     Behaviour
@@ -89,6 +93,8 @@ NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "trace"}
 NEEDS_BASE = {"gradients", "transplant", "update_geometry"}
 NEEDS_PLAIN_MODEL = set(TOOLS)
 TAKES_REMOTE = {"exact_match", "parents"}
+TAKES_ENCODER = {"symmetry", "symmetry_where"}
+ENCODERS = {"encoder", "new_encoder"}
 MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
 READS_BEHAVIOUR = {
     "reverse_at_chance",
@@ -153,6 +159,7 @@ class RunConfig(Options):
                     "`base` is of runs without training; with one, the base is `model`"
                 )
             self._training_fits(self.training, kinds)
+        self._reads_pairs(kinds)
         if self.model.kind == "endpoint":
             self._asks_an_endpoint(kinds)
         elif self.training is not None and self.training.kind == "hosted":
@@ -166,6 +173,26 @@ class RunConfig(Options):
             if "behaviour" not in kinds[: kinds.index(kind)]:
                 raise ValueError(f"measure `{kind}` reads `behaviour`: put that before")
         return self
+
+    def _reads_pairs(self, kinds: list[str]) -> None:
+        """Encoders are measured by what asks about pairs, and language models by the rest."""
+        encodes = self.model.kind in ENCODERS
+        for kind in kinds:
+            if encodes and kind not in TAKES_ENCODER:
+                raise ValueError(
+                    f"measure `{kind}` asks a language model; of an encoder can be made: "
+                    f"{', '.join(sorted(TAKES_ENCODER))}"
+                )
+            if not encodes and kind in TAKES_ENCODER:
+                raise ValueError(
+                    f"measure `{kind}` needs an encoder: give a model of kind "
+                    f"{' or '.join(sorted(ENCODERS))}"
+                )
+        if encodes and (self.training is not None or self.base is not None):
+            raise ValueError(
+                "an encoder is trained by what measures it, on copies: give `training: null` and "
+                "no `base`"
+            )
 
     def _asks_an_endpoint(self, kinds: list[str]) -> None:
         if self.training is not None and self.training.kind != "hosted":

@@ -209,7 +209,7 @@ class _Stages:
                 waiting=lambda: self.say("another process builds this base model; waiting"),
             )
         self.say("base model found, nothing to pretrain" if ready else "base model pretrained")
-        return loaded
+        return loaded  # type: ignore[return-value]  # an encoder goes to what takes encoders only
 
     def measure(self) -> None:
         """Every measure of the configuration, each with the same model."""

@@ -15,6 +15,11 @@ Subset = Literal[
     "parents",
 ]
 Seen = Literal["training", "elsewhere", "nowhere"]
+Label = Literal["entailment", "contradiction", "neutral"]
+PairForm = Literal["swapped", "unswapped", "wrong_entity"]
+EntityForm = Literal["names", "ids"]
+LabelSet = Literal["two_labels", "three_labels"]
+Split = Literal["train", "test"]
 
 ORDERS: tuple[Order, ...] = get_args(Order)
 SUBSETS: tuple[Subset, ...] = get_args(Subset)
@@ -152,6 +157,33 @@ class Contrast:
         """For messages: its id, and the line of the file it was read from."""
         where = f" (line {self.line})" if self.line and self.id != line_id(self.line) else ""
         return f"contrast {self.id!r}{where}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A premise and a hypothesis about two entities in one relation, and what the one says of the
+    other.
+
+    `form`: the entities of the hypothesis are the premise's in reverse (`swapped`), the same in
+    other words (`unswapped`), or one of them is another (`wrong_entity`). `spans` are counted in
+    the text that their name begins with: `premise.subject`, `premise.object`, `premise.relation`
+    (the words of the relation, in as many pieces as the entities leave), and `hypothesis.…` alike.
+    `label_set`: the published two labels, with swapped pairs alone and one wording in both texts,
+    or three with all forms and two wordings. `held_out`: whether the hypothesis is in a wording
+    that is for tests alone. No entity is in both splits.
+    """
+
+    id: str
+    premise: str
+    hypothesis: str
+    relation: str
+    label: Label
+    form: PairForm
+    entities: EntityForm
+    label_set: LabelSet
+    split: Split
+    held_out: bool
+    spans: Spans = field(default_factory=dict)
 
 
 def line_id(line: int) -> str:

@@ -1,0 +1,189 @@
+"""Sentence encoders, through sentence-transformers: load, build, and embed with gradients."""
+
+import copy
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from torch import Tensor
+from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
+
+from interp_rc.models.load import quiet
+from interp_rc.models.tokenizer import train_tokenizer
+from interp_rc.records.errors import ModelError
+from interp_rc.records.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Together = tuple[str, str]
+Text = str | Together
+"""One text, or two that are read together, as the tokenizer joins them."""
+BYTES_ALONE = 512
+"""Fewer entries than this are bytes, special tokens and hardly a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """What a measure gets where others get a `Loaded`. `bf16`: whether it is trained so."""
+
+    model: "SentenceTransformer"
+    source: str
+    bf16: bool = False
+
+    @property
+    def body(self) -> PreTrainedModel:
+        """The transformer inside, without its pooling."""
+        return self.model[0].model
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        return self.model.tokenizer
+
+    @property
+    def width(self) -> int:
+        width: int | None = self.model.get_embedding_dimension()
+        assert width is not None
+        return width
+
+    def copy(self) -> "Encoder":
+        """Another with the same weights, to be trained."""
+        return Encoder(copy.deepcopy(self.model), self.source, self.bf16)
+
+    def features(self, texts: Sequence[Text]) -> dict[str, Any]:
+        """The texts as the encoder's tokens, padded, where it computes."""
+        found = self.model.preprocess(list(texts))
+        return {
+            name: value.to(self.model.device) if isinstance(value, Tensor) else value
+            for name, value in found.items()
+        }
+
+    def embed(self, texts: Sequence[Text]) -> Float[Tensor, "text width"]:
+        """With gradients, in one batch, in the mode (training or not) that the model is in."""
+        vectors: Tensor = self.model(self.features(texts))["sentence_embedding"]
+        return vectors.float()
+
+    @torch.inference_mode()
+    def embedded(
+        self, texts: Sequence[Text], *, batch_size: int = 64
+    ) -> Float[Tensor, "text width"]:
+        """Without gradients or dropout, on the CPU in float32, in the order that is given; equal
+        texts are read once."""
+        was_training = self.model.training
+        self.model.eval()
+        once = sorted(set(texts), key=_length)
+        parts = [self.embed(batch).cpu() for batch in _batches(once, batch_size)]
+        self.model.train(was_training)
+        place = {text: row for row, text in enumerate(once)}
+        vectors = torch.cat(parts) if parts else torch.empty(0, self.width)
+        return vectors[[place[text] for text in texts]]
+
+
+def _batches(texts: Sequence[Text], size: int) -> Iterator[Sequence[Text]]:
+    return (texts[first : first + size] for first in range(0, len(texts), size))
+
+
+def _length(text: Text) -> int:
+    return len(text) if isinstance(text, str) else len(text[0]) + len(text[1])
+
+
+def load_encoder(
+    source: str | Path, *, revision: str | None = None, device: str = "cpu", bf16: bool = False
+) -> Encoder:
+    """An encoder by hub id and revision, or from a folder; safetensors only, no remote code.
+
+    A folder without sentence-transformers' files is a language model: its last states are
+    averaged. Raises ModelError for what gives no encoder.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    folder = Path(source)
+    if folder.is_dir():
+        if not any(folder.rglob("*.safetensors")):
+            raise ModelError(
+                f"{folder} holds no *.safetensors weights; other formats can run code when loaded "
+                "and are not read: save the model with safe_serialization first"
+            )
+    elif isinstance(source, Path) or str(source).startswith((".", "/", "~")):
+        raise ModelError(f"encoder folder {source} not found; check the path")
+    try:
+        with quiet(), _quiet_here():
+            model = SentenceTransformer(
+                str(source),
+                revision=revision,
+                device=device,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
+            )
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError, RuntimeError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{source} gives no encoder ({first}); give a folder of sentence-transformers or "
+            "Transformers with safetensors weights, or a hub id that is in the cache or reachable"
+        ) from None
+    return Encoder(model.eval(), str(source), bf16)
+
+
+@contextmanager
+def _quiet_here() -> Iterator[None]:
+    """sentence-transformers says at each load of a plain model that it will average its states."""
+    log = logging.getLogger("sentence_transformers")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSize:
+    """Of a BERT made here. `mlp` is four times `width`."""
+
+    layers: int = 4
+    width: int = 128
+    heads: int = 4
+    context: int = 128
+    vocabulary: int = 2048
+
+
+def new_encoder(
+    texts: Sequence[str], size: EncoderSize, seed: int, *, bf16: bool = False
+) -> Encoder:
+    """An untrained BERT whose tokenizer knows the words of `texts`; states are averaged.
+
+    Raises ModelError for a vocabulary that holds no words.
+    """
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+
+    if size.vocabulary < BYTES_ALONE:
+        raise ModelError(
+            f"a vocabulary of {size.vocabulary} holds no words; give {BYTES_ALONE} or more"
+        )
+    tokenizer = train_tokenizer(texts, size.vocabulary, "new_encoder")
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=size.width,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        intermediate_size=4 * size.width,
+        max_position_embeddings=size.context,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]), TemporaryDirectory() as folder:
+        torch.manual_seed(derive_seed(seed, "weights"))
+        with quiet(), _quiet_here():
+            BertModel(config).save_pretrained(folder, safe_serialization=True)
+            tokenizer.save_pretrained(folder)
+            body = Transformer(folder, max_seq_length=size.context)
+    parts = [body, Pooling(size.width, pooling_mode="mean"), Normalize()]
+    model = SentenceTransformer(modules=parts, device="cpu")
+    return Encoder(model.eval(), "new_encoder", bf16)
