@@ -11,6 +11,7 @@ from interp_rc.evaluation.forgetting import Forgetting
 from interp_rc.evaluation.in_context import InContext
 from interp_rc.evaluation.parents.measure import Parents as ParentsMeasure
 from interp_rc.evaluation.related_answer_floor import RelatedAnswerFloor
+from interp_rc.evaluation.symmetry.measure import Symmetry as SymmetryMeasure
 from interp_rc.evaluation.trace import Trace
 from interp_rc.facts.options import (
     FactsFolder,
@@ -64,6 +65,7 @@ Measure = Annotated[
     | InContext
     | ParentsMeasure
     | RelatedAnswerFloor
+    | SymmetryMeasure
     | ReverseAtChance
     | PatchingMap
     | Gradients
