@@ -21,6 +21,7 @@ from interp_rc.facts.options import (
     Published,
     PublishedInstructions,
 )
+from interp_rc.facts.options import Symmetry as SymmetryFacts
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
 from interp_rc.mechanism.attention_measure import Attention
 from interp_rc.mechanism.bilinear import BilinearProbe
@@ -50,7 +51,13 @@ from interp_rc.training.options import AnyTraining, HostedFinetuning, PromptTuni
 
 # To add a kind, add its class here: nothing else in the pipeline knows one from another.
 Facts = Annotated[
-    People | FactsFolder | Published | Instructions | PublishedInstructions | Parents,
+    People
+    | FactsFolder
+    | Published
+    | Instructions
+    | PublishedInstructions
+    | Parents
+    | SymmetryFacts,
     Field(discriminator="kind"),
 ]
 Model = Annotated[
