@@ -26,7 +26,7 @@ samples.<variant>.needed_<95 | 99 | 100>   ("pairs")  the median over draws of t
 samples.<variant>.reached_<95 | 99 | 100>  the share of draws that did
 samples.<variant>.size_<n>                 accuracy; complete at a smaller size counts as complete
 own.<distance>.<embeddings | gaussian>     ("correlation")  of d(h∘l, p) with d(p∘l, h) at random l
-forgetting.…                               see `forgetting.py`
+forgetting.<method>.…                      see `forgetting_numbers.py`; over draws
 trained                                    ("pairs")  trained on in all, repetitions counted;
                                            n counts trials
 """
@@ -34,6 +34,8 @@ trained                                    ("pairs")  trained on in all, repetit
 from typing import Literal
 
 from interp_rc.evaluation.symmetry.estimates import PAIRS, estimates
+from interp_rc.evaluation.symmetry.forgetting import Forgetting
+from interp_rc.evaluation.symmetry.forgotten import forgetting_tables, forgotten
 from interp_rc.evaluation.symmetry.judged import tests, verdict
 from interp_rc.evaluation.symmetry.kept import Ledger, run_all
 from interp_rc.evaluation.symmetry.options import Protocols
@@ -43,6 +45,7 @@ from interp_rc.evaluation.symmetry.pools import FIRST, Pools
 from interp_rc.evaluation.symmetry.shortcuts import Frozen
 from interp_rc.evaluation.symmetry.table import table_of
 from interp_rc.evaluation.symmetry.trials import Bench
+from interp_rc.facts.entailment_tables import read_entailment
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.models.encoder import Encoder
@@ -99,17 +102,20 @@ class Symmetry(Protocols):
         pools, seed = Pools(read_facts(run.facts).pairs), run.config()["seed"]
         trials = self.plan(pools, seed)
         run.note("symmetry", trials=len(trials), trained=total_trained(trials))
-        bench = Bench(pools, model, Frozen(model), retrain)
+        forgetting = self._forgetting(seed)
+        bench = Bench(pools, model, Frozen(model), retrain, forgetting)
         ledger = Ledger(run.evaluation / TRIALS)
         done = run_all(trials, bench.run, ledger)
-        table = table_of(done)
-        write_parquet(run.folder / f"{TABLE}.parquet", table)
-        found = estimates(table, self.sizes, seed) | self._own(pools, model, seed)
+        tables = {TABLE: table_of(done)} | forgetting_tables(done, forgetting)
+        for name, table in tables.items():
+            write_parquet(run.folder / f"{name}.parquet", table)
+        found = estimates(tables[TABLE], self.sizes, seed) | forgotten(done, seed)
+        found |= self._own(pools, model, seed)
         ran = [trial for trial, _ in done]
         found["symmetry.trained"] = Estimate(total_trained(ran), None, None, len(ran), PAIRS)
-        tested = tests(table, seed)
+        tested = tests(tables[TABLE], seed)
         return Measured(
-            estimates=found, tests=tested, verdicts=verdict(found, tested), tables=[TABLE]
+            estimates=found, tests=tested, verdicts=verdict(found, tested), tables=list(tables)
         )
 
     def plan(self, pools: Pools, seed: int) -> list[Trial]:
@@ -117,6 +123,13 @@ class Symmetry(Protocols):
         relations = {cell: pools.relations(cell) for cell in pools.cells}
         many = {cell: found for cell, found in relations.items() if len(found) >= FEWEST_RELATIONS}
         return plan(self, pools.cells, many, seed)
+
+    def _forgetting(self, seed: int) -> Forgetting:
+        half = self.entailment_test // 2
+        if self.entailment is None:
+            return Forgetting.generated(seed, train=half, test=self.entailment_test)
+        table = read_entailment(self.entailment, at_most=3 * half, seed=seed)
+        return Forgetting.of_table(table, seed, train=half)
 
     def _own(self, pools: Pools, model: Encoder, seed: int) -> dict[str, Estimate]:
         cell = pools.cells[0]

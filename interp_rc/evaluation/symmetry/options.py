@@ -34,7 +34,8 @@ class Protocols(Options):
     of the others are trained on and at most `left_out_test` of its own tested with; no such trials
     if it is 0. `sizes` and `size_draws` are of the search for how many pairs are needed.
     `own_pairs`: vectors, and draws of labels, for the symmetry of the distances themselves.
-    `entailment` is a file of pairs that are not about relations, for forgetting.
+    `entailment` is a file of others' pairs (MNLI, for example) to measure forgetting on, where null
+    makes some; `entailment_test` pairs are tested on, and half as many fit the head.
     """
 
     methods: Annotated[tuple[Method, ...], Field(min_length=1), AfterValidator(_once)] = get_args(
@@ -57,3 +58,4 @@ class Protocols(Options):
     size_draws: Positive = 10
     own_pairs: Annotated[int, Field(ge=8)] = 200
     entailment: Path | None = None
+    entailment_test: Annotated[int, Field(ge=66)] = 660

@@ -7,6 +7,7 @@ from typing import Any
 
 from interp_rc.evaluation.symmetry.altered import neutral
 from interp_rc.evaluation.symmetry.asked import asked
+from interp_rc.evaluation.symmetry.forgetting import Forgetting
 from interp_rc.evaluation.symmetry.kept import Kept
 from interp_rc.evaluation.symmetry.plan import SHORTCUTS, Trial
 from interp_rc.evaluation.symmetry.pools import Pools
@@ -29,17 +30,24 @@ class Bench:
     encoder: Encoder
     frozen: Frozen
     retrain: Retrain
+    forgetting: Forgetting | None = None
 
     def run(self, trial: Trial) -> Kept:
         """`rows`: one for each relation, form and label of each test set, with `n` pairs, of which
-        `hits` were answered by their label."""
-        predict = self._shortcut(trial) if trial.method in SHORTCUTS else self._judge(trial).predict
-        rows = [
-            row
-            for name, pairs in asked(self.pools, trial).items()
-            for row in count(name, pairs, predict(pairs))
-        ]
-        return {"rows": rows}
+        `hits` were answered by their label. `forgetting`: what `Forgetting.measure` gives."""
+        judge = None if trial.method in SHORTCUTS else self._judge(trial)
+        predict = judge.predict if judge else self._shortcut(trial)
+        found: Kept = {
+            "rows": [
+                row
+                for name, pairs in asked(self.pools, trial).items()
+                for row in count(name, pairs, predict(pairs))
+            ]
+        }
+        if trial.forgetting and judge and self.forgetting:
+            items = self.forgetting.measure(self.encoder, judge.encoder)
+            found["forgetting"] = {name: values.tolist() for name, values in items.items()}
+        return found
 
     def _train(self, trial: Trial) -> list[Pair]:
         return self.pools.train(trial.cell, trial.size, trial.seed, trial.draw, trial.left_out)
