@@ -19,6 +19,7 @@ from interp_rc.facts.options import (
     People,
     Published,
     PublishedInstructions,
+    PublishedSymmetry,
 )
 from interp_rc.facts.options import Symmetry as SymmetryFacts
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
@@ -56,6 +57,7 @@ Facts = Annotated[
     | Instructions
     | PublishedInstructions
     | Parents
+    | PublishedSymmetry
     | SymmetryFacts,
     Field(discriminator="kind"),
 ]
