@@ -3,8 +3,8 @@
 python -m analysis.symmetry            # under half an hour on two cores
 python -m analysis.symmetry --smoke    # the same path in seconds, numbers without meaning
 
-One run of `experiments/symmetry.yaml`; its results go into one table, and what every judge answered,
-counted by relation, into another.
+One run of `experiments/symmetry.yaml`; its results go into one table, and what was answered about
+relations that were left out into another.
 """
 
 import argparse

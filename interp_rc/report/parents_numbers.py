@@ -9,7 +9,7 @@ from interp_rc.evaluation.parents.prompts import WORDINGS
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.section import Table
-from interp_rc.report.wording import in_nats, listed, percent, probability, spoken
+from interp_rc.report.wording import in_nats, listed, percent, probability
 
 ASKED_IN = {
     "who": "“Who is …?”",

@@ -23,6 +23,7 @@ from interp_rc.report import (
     patching_map,
     probe,
     related_answer_floor,
+    symmetry,
     trace,
     transplant,
     transposition,
@@ -51,6 +52,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "editing": editing.section,
     "erasure": erasure.section,
     "related_answer_floor": related_answer_floor.section,
+    "symmetry": symmetry.section,
     "transplant": transplant.section,
     "trace": trace.section,
 }

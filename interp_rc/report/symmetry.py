@@ -39,8 +39,8 @@ def section(run: Run, measured: Measured) -> Section:
 
 
 NOTE = (
-    "Premise “X r Y”, hypothesis “Y r X”: entailed if the relation is symmetric, contradicted if it "
-    "is antisymmetric (published data calls that neutral). In this published form the label is "
+    "Premise “X r Y”, hypothesis “Y r X”: entailed if the relation is symmetric, contradicted if "
+    "it is antisymmetric (published data calls that neutral). In this published form the label is "
     "the relation’s class whoever X and Y are, and the hypothesis is always swapped: the words of "
     f"the relation say it all. The methods, and the claim tested, are those of {PAPER}. Intervals "
     "are over draws of training pairs (over test pairs where all draws agree), and over relations "
@@ -77,7 +77,7 @@ def meaning(measured: Measured) -> str:
     """What follows, never more than the intervals allow."""
     left = _estimates(measured, *LEFT_OUT, ending=("after",))
     if not left:
-        return "Without relations left out, this run cannot tell symmetry from the relation’s words."
+        return "Without relations left out, this run cannot tell symmetry from the words for it."
     above = [one for one in left if one.low is not None and one.low > 0.5]
     if not above:
         return (

@@ -70,17 +70,18 @@ def tables(run: Run, measured: Measured) -> list[Table]:
 
 
 TWO_CAPTION = (
-    "Two labels, the published form, and every control [%]; chance is 50. “As it came”: the method on "
-    "the encoder before retraining, with labels drawn at random, neighbours of the same training "
-    f"pairs, or an untrained head. {PAPER} give about 50 before and 100 after for RoBERTa-large; for "
-    "the MiniLM encoders their numbers could not be had. “Unmoved”: the answer that the class of the "
-    "relation gives, although nothing follows about the entities now named; a reader of pairs would "
-    "be moved. Of the last two columns the unit is the relation, each left out in turn."
+    "Two labels, the published form, and every control [%]; chance is 50. “As it came”: the method "
+    "on the encoder before retraining, with labels drawn at random, neighbours of the same "
+    f"training pairs, or an untrained head. {PAPER} give about 50 before and 100 after for "
+    "RoBERTa-large; for the MiniLM encoders their numbers could not be had. “Unmoved”: the answer "
+    "that the class of the relation gives, although nothing follows about the entities now named; "
+    "a reader of pairs would be moved. Of the last two columns the unit is the relation, each left "
+    "out in turn."
 )
 THREE_CAPTION = (
-    "Three labels [%]: swapped, unswapped in other words (entailed), or about a wrong entity (neutral), "
-    "so that whether the hypothesis is swapped, and whom it is about, must be read; a third is chance, "
-    "and a half what the relation’s words can give at most"
+    "Three labels [%]: swapped, unswapped in other words (entailed), or about a wrong entity "
+    "(neutral), so that whether the hypothesis is swapped, and whom it is about, must be read; a "
+    "third is chance, and a half what the relation’s words can give at most"
 )
 
 
@@ -140,6 +141,8 @@ def needed(measured: Measured) -> Table | None:
         cells = [_needed(measured, method, level) for level in ("95", "99", "100")]
         rows.append([METHODS[method], *cells, str(NEEDED[method])])
     columns = ["method", "95 %", "99 %", "100 %", "100 %, published"]
+    if not rows:
+        return None
     return Table(
         "Training pairs needed: the least size at which a draw’s test pairs are right, median over "
         "draws, and how many draws got there; “more than” where at most half did up to the "
@@ -147,14 +150,16 @@ def needed(measured: Measured) -> Table | None:
         columns,
         rows,
         columns[1:],
-    ) if rows else None
+    )
 
 
 def _needed(measured: Measured, method: str, level: str) -> str:
     median, reached = (
         at(measured, "samples", method, f"{what}_{level}") for what in ("needed", "reached")
     )
-    assert median is not None and reached is not None and reached.value is not None
+    assert median is not None
+    assert reached is not None
+    assert reached.value is not None
     draws = f"{round(reached.value * reached.n)} of {reached.n}"
     if median.value is None:
         start = f"symmetry.samples.{method}.size_"
@@ -177,13 +182,15 @@ def new_label(measured: Measured) -> Table | None:
             if all(found):
                 rows.append([METHODS[method], said, *(percent(one) for one in found if one)])
     columns = ["method", "a third label", "found", "other two", "mean of the three"]
+    if not rows:
+        return None
     return Table(
         "A new label without retraining [%]: trained on two labels, then given pairs of a third "
         "(hypotheses about another entity: neutral). Chance is a third of the mean",
         columns,
         rows,
         columns[2:],
-    ) if rows else None
+    )
 
 
 def own(measured: Measured) -> Table | None:
@@ -193,16 +200,18 @@ def own(measured: Measured) -> Table | None:
         if all(found):
             rows.append([said, *(_plain(one) for one in found if one)])
     columns = ["distance", "Gaussian vectors", "the encoder’s embeddings"]
+    if not rows:
+        return None
     return Table(
         "How symmetric the distance itself is: correlation of d(h∘l, p) with d(p∘l, h) over random "
-        "labels l. Swapping premise and hypothesis leaves the product sum of h, l and p as it is: of "
-        "the cosine form only the norms ‖h∘l‖ and ‖p∘l‖ change, and those hardly differ; of the L2 "
-        "form the squared norms stand in the sum themselves. A rotation is turned back: it is "
+        "labels l. Swapping premise and hypothesis leaves the product sum of h, l and p as it is: "
+        "of the cosine form only the norms ‖h∘l‖ and ‖p∘l‖ change, and those hardly differ; of the "
+        "L2 form the squared norms stand in the sum themselves. A rotation is turned back: it is "
         "symmetric exactly where its square is one, and a random one is not",
         columns,
         rows,
         columns[1:],
-    ) if rows else None
+    )
 
 
 def _plain(estimate: Estimate) -> str:
@@ -219,16 +228,18 @@ def forgetting(measured: Measured) -> Table | None:
                 [METHODS[method], *(_points(one) for one in found if one), f"{PUBLISHED[method]:g}"]
             )
     columns = ["method", *FORGOTTEN.values(), "lost of MNLI, published"]
+    if not rows:
+        return None
     return Table(
-        "Forgetting: sentences that have nothing to do with the relations, read right [%] and points "
-        "lost. A head for entailment is fitted on the encoder as it came and kept (as published), or "
-        "fitted anew after retraining; the encoder reads the two sentences apart, or together as (c) "
-        "and (d) do. Similarity: rank correlation of the cosine with how alike sentences are made. "
-        f"Published: of RoBERTa-large and MNLI, {PAPER}",
+        "Forgetting: sentences that have nothing to do with the relations, read right [%] and "
+        "points lost. A head for entailment is fitted on the encoder as it came and kept (as "
+        "published), or fitted anew after retraining; the encoder reads the two sentences apart, "
+        "or together as (c) and (d) do. Similarity: rank correlation of the cosine with how alike "
+        f"sentences are made. Published: of RoBERTa-large and MNLI, {PAPER}",
         columns,
         rows,
         columns[1:],
-    ) if rows else None
+    )
 
 
 def _points(estimate: Estimate) -> str:
