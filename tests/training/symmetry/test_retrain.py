@@ -150,6 +150,11 @@ def answers_by_hand(judge, told, pairs, options):
         return [judge.labels[int(judge.rule.layer(vector).argmax())] for vector in joint * 4]
     answers = []
     for asked in pairs:
+        if options.method == "label_embeddings":
+            h, p = judge.encoder.embedded([asked.hypothesis, asked.premise])
+            apart = [DISTANCES[options.distance].apart(h, row, p) for row in judge.rule.labels]
+            answers.append(judge.labels[apart.index(min(apart))])
+            continue
         near = []
         for kept in told:
             if options.method == "joint_nearest":
@@ -162,11 +167,6 @@ def answers_by_hand(judge, told, pairs, options):
                 )
                 apart = DISTANCES[options.distance].apart(h, label, p)
             near.append((round(float(apart), 5), len(near), kept.label))
-        if options.method == "label_embeddings":
-            h, p = judge.encoder.embedded([asked.hypothesis, asked.premise])
-            apart = [DISTANCES[options.distance].apart(h, row, p) for row in judge.rule.labels]
-            answers.append(judge.labels[apart.index(min(apart))])
-            continue
         voters = [label for _, _, label in sorted(near)[: options.neighbours]]
         most = max(Counter(voters).values())
         answers.append(next(label for label in voters if voters.count(label) == most))
