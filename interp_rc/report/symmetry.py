@@ -9,18 +9,19 @@ from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.section import Picture, Section, picture
 from interp_rc.report.symmetry_tables import tables
-from interp_rc.report.symmetry_words import METHODS, PAPER, SHORTCUTS, at, methods
+from interp_rc.report.symmetry_words import METHODS, PAPER, at, methods
 from interp_rc.report.wording import TIE
 
 TRAINED = ("main", "two_labels", "names")
 LEFT_OUT = ("left_out", "two_labels", "names")
 KEPT = "wrong_entity"
-# Group of the figure, where its numbers are, and whether a look-up can be asked there.
+ALPHA = 0.05
+# Group of the figure, and where its numbers are.
 GROUPS = (
-    ("as trained: relations and wordings that it knows", TRAINED, ("same",)),
-    ("in wordings kept for tests", TRAINED, ("held_out",)),
-    ("relations left out of training", LEFT_OUT, ()),
-    ("another entity: the answer stays as it was", TRAINED, (KEPT,)),
+    ("known relations", TRAINED, ("same",)),
+    ("other wordings", TRAINED, ("held_out",)),
+    ("relations left out", LEFT_OUT, ()),
+    ("another entity: unmoved", TRAINED, (KEPT,)),
 )
 
 
@@ -58,35 +59,38 @@ def sentence(measured: Measured) -> str:
         return "No method was trained on the published form in this run."
     told = f"Retrained in the published form, the encoder is right about {trained} of new pairs"
     if lookup is not None and lookup.value is not None:
-        told += f", as is looking up the relation’s words ({_percent(lookup.value)})"
-    further = []
-    if left:
-        further.append(
-            f"of relations that were left out of training it is right about {left}, where chance "
-            f"is 50{TIE}%"
+        told += (
+            f", and so is a look-up of the relation’s words about {100 * lookup.value:.0f}{TIE}%"
         )
+    but = []
+    if left:
+        but.append(f"about {left} where the relation was left out of training (chance: 50{TIE}%)")
     if kept:
-        further.append(
-            f"it gives the same answer in {kept} of cases when the hypothesis is about another "
+        but.append(
+            f"in {kept} of cases it gives the same answer when the hypothesis is about another "
             "entity and nothing follows"
         )
-    return f"{told}{'; but ' if further else ''}{', and '.join(further)}."
+    return f"{told}{'; but it is right ' if left else '; but ' if but else ''}{', and '.join(but)}."
 
 
 def meaning(measured: Measured) -> str:
-    """What follows, never more than the intervals allow."""
-    left = _estimates(measured, *LEFT_OUT, ending=("after",))
-    if not left:
+    """What follows, never more than the tests allow."""
+    tests = {test.name: test for test in measured.tests}
+    names = (f"symmetry.{'.'.join(LEFT_OUT)}.{m}.above_chance" for m in methods(measured))
+    asked = [tests[name] for name in names if name in tests]
+    if not asked:
         return "Without relations left out, this run cannot tell symmetry from the words for it."
-    above = [one for one in left if one.low is not None and one.low > 0.5]
+    above = sum(test.p_adjusted is not None and test.p_adjusted < ALPHA for test in asked)
     if not above:
         return (
             "No method is shown to know of a relation that it was not trained on whether it is "
             "symmetric: what was learnt is not shown to be more than the words of the relations."
         )
-    some = "Every method" if len(above) == len(left) else f"{len(above)} of {len(left)} methods"
-    verb = "do" if len(above) > 1 and len(above) < len(left) else "does"
-    return f"{some} {verb} better than chance on relations that were left out, too."
+    if above == len(asked):
+        return "Every method does better than chance on relations that were left out, too."
+    return (
+        f"On relations that were left out, {above} of {len(asked)} methods do better than chance."
+    )
 
 
 def _estimates(measured: Measured, *place: str, ending: Sequence[str]) -> list[Estimate]:
@@ -104,10 +108,6 @@ def _span(measured: Measured, *place: str, ending: Sequence[str]) -> str | None:
     return f"{least}{TIE}%" if least == most else f"{least} to {most}{TIE}%"
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f}{TIE}%"
-
-
 def rates(measured: Measured) -> list[Rate]:
     """Each group's methods after retraining, and the look-up."""
     found = []
@@ -116,7 +116,7 @@ def rates(measured: Measured) -> list[Rate]:
         if estimate is None:
             continue
         shortcut = variant == "lookup"
-        label = SHORTCUTS["lookup"] if shortcut else METHODS[variant]
+        label = "look-up" if shortcut else METHODS[variant]
         asked = "control" if shortcut else "same" if group == GROUPS[0][0] else "reverse"
         chance = None if test == (KEPT,) else 0.5
         found.append(Rate(group, label, asked, estimate, chance))
@@ -136,10 +136,10 @@ def controls(run: Run, measured: Measured) -> Picture | None:
         title="The claim and its controls",
         alt=f"Rates of the methods and of looking up the relation’s words. {sentence(measured)}",
         caption=(
-            "Two labels, names. Circles: asked as trained; diamonds: the controls; squares: the "
-            "look-up, which reads nothing but the relation’s words. Dashed: chance. In the last "
-            "group there is no right answer to give with two labels: to know who a sentence is "
-            "about is to be moved."
+            "Two labels, names. Circles: new pairs about relations, and in wordings, that it was "
+            "trained on; diamonds: the controls; squares: the look-up, which reads nothing but the "
+            "relation’s words. Dashed: chance. Last group: how often the answer stays what it was "
+            "right to be before the hypothesis got another entity; who reads the entities is moved."
         ),
     )
 

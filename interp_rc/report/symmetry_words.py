@@ -6,7 +6,7 @@ from interp_rc.records.runs import Measured
 METHODS = {
     "label_embeddings": "(a) label embeddings",
     "nearest": "(b) nearest neighbours",
-    "joint_nearest": "(c) neighbours, learnt distance",
+    "joint_nearest": "(c) learnt distance",
     "head": "(d) classification head",
 }
 DISTANCES = {"l2": "L2", "rotate": "RotatE"}
