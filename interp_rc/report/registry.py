@@ -23,6 +23,7 @@ from interp_rc.report import (
     patching_map,
     probe,
     related_answer_floor,
+    symmetry_where,
     trace,
     transplant,
     transposition,
@@ -52,6 +53,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "erasure": erasure.section,
     "related_answer_floor": related_answer_floor.section,
     "transplant": transplant.section,
+    "symmetry_where": symmetry_where.section,
     "trace": trace.section,
 }
 
