@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from interp_rc.records.nouns import FALSE_IN_REVERSE
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean
@@ -15,7 +16,11 @@ def pooled_match(rows: pd.DataFrame, seed: int, *use: str) -> Estimate:
 
 
 def by_direction(table: pd.DataFrame, seed: int, *use: str) -> dict[str, Estimate]:
-    """`same` and `reverse` over all facts told in one order; absent where nothing was asked."""
+    """`same` and `reverse` over all facts told in one order; absent where nothing was asked.
+
+    Facts whose reverse is false have no part in either: the two are of the same facts.
+    """
+    table = table[~table.subset.isin(FALSE_IN_REVERSE)]
     return {
         direction: pooled_match(rows, seed, *use, direction)
         for direction in ("same", "reverse")

@@ -19,6 +19,7 @@ from interp_rc.facts.options import (
     People,
     Published,
     PublishedInstructions,
+    Relations,
 )
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
 from interp_rc.mechanism.attention_measure import Attention
@@ -49,7 +50,7 @@ from interp_rc.training.options import AnyTraining, HostedFinetuning, PromptTuni
 
 # To add a kind, add its class here: nothing else in the pipeline knows one from another.
 Facts = Annotated[
-    People | FactsFolder | Published | Instructions | PublishedInstructions | Parents,
+    People | FactsFolder | Published | Instructions | PublishedInstructions | Parents | Relations,
     Field(discriminator="kind"),
 ]
 Model = Annotated[
