@@ -25,16 +25,27 @@ class Rate:
     chance: float | None = None
 
 
-def rates_figure(rates: Sequence[Rate], theme: Theme, *, quantity: str) -> Figure:
+def rates_figure(
+    rates: Sequence[Rate],
+    theme: Theme,
+    *,
+    quantity: str,
+    rows: str = "order asked in",
+    over: str = "facts",
+) -> Figure:
+    """`rows` says what tells the rows of a group apart, `over` what the intervals are over."""
     groups = len({rate.group for rate in rates})
     height = 0.9 + ROW * (len(rates) + 1.25 * groups)
     figure = Figure(figsize=(WIDTH, height))
-    draw_rates(figure.add_subplot(), rates, theme, quantity=quantity)
+    axes = figure.add_subplot()
+    draw_rates(axes, rates, theme)
+    axes.set_ylabel(rows)
+    rate_axis(axes, quantity, over=over)
     return figure
 
 
-def draw_rates(axes: Axes, rates: Sequence[Rate], theme: Theme, *, quantity: str) -> None:
-    """A bar, a point and a 95 % interval for each rate; `quantity` names the x axis [%]."""
+def draw_rates(axes: Axes, rates: Sequence[Rate], theme: Theme) -> None:
+    """A bar, a point and a 95 % interval for each rate."""
     places: list[float] = []
     y = 0.0
     for group, members in groupby(rates, lambda rate: rate.group):
@@ -47,8 +58,6 @@ def draw_rates(axes: Axes, rates: Sequence[Rate], theme: Theme, *, quantity: str
         y += len(rows) + 1.25
     axes.set_ylim(y - 0.5, -0.6)
     axes.set_yticks(places, [rate.label for rate in rates])
-    axes.set_ylabel("order asked in")
-    rate_axis(axes, quantity)
 
 
 def draw_rate(axes: Axes, rate: Rate, y: float, theme: Theme) -> None:

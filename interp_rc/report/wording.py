@@ -76,10 +76,16 @@ def setup_line(config: Mapping[str, Any]) -> str:
         who = f"Embedded model ({size.get('layers')} layers, width {size.get('width')})"
     elif model.get("kind") == "endpoint":
         who = f"Model {model.get('model')} behind the API at {model.get('url')}"
+    elif model.get("kind") == "encoder":
+        who = f"Sentence encoder {model.get('source')}"
+    elif model.get("kind") == "new_encoder":
+        shape = f"{model.get('layers')} layers, width {model.get('width')}"
+        who = f"Sentence encoder made here, untrained ({shape})"
     else:
         who = f"Model of kind {model.get('kind')}"
     if training is None:
-        return f"{who}, not trained in this run"
+        encodes = str(model.get("kind")).endswith("encoder")
+        return f"{who}, retrained on copies" if encodes else f"{who}, not trained in this run"
     objective = training.get("objective") or {}
     loss = objective.get("loss_on")
     on = {"document": "the whole document", "completion": "the completion only"}.get(
