@@ -99,9 +99,7 @@ def entry_for(subset: Subset, name: str) -> RelationEntry:
         if (one.inverse is not None if kind == "inverse" else one.symmetry == kind)
     ]
     if name not in known:
-        raise DataError(
-            f"facts.{kind} is {name!r}; relations of that kind are {', '.join(known)}"
-        )
+        raise DataError(f"facts.{kind} is {name!r}; relations of that kind are {', '.join(known)}")
     return relations()[name]
 
 

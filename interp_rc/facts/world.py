@@ -47,10 +47,10 @@ def world(
     seed = derive_seed(seed, "world")
     if facts.drawn_from == "couples":
         told_once = name_to_description + description_to_name
-        found = couples_world(facts, seed, both=both, one_order=told_once, exposures=exposures)
-        known = facts.entities() | found.entities()
-        found.documents.extend(_further(in_context, symmetry, seed, known))
-        return found
+        around = couples_world(facts, seed, both=both, one_order=told_once, exposures=exposures)
+        known = facts.entities() | around.entities()
+        around.documents.extend(_further(in_context, symmetry, seed, known))
+        return around
     kind = KINDS[facts.drawn_from]
     counts: dict[Subset, int] = {
         kind.told_in[None]: both,

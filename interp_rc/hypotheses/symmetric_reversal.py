@@ -135,9 +135,7 @@ def _reverse(found: Mapping[str, Cell], kind: str) -> Cell:
     return found[f"{kind}.{ASKED[kind]}"]
 
 
-def _against_chance(
-    found: Mapping[str, Cell], seed: int
-) -> tuple[list[Test], dict[str, Estimate]]:
+def _against_chance(found: Mapping[str, Cell], seed: int) -> tuple[list[Test], dict[str, Estimate]]:
     """Is the entity of the fact chosen in reverse more often than blindly? True or false alike."""
     tests, chances = [], {}
     for kind, asked in ASKED.items():

@@ -22,6 +22,7 @@ from interp_rc.facts.options import (
     Relations,
 )
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
+from interp_rc.hypotheses.symmetric_reversal import SymmetricReversal
 from interp_rc.mechanism.attention_measure import Attention
 from interp_rc.mechanism.bilinear import BilinearProbe
 from interp_rc.mechanism.edits.measure import Editing
@@ -66,6 +67,7 @@ Measure = Annotated[
     | ParentsMeasure
     | RelatedAnswerFloor
     | ReverseAtChance
+    | SymmetricReversal
     | PatchingMap
     | Gradients
     | IntegratedGradients
@@ -90,7 +92,7 @@ TOOLS: list[str] = [
 ]
 """Measures that look inside a model, which `interp-rc mechanism` runs one of."""
 # What each measure needs, besides the facts that its `check` looks at.
-NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "trace"}
+NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "symmetric_reversal", "trace"}
 NEEDS_BASE = {"gradients", "transplant", "update_geometry"}
 NEEDS_PLAIN_MODEL = set(TOOLS)
 TAKES_REMOTE = {"exact_match", "parents"}
@@ -99,6 +101,7 @@ ENCODERS = {"encoder", "new_encoder"}
 MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
 READS_BEHAVIOUR = {
     "reverse_at_chance",
+    "symmetric_reversal",
     "patching_map",
     "related_answer_floor",
     "memories",
