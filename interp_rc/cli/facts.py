@@ -1,7 +1,7 @@
 """Commands on sets of facts."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,11 +13,22 @@ from interp_rc.cli.options import (
     say,
 )
 
+if TYPE_CHECKING:
+    from interp_rc.facts.factset import FactSet
+
 facts_app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Build, show, check, import and export fact sets.",
 )
+
+
+def _counted(facts: "FactSet") -> str:
+    pairs = f", {len(facts.pairs)} pairs" if facts.pairs else ""
+    return (
+        f"{len(facts.facts)} facts, {len(facts.documents)} documents, "
+        f"{len(facts.queries)} queries{pairs}"
+    )
 
 
 @facts_app.command("build")
@@ -45,8 +56,7 @@ def facts_build(
     )
     built = chosen.build(seed)
     write_facts(built, out)
-    say(f"{len(built.facts)} facts, {len(built.documents)} documents, "
-        f"{len(built.queries)} queries in {out}")  # fmt: skip
+    say(f"{_counted(built)} in {out}")
 
 
 @facts_app.command("show")
@@ -60,13 +70,21 @@ def facts_show(
     """
     from interp_rc.facts.describe import examples as examples_of
     from interp_rc.facts.describe import summary
+    from interp_rc.facts.describe_pairs import pair_examples, pair_summary
     from interp_rc.facts.folder import read_facts
 
     read = read_facts(facts)
-    print(summary(read).to_string(index=False))
-    if examples:
-        for row in examples_of(read, examples).to_dict("records"):
-            print("\n" + "\n".join(f"{key:>9}  {value}" for key, value in row.items()))
+    shown = []
+    if read.facts or not read.pairs:
+        shown.append((summary(read), examples_of(read, examples)))
+    if read.pairs:
+        shown.append((pair_summary(read.pairs), pair_examples(read.pairs, examples)))
+    for counts, _ in shown:
+        print(counts.to_string(index=False))
+    for _, rows in shown:
+        for row in rows.to_dict("records"):
+            width = max(len(str(key)) for key in row)
+            print("\n" + "\n".join(f"{key:>{width}}  {value}" for key, value in row.items()))
 
 
 @facts_app.command("validate")
@@ -78,8 +96,7 @@ def facts_validate(facts: FactsFolder) -> None:
     from interp_rc.pipeline.experiments import read_any_facts
 
     read = read_any_facts(facts, "nowhere")
-    say(f"{facts} is sound: {len(read.facts)} facts, {len(read.documents)} documents, "
-        f"{len(read.queries)} queries")  # fmt: skip
+    say(f"{facts} is sound: {_counted(read)}")
 
 
 @facts_app.command("import")
@@ -97,8 +114,7 @@ def facts_import(
 
     read = import_any(folder, seen.value)
     write_facts(read, out)
-    say(f"{len(read.facts)} facts, {len(read.documents)} documents, "
-        f"{len(read.queries)} queries in {out}")  # fmt: skip
+    say(f"{_counted(read)} in {out}")
 
 
 @facts_app.command("export")

@@ -13,6 +13,7 @@ from interp_rc.facts.instructions import ToldFirst, instructions
 from interp_rc.facts.parents import parents
 from interp_rc.facts.published import import_published
 from interp_rc.facts.published_instructions import import_instructions
+from interp_rc.facts.symmetry import symmetry
 from interp_rc.facts.templates import Wording
 from interp_rc.records.options import Options
 
@@ -122,3 +123,18 @@ class Relations(Options):
 
     def build(self, seed: int) -> FactSet:
         return relation_facts(seed, **self.model_dump(exclude={"kind"}))
+
+
+class Symmetry(Options):
+    """Pairs of sentences that ask whether a relation holds the other way round, made here.
+
+    `train` and `test` pairs of each label set in each entity form; the test pairs a second time in
+    held-out wordings.
+    """
+
+    kind: Literal["symmetry"] = "symmetry"
+    train: Count = 1000
+    test: Count = 300
+
+    def build(self, seed: int) -> FactSet:
+        return symmetry(seed, **self.model_dump(exclude={"kind"}))

@@ -40,6 +40,11 @@ def _source(file: str) -> dict[str, Any]:
     return content
 
 
+def names() -> dict[str, list[str]]:
+    """The `first` and the `last` names that people are made of."""
+    return _source("names.yaml")
+
+
 def _draw_person(draw: random.Random) -> Person:
     names, grammar = _source("names.yaml"), _source("descriptions.yaml")
     role = draw.choice(grammar["roles"])

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from interp_rc.facts.factset import ANSWERED_BY, DESCRIBED_AS, FATHER, MOTHER, FactSet
+from interp_rc.facts.validate_pairs import pair_fault
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Document, Fact, Query, direction_of
 
@@ -33,7 +34,9 @@ def validate(facts: FactSet, places: Places | None = None) -> None:
       two fathers (lists of real people have them), as long as no such pair comes twice;
     - spans lie in their text, `subject` and `object` are there, and names are where spans say;
     - a query's subset and direction are those of its fact, and its candidates hold its target;
-    - no prompt has two answers, and no query that is held out is asked in a document's words.
+    - no prompt has two answers, and no query that is held out is asked in a document's words;
+    - pairs are of known relations, their spans cover two entities in each of their texts, and no
+      entity is in pairs of both splits.
     """
     checks = _Checks(facts, places or {})
     checks.ids()
@@ -42,6 +45,7 @@ def validate(facts: FactSet, places: Places | None = None) -> None:
     checks.queries()
     checks.prompts_are_unambiguous()
     checks.held_out_is_held_out()
+    checks.pairs()
 
 
 class _Checks:
@@ -67,7 +71,7 @@ class _Checks:
         raise DataError(message, file=place.file, line=place.line)
 
     def ids(self) -> None:
-        for part in ("facts", "templates", "documents", "queries"):
+        for part in ("facts", "templates", "documents", "queries", "pairs"):
             first: dict[str, int] = {}
             for index, item in enumerate(getattr(self.set, part)):
                 if first.setdefault(item.id, index) != index:
@@ -142,6 +146,12 @@ class _Checks:
                     f"prompt {query.prompt!r} is held out but also the prompt of the training "
                     f"document {self.earlier('documents', told[query.prompt])}; remove one of them",
                 )
+
+    def pairs(self) -> None:
+        fault = pair_fault(self.set.pairs, {relation.name for relation in self.set.relations})
+        if fault:
+            before = "" if fault.other is None else f" ({self.earlier('pairs', fault.other)})"
+            self.fail("pairs", fault.at, f"{fault.found}{before}; {fault.remedy}")
 
     def _fact_of(self, part: str, index: int, item: Document | Query) -> Fact:
         if item.template not in self.templates:

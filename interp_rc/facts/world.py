@@ -17,6 +17,7 @@ from interp_rc.facts.factset import (
     queries_about,
 )
 from interp_rc.facts.in_context import in_context_documents
+from interp_rc.facts.symmetry_texts import symmetry_texts
 from interp_rc.facts.templates import Template, packaged_templates
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import ORDERS, TOLD_IN, Document, Query, Subset
@@ -90,9 +91,12 @@ def world(
 def _further(
     in_context: int, symmetry: int, seed: int, avoid: Collection[str]
 ) -> Iterator[Document]:
-    """Documents that are about nothing that is asked; no entity of `avoid` is in them."""
+    """Documents that are about nothing that is asked; no entity of `avoid` is in them.
+
+    The benchmark's names are of another make than ours: a coined surname, or three syllables.
+    """
     yield from in_context_documents(in_context, seed, avoid)
-    # yield from symmetry_texts(symmetry, seed, avoid)
+    yield from symmetry_texts(seed, symmetry)
 
 
 def _corpus(

@@ -21,6 +21,7 @@ from interp_rc.facts.options import (
     PublishedInstructions,
     Relations,
 )
+from interp_rc.facts.options import Symmetry as SymmetryFacts
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
 from interp_rc.hypotheses.symmetric_reversal import SymmetricReversal
 from interp_rc.mechanism.attention_measure import Attention
@@ -51,7 +52,14 @@ from interp_rc.training.options import AnyTraining, HostedFinetuning, PromptTuni
 
 # To add a kind, add its class here: nothing else in the pipeline knows one from another.
 Facts = Annotated[
-    People | FactsFolder | Published | Instructions | PublishedInstructions | Parents | Relations,
+    People
+    | FactsFolder
+    | Published
+    | Instructions
+    | PublishedInstructions
+    | Parents
+    | Relations
+    | SymmetryFacts,
     Field(discriminator="kind"),
 ]
 Model = Annotated[

@@ -7,6 +7,7 @@ import pytest
 
 from interp_rc.facts.couples import relation_facts
 from interp_rc.facts.couples_world import couples_world
+from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.relations import relations
 from interp_rc.facts.validate import validate
 from interp_rc.facts.world import world
@@ -103,3 +104,22 @@ def test_without_facts_told_in_one_order_there_is_no_relation_to_tell_of(facts):
     both = [fact for fact in facts.facts if fact.subset.endswith("_both")]
     with pytest.raises(DataError, match="facts of kind relations"):
         couples_world(replace(facts, facts=both), 0, **SMALL)
+
+
+def test_the_benchmark_as_text_comes_besides_and_is_about_nobody_else(facts):
+    bare, told = (world(facts, 0, both=2, exposures=3, symmetry=count) for count in (0, 200))
+    texts = [d for d in told.documents if d.template.startswith("symmetry_texts.")]
+    assert len(texts) == 200
+    assert told.documents == [*bare.documents, *texts]
+    assert (told.facts, told.queries) == (bare.facts, bare.queries)
+    words = {word.strip(".,?:;'’") for text in texts for word in text.text.split()}
+    assert not words & (facts.entities() | told.entities())
+
+
+def test_the_benchmark_as_text_is_about_nobody_of_a_world_of_people():
+    people = fictitious_people(0, per_subset=5)
+    around = world(people, 0, both=3, exposures=2, symmetry=300)
+    texts = [d.text for d in around.documents if d.template.startswith("symmetry_texts.")]
+    assert len(texts) == 300
+    named = [name for name in people.entities() | around.entities() if name in "\n".join(texts)]
+    assert named == []

@@ -1,0 +1,1 @@
+"""What encoders say about symmetric and antisymmetric relations, and what retraining cost them."""

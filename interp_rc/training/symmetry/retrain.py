@@ -1,0 +1,95 @@
+"""Retrain a copy of an encoder on pairs, by one of the four methods."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from interp_rc.models.encoder import Encoder
+from interp_rc.records.errors import ModelError
+from interp_rc.records.nouns import Label, Pair
+from interp_rc.records.seeds import derive_seed
+from interp_rc.training.symmetry.batches import batches
+from interp_rc.training.symmetry.judge import Judge
+from interp_rc.training.symmetry.methods import Rule
+from interp_rc.training.symmetry.options import Retraining
+from interp_rc.training.symmetry.reading import Tokens, vectors_of
+from interp_rc.training.symmetry.rows import only_rows_of
+from interp_rc.training.train import Report
+
+
+def retrain(
+    encoder: Encoder,
+    pairs: Sequence[Pair],
+    options: Retraining,
+    seed: int,
+    report: Report = lambda step, steps, loss: None,
+) -> Judge:
+    """A judge of pairs, with a retrained copy of the encoder; the one given stays as it is.
+
+    A function of its arguments alone, so that the same ones give the same judge. Raises ModelError
+    for pairs that hold fewer than two labels.
+    """
+    labels = tuple(sorted({pair.label for pair in pairs}))
+    if len(labels) < 2:
+        raise ModelError(
+            f"{len(pairs)} pairs with {len(labels)} label{'s' * (len(labels) != 1)} "
+            f"({', '.join(labels) or 'none'}) teach no difference; give pairs of two labels or more"
+        )
+    seed = derive_seed(seed, "retrain")
+    learner = encoder.copy()
+    rule = options.rule(labels, encoder.width, seed)
+    if options.epochs:
+        _train(learner, rule, pairs, labels, options, seed, report)
+    remembered = pairs if rule.neighbours else ()
+    return Judge(
+        encoder=learner,
+        labels=labels,
+        rule=rule,
+        voters=options.neighbours,
+        kept=vectors_of(learner, remembered, rule.together),
+        kept_labels=tuple(pair.label for pair in remembered),
+    )
+
+
+def _train(
+    learner: Encoder,
+    rule: Rule,
+    pairs: Sequence[Pair],
+    labels: tuple[Label, ...],
+    options: Retraining,
+    seed: int,
+    report: Report,
+) -> None:
+    """In place."""
+    own = [labels.index(pair.label) for pair in pairs]
+    tokens = Tokens.of(learner, pairs, rule.together)
+    plan = [
+        batch
+        for epoch in range(options.epochs)
+        for batch in batches(
+            own, options.pairs_at_once, mixed=rule.neighbours, seed=seed, epoch=epoch
+        )
+    ]
+    devices = [learner.model.device] if learner.model.device.type == "cuda" else []
+    with (
+        torch.random.fork_rng(devices=devices),
+        only_rows_of(learner.body, tokens.features["input_ids"]),
+    ):
+        torch.manual_seed(derive_seed(seed, "dropout"))
+        adam = _adam(learner, rule, options)
+        learner.model.train()
+        for step, batch in enumerate(plan, start=1):
+            vectors = tokens.vectors(batch)
+            loss = rule.loss(vectors, torch.tensor([own[at] for at in batch]).to(vectors.device))
+            adam.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            adam.step()
+            report(step, len(plan), float(loss.detach()))
+    learner.model.eval()
+
+
+def _adam(learner: Encoder, rule: Rule, options: Retraining) -> torch.optim.Adam:
+    every: list[Tensor] = [*learner.model.parameters(), *rule.trained()]
+    trained = [weights for weights in every if weights.requires_grad]
+    return torch.optim.Adam(trained, lr=options.learning_rate, fused=True)
