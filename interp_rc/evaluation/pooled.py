@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from interp_rc.records.nouns import FALSE_IN_REVERSE
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean
@@ -20,7 +19,8 @@ def by_direction(table: pd.DataFrame, seed: int, *use: str) -> dict[str, Estimat
 
     Facts whose reverse is false have no part in either: the two are of the same facts.
     """
-    table = table[~table.subset.isin(FALSE_IN_REVERSE)]
+    false = table.fact[table.direction == "false_reverse"]
+    table = table[~table.fact.isin(false)]
     return {
         direction: pooled_match(rows, seed, *use, direction)
         for direction in ("same", "reverse")
