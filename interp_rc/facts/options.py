@@ -13,6 +13,7 @@ from interp_rc.facts.instructions import ToldFirst, instructions
 from interp_rc.facts.parents import parents
 from interp_rc.facts.published import import_published
 from interp_rc.facts.published_instructions import import_instructions
+from interp_rc.facts.published_symmetry_pairs import published_symmetry
 from interp_rc.facts.symmetry import symmetry
 from interp_rc.facts.templates import Wording
 from interp_rc.records.options import Options
@@ -138,3 +139,20 @@ class Symmetry(Options):
 
     def build(self, seed: int) -> FactSet:
         return symmetry(seed, **self.model_dump(exclude={"kind"}))
+
+
+class PublishedSymmetry(Options):
+    """The published table of symmetric and antisymmetric sentences, tab-separated.
+
+    At most `train` and `test` pairs of each part, as `symmetry` makes them (null: as many as there
+    are). `skip_faults` leaves rows out that cannot be used; otherwise they are refused.
+    """
+
+    kind: Literal["published_symmetry"] = "published_symmetry"
+    path: AbsolutePath
+    train: Count | None = 1000
+    test: Count | None = 300
+    skip_faults: bool = False
+
+    def build(self, seed: int) -> FactSet:
+        return published_symmetry(seed=seed, **self.model_dump(exclude={"kind"}))

@@ -11,6 +11,7 @@ from interp_rc.evaluation.forgetting import Forgetting
 from interp_rc.evaluation.in_context import InContext
 from interp_rc.evaluation.parents.measure import Parents as ParentsMeasure
 from interp_rc.evaluation.related_answer_floor import RelatedAnswerFloor
+from interp_rc.evaluation.symmetry.measure import Symmetry as SymmetryMeasure
 from interp_rc.evaluation.trace import Trace
 from interp_rc.facts.options import (
     FactsFolder,
@@ -19,6 +20,7 @@ from interp_rc.facts.options import (
     People,
     Published,
     PublishedInstructions,
+    PublishedSymmetry,
     Relations,
 )
 from interp_rc.facts.options import Symmetry as SymmetryFacts
@@ -36,6 +38,7 @@ from interp_rc.mechanism.memories.transposition import Transposition
 from interp_rc.mechanism.movement import Movement
 from interp_rc.mechanism.patching_map import PatchingMap
 from interp_rc.mechanism.probe import Probe
+from interp_rc.mechanism.symmetry_where.measure import SymmetryWhere
 from interp_rc.mechanism.update_geometry import UpdateGeometry
 from interp_rc.mechanism.weights.measure import Transplant
 from interp_rc.models.encoder_options import EncoderModel, NewEncoder
@@ -58,6 +61,7 @@ Facts = Annotated[
     | Instructions
     | PublishedInstructions
     | Parents
+    | PublishedSymmetry
     | Relations
     | SymmetryFacts,
     Field(discriminator="kind"),
@@ -74,6 +78,7 @@ Measure = Annotated[
     | InContext
     | ParentsMeasure
     | RelatedAnswerFloor
+    | SymmetryMeasure
     | ReverseAtChance
     | SymmetricReversal
     | PatchingMap
@@ -90,21 +95,23 @@ Measure = Annotated[
     | Erasure
     | Editing
     | Transplant
+    | SymmetryWhere
     | Trace,
     Field(discriminator="kind"),
 ]
+TAKES_ENCODER = {"symmetry", "symmetry_where"}
 TOOLS: list[str] = [
     measure.model_fields["kind"].default
     for measure in get_args(get_args(Measure)[0])
     if measure.__module__.startswith("interp_rc.mechanism.")
+    and measure.model_fields["kind"].default not in TAKES_ENCODER
 ]
-"""Measures that look inside a model, which `interp-rc mechanism` runs one of."""
+"""Measures that look inside a language model, which `interp-rc mechanism` runs one of."""
 # What each measure needs, besides the facts that its `check` looks at.
 NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "symmetric_reversal", "trace"}
 NEEDS_BASE = {"gradients", "transplant", "update_geometry"}
 NEEDS_PLAIN_MODEL = set(TOOLS)
 TAKES_REMOTE = {"exact_match", "parents"}
-TAKES_ENCODER = {"symmetry", "symmetry_where"}
 ENCODERS = {"encoder", "new_encoder"}
 MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
 READS_BEHAVIOUR = {

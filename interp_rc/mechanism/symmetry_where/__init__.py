@@ -1,0 +1,1 @@
+"""Where in an encoder the class of a relation sits: symmetric or antisymmetric."""
