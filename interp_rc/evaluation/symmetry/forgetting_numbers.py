@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from interp_rc.evaluation.symmetry.forgetting import READINGS, Forgetting
+from interp_rc.evaluation.symmetry.forgetting import READINGS, Forgetting, Reading
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import RATE, bootstrap_mean
@@ -45,7 +45,7 @@ def forgetting_estimates(
     def put(name: str, values: PerItem, unit: str) -> None:
         made[f"{start}.{name}"] = bootstrap_mean(values, unit, seed=use(f"{start}.{name}"))
 
-    for reading in READINGS:
+    for reading in readings_in(found):
         before = found[f"{reading}.before"]
         put(f"{reading}.before.accuracy", before, RATE)
         for head in HEADS:
@@ -58,6 +58,11 @@ def forgetting_estimates(
     made[f"{name}.after"] = spearman(second, grade, seed=use(f"{name}.after"))
     made[f"{name}.change"] = spearman_change(first, second, grade, seed=use(f"{name}.change"))
     return made
+
+
+def readings_in(found: Mapping[str, PerItem]) -> list[Reading]:
+    """The readings that were measured."""
+    return [reading for reading in READINGS if f"{reading}.before" in found]
 
 
 def forgetting_rows(
@@ -77,7 +82,7 @@ def forgetting_rows(
             "before": bool(found[f"{reading}.before"][item]),
             "after": bool(found[f"{reading}.{head}"][item]),
         }
-        for reading in READINGS
+        for reading in readings_in(found)
         for head in HEADS
         for item, pair in enumerate(given.test)
     ]

@@ -174,6 +174,18 @@ def test_tables_have_a_row_per_item_and_give_the_estimates_again(given, found):
     assert list(pairs.columns) == ["method", "seed", "item", "grade", "before", "after"]
 
 
+def test_a_reading_can_be_left_out(given, encoder, shuffled, found):
+    alone = Forgetting(given.train, given.test, given.similarity, ("together",))
+    some = alone.measure(encoder, shuffled)
+    assert {name for name in found if not name.startswith("sentences")} == set(some)
+    for name, values in some.items():
+        np.testing.assert_array_equal(values, found[name])
+    everything = forgetting_estimates(found, "head", 1)
+    for name, estimate in forgetting_estimates(some, "head", 1).items():
+        assert everything[name] == estimate
+    assert set(forgetting_rows(alone, some, "head", 1).reading) == {"together"}
+
+
 def test_the_encoder_before_is_read_once_unless_its_weights_change(given, encoder, monkeypatch):
     read = []
     features = forgetting.features
