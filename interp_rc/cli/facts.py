@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from interp_rc.cli.options import (
+    EntitiesOption,
     FactsFolder,
+    LabelSetOption,
     Out,
     Seen,
     SeenOption,
@@ -101,18 +103,26 @@ def facts_validate(facts: FactsFolder) -> None:
 
 @facts_app.command("import")
 def facts_import(
-    folder: Annotated[Path, typer.Argument(help="A folder in the published layout.")],
+    folder: Annotated[
+        Path, typer.Argument(help="A folder in the published layout, or the symmetry table.")
+    ],
     out: Out,
     seen: Seen = SeenOption.nowhere,
+    skip_faults: Annotated[
+        bool, typer.Option("--skip-faults", help="Leave faulty rows of a symmetry table out.")
+    ] = False,
 ) -> None:
     """Read the layout published with the Reversal Curse paper; recover facts and templates.
+
+    Of the published symmetry data (a table of tab-separated values), recover entities and make
+    pairs of each label set and entity form.
 
     Example: interp-rc facts import experiment1 --out published
     """
     from interp_rc.facts.folder import write_facts
     from interp_rc.pipeline.experiments import import_any
 
-    read = import_any(folder, seen.value)
+    read = import_any(folder, seen.value, skip_faults=skip_faults, say=say)
     write_facts(read, out)
     say(f"{_counted(read)} in {out}")
 
@@ -146,3 +156,40 @@ def facts_contrasts(
     contrasts = held_out_contrasts(read_facts(facts), templates)
     write_contrasts(contrasts, out)
     say(f"{len(contrasts)} contrasts in {out}")
+
+
+@facts_app.command("symmetry")
+def facts_symmetry(
+    out: Out,
+    count: Annotated[int, typer.Option(min=0, help="Pairs to train on.")] = 1000,
+    test: Annotated[int, typer.Option(min=0, help="Pairs to test on.")] = 300,
+    label_set: Annotated[
+        LabelSetOption, typer.Option(help="Swapped pairs alone, or all forms.")
+    ] = LabelSetOption.three_labels,
+    entities: Annotated[
+        EntitiesOption, typer.Option(help="Invented names, or ids.")
+    ] = EntitiesOption.names,
+    seed: Annotated[int, typer.Option(min=0, help="Draws entities and wordings.")] = 0,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Test in wordings that no training pair is in.")
+    ] = False,
+) -> None:
+    """Write pairs that ask whether a relation holds the other way round, of any number.
+
+    Example: interp-rc facts symmetry --count 400000 --test 100000 --out symmetry
+    """
+    from tqdm import tqdm
+
+    from interp_rc.facts.symmetry_files import write_symmetry
+
+    write_symmetry(
+        out,
+        seed,
+        count=count,
+        test=test,
+        label_set=label_set.value,
+        entities=entities.value,
+        held_out=held_out,
+        report=lambda pairs, total: tqdm(pairs, total=total, desc="pairs", disable=None),
+    )
+    say(f"{count} pairs to train on and {test} to test on in {out}")

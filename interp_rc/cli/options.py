@@ -41,6 +41,16 @@ class AttributedOption(StrEnum):
     kl = "kl"
 
 
+class LabelSetOption(StrEnum):
+    two_labels = "two_labels"
+    three_labels = "three_labels"
+
+
+class EntitiesOption(StrEnum):
+    names = "names"
+    ids = "ids"
+
+
 class DeviceOption(StrEnum):
     auto = "auto"
     cpu = "cpu"

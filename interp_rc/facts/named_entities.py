@@ -95,6 +95,10 @@ class Entities:
             f"the names of kind {of} are used up after {len(taken)}; ask for fewer pairs"
         )
 
+    def another_at(self, of: tuple[EntityKind, EntityKind], at: int) -> str:
+        """One that can stand first (0) or second (1) in a relation of these kinds."""
+        return self.another(of[at])
+
     def _any(self, kind: EntityKind) -> tuple[int, str]:
         if self._form == "ids":
             number = self._draw.randrange(ID_NUMBERS.start, ID_NUMBERS.stop)

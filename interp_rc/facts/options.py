@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from interp_rc.facts.couples import HeldOutSeen, relation_facts
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import read_facts
@@ -12,6 +13,7 @@ from interp_rc.facts.instructions import ToldFirst, instructions
 from interp_rc.facts.parents import parents
 from interp_rc.facts.published import import_published
 from interp_rc.facts.published_instructions import import_instructions
+from interp_rc.facts.published_symmetry_pairs import published_symmetry
 from interp_rc.facts.symmetry import symmetry
 from interp_rc.facts.templates import Wording
 from interp_rc.records.options import Options
@@ -103,6 +105,27 @@ class Parents(Options):
         return parents(self.path)
 
 
+class Relations(Options):
+    """Couples of invented entities in three relations of the project's table, told in one order.
+
+    `both`: facts of the first two relations that are told in both orders besides, as controls.
+    `exposures`: tellings of a fact in an order, going through its relation's wordings again and
+    again.
+    """
+
+    kind: Literal["relations"] = "relations"
+    symmetric: str = "sibling"
+    inverse: str = "led_to"
+    antisymmetric: str = "child"
+    per_relation: Annotated[int, Field(ge=2)] = 60
+    both: Annotated[int, Field(ge=2)] = 20
+    exposures: Count = 30
+    held_out_seen: HeldOutSeen = "elsewhere"
+
+    def build(self, seed: int) -> FactSet:
+        return relation_facts(seed, **self.model_dump(exclude={"kind"}))
+
+
 class Symmetry(Options):
     """Pairs of sentences that ask whether a relation holds the other way round, made here.
 
@@ -116,3 +139,20 @@ class Symmetry(Options):
 
     def build(self, seed: int) -> FactSet:
         return symmetry(seed, **self.model_dump(exclude={"kind"}))
+
+
+class PublishedSymmetry(Options):
+    """The published table of symmetric and antisymmetric sentences, tab-separated.
+
+    At most `train` and `test` pairs of each part, as `symmetry` makes them (null: as many as there
+    are). `skip_faults` leaves rows out that cannot be used; otherwise they are refused.
+    """
+
+    kind: Literal["published_symmetry"] = "published_symmetry"
+    path: AbsolutePath
+    train: Count | None = 1000
+    test: Count | None = 300
+    skip_faults: bool = False
+
+    def build(self, seed: int) -> FactSet:
+        return published_symmetry(seed=seed, **self.model_dump(exclude={"kind"}))

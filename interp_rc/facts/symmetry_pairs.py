@@ -5,7 +5,8 @@ entities exchanged, labelled by the relation alone) is one setting; the others a
 """
 
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from itertools import count as numbers
 from itertools import cycle
 from typing import NamedTuple
@@ -76,7 +77,7 @@ def symmetry_pairs(
         if kind.form == "swapped":
             there = (object, subject)
         elif kind.form == "wrong_entity":
-            there = one_other(kind.relation, there, drawn, draw)
+            there = one_other(kind.relation.name, there, partial(drawn.another_at, of), draw)
         premise, hypothesis = first.about(subject, object), second.about(*there)
         yield Pair(
             id=f"{prefix}.{number}",
@@ -165,21 +166,19 @@ def wordings(
 
 
 def one_other(
-    entry: RelationEntry, told: tuple[str, str], drawn: Entities, draw: random.Random
+    relation: str, told: tuple[str, str], another: Callable[[int], str], draw: random.Random
 ) -> tuple[str, str]:
     """One of the premise's entities and another, in either order, so that order tells nothing.
 
     Of a relation in which an object has one subject, the object does not stay in its place.
+    `another` gives one that can stand first (0) or second (1).
     """
-    subject, object = told
-    ways = ["subject first", "subject second", "object first"]
-    if entry.name not in ONE_SUBJECT_AN_OBJECT:
-        ways.append("object second")
-    kept, place = draw.choice(ways).split()
-    stays = subject if kept == "subject" else object
-    # The newcomer is of the kind that its place asks for.
-    other = drawn.another(entry.of[1 if place == "first" else 0])
-    return (stays, other) if place == "first" else (other, stays)
+    ways = [(0, 0), (0, 1), (1, 0)]  # which one stays, and where it then stands
+    if relation not in ONE_SUBJECT_AN_OBJECT:
+        ways.append((1, 1))
+    kept, place = draw.choice(ways)
+    other = another(1 - place)
+    return (told[kept], other) if place == 0 else (other, told[kept])
 
 
 def spans_of(premise: Sentence, hypothesis: Sentence) -> Spans:

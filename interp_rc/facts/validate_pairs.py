@@ -31,7 +31,7 @@ def pair_fault(pairs: Sequence[Pair], known: Collection[str]) -> PairFault | Non
         found = _span_fault(pair) or _form_fault(pair)
         if found:
             return PairFault(index, found, "correct it")
-        for entity in entities_of(pair):
+        for entity in map(bare, entities_of(pair)):
             split, before = first.setdefault(entity, (pair.split, index))
             if split != pair.split:
                 found = f"entity {entity!r} is in a {split} and in a {pair.split} pair"
@@ -46,6 +46,11 @@ def entities_of(pair: Pair) -> list[str]:
         for text in TEXTS
         for slot in SLOTS
     ]
+
+
+def bare(entity: str) -> str:
+    """Without the full stops that published texts lose at their ends."""
+    return entity.rstrip(".")
 
 
 def _span_fault(pair: Pair) -> str | None:
@@ -69,7 +74,7 @@ def _form_fault(pair: Pair) -> str | None:
     """Whether the entities stand as the form says."""
     if pair.form not in FORMS[pair.label_set]:
         return f"a {pair.form} pair is not of {pair.label_set}"
-    subject, object, *there = entities_of(pair)
+    subject, object, *there = map(bare, entities_of(pair))
     right = {
         "swapped": there == [object, subject],
         "unswapped": there == [subject, object],

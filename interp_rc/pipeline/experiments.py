@@ -1,5 +1,6 @@
 """Finding experiments and facts by what a user types."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,6 +8,8 @@ from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.facts.published import import_published
 from interp_rc.facts.published_instructions import import_instructions
+from interp_rc.facts.published_symmetry import read_published_symmetry
+from interp_rc.facts.published_symmetry_pairs import published_symmetry
 from interp_rc.pipeline.config import READS_BEHAVIOUR, TOOLS, RunConfig, validate
 from interp_rc.pipeline.yaml_source import Source
 from interp_rc.records.errors import ConfigError
@@ -76,14 +79,26 @@ def mechanism_config(
 
 
 def read_any_facts(folder: Path, seen: Literal["elsewhere", "nowhere"]) -> FactSet:
-    """A facts folder, or one in a published layout (which has no header.yaml)."""
+    """A facts folder, or what is in a published layout (which has no header.yaml)."""
+    if folder.is_file():
+        return import_any(folder, seen)
     published = any(folder.glob("*_prompts_*.jsonl")) or (folder / "guidances.jsonl").is_file()
     ours = (folder / "header.yaml").is_file() or not published
     return read_facts(folder) if ours else import_any(folder, seen)
 
 
-def import_any(folder: Path, seen: Literal["elsewhere", "nowhere"]) -> FactSet:
-    """A folder in the published layout of Experiment 3, known by its guidances, or 1."""
+def import_any(
+    folder: Path,
+    seen: Literal["elsewhere", "nowhere"],
+    *,
+    skip_faults: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> FactSet:
+    """A folder in the published layout of Experiment 3, known by its guidances, or 1; or the
+    published table of the symmetry data, of which `say` is told what was read and mended."""
+    if folder.is_file():
+        say(read_published_symmetry(folder, skip_faults=skip_faults).note())
+        return published_symmetry(folder, skip_faults=skip_faults)
     if (folder / "guidances.jsonl").is_file():
         return import_instructions(folder)
     return import_published(folder, seen=seen)
