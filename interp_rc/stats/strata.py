@@ -24,7 +24,8 @@ def mean_of_strata(strata: Sequence[Clusters], unit: str) -> Estimate:
     number of strata, so that a stratum whose rates are all equal keeps the bounds of `t_mean`
     rather than none. n counts clusters. Without an interval (null) if a stratum has none.
 
-    With 5 and 9 normal clusters of different spread it covers 96 %.
+    With 5 and 9 normal clusters of different spread it covers 96 %; with rates of relations that
+    are skewed (mean 0.9, standard deviation 0.1) 92 %.
     Raises StatsError for no strata, empty ones, non-finite values or rates outside [0, 1].
     """
     if not strata:

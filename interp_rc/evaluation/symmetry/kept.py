@@ -1,0 +1,86 @@
+"""Trials kept as they finish, so that a run that was killed goes on with the next."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from interp_rc.evaluation.symmetry.plan import Trial
+from interp_rc.records.files import write_jsonl
+
+Kept = dict[str, Any]
+"""What is kept of a trial: its `rows`, and whatever else it found, as JSON."""
+
+
+class Ledger:
+    """A file of JSON lines, each of a trial's `settings` and what was `found`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._found = dict(_whole_lines(path))
+        # A kill may have left half a line, which the next would be written behind.
+        lines = [{"settings": json.loads(key), "found": kept} for key, kept in self._found.items()]
+        write_jsonl(path, lines)
+
+    def get(self, trial: Trial) -> Kept | None:
+        return self._found.get(_key(asdict(trial)))
+
+    def keep(self, trial: Trial, found: Kept) -> None:
+        line = json.dumps({"settings": asdict(trial), "found": found}, allow_nan=False)
+        with self.path.open("a", encoding="utf-8") as out:
+            out.write(line + "\n")
+        self._found[_key(asdict(trial))] = found
+
+
+def _whole_lines(path: Path) -> list[tuple[str, Kept]]:
+    if not path.is_file():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+            found.append((_key(row["settings"]), row["found"]))
+        except (json.JSONDecodeError, KeyError, TypeError):
+            continue
+    return found
+
+
+def _key(settings: dict[str, Any]) -> str:
+    return json.dumps(settings, sort_keys=True)
+
+
+def run_all(
+    trials: Sequence[Trial], run: Callable[[Trial], Kept], ledger: Ledger
+) -> list[tuple[Trial, Kept]]:
+    """Every trial with what it found, but for those of `samples` that are not needed: once a method
+    gets all of a draw right, larger samples of that draw are not tried."""
+    done: list[tuple[Trial, Kept]] = []
+    complete: set[tuple[str, int]] = set()
+    with tqdm(
+        total=sum(trial.cost for trial in trials),
+        desc="symmetry",
+        unit="pair",
+        disable=None,
+    ) as bar:
+        for number, trial in enumerate(trials, start=1):
+            bar.set_postfix_str(
+                f"trial {number} of {len(trials)}: {trial.protocol} {trial.variant}"
+            )
+            search = (trial.variant, trial.draw)
+            if not (trial.protocol == "samples" and search in complete):
+                found = ledger.get(trial)
+                if found is None:
+                    found = run(trial)
+                    ledger.keep(trial, found)
+                done.append((trial, found))
+                if trial.protocol == "samples" and all_right(found):
+                    complete.add(search)
+            bar.update(trial.cost)
+    return done
+
+
+def all_right(found: Kept) -> bool:
+    return all(row["hits"] == row["n"] for row in found["rows"])
