@@ -23,7 +23,9 @@ from interp_rc.report import (
     patching_map,
     probe,
     related_answer_floor,
+    symmetric_reversal,
     symmetry,
+    symmetry_where,
     trace,
     transplant,
     transposition,
@@ -38,6 +40,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "in_context": in_context.section,
     "parents": parents.section,
     "reverse_at_chance": hypothesis.section,
+    "symmetric_reversal": symmetric_reversal.section,
     "patching_map": patching_map.section,
     "gradients": gradients.section,
     "integrated_gradients": integrated_gradients.section,
@@ -54,6 +57,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "related_answer_floor": related_answer_floor.section,
     "symmetry": symmetry.section,
     "transplant": transplant.section,
+    "symmetry_where": symmetry_where.section,
     "trace": trace.section,
 }
 
