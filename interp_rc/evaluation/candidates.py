@@ -10,29 +10,32 @@ from tqdm import tqdm
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import OF_PEOPLE, Query
+from interp_rc.records.nouns import OF_COUPLES, OF_PEOPLE, Query
 
 # Content-free input in place of the source (Zhao et al. 2021, "Calibrate before use").
 NEUTRAL = {"forward": "this person", "backward": "this"}
 NEUTRAL_QUESTION = "What is it?"
+NEUTRAL_ENTITY = "Something"
 
 
 def neutral_prompt(query: Query) -> str:
     """The query's prompt, saying nothing about whom it asks."""
     source, neutral = query.source, NEUTRAL[query.order]
-    if query.subset not in OF_PEOPLE and query.order == "forward":
+    if query.subset in OF_COUPLES:
+        neutral = NEUTRAL_ENTITY
+    elif query.subset not in OF_PEOPLE and query.order == "forward":
         neutral = NEUTRAL_QUESTION
     return query.prompt[: source.start] + neutral + query.prompt[source.end :]
 
 
 def first_templates(queries: Sequence[Query], count: int | None) -> list[Query]:
-    """The queries in the first `count` templates of each order; None keeps all."""
-    templates: dict[str, list[str]] = {}
+    """The queries in each subset's first `count` templates of each order; None keeps all."""
+    templates: dict[tuple[str, str], list[str]] = {}
     for query in queries:
-        known = templates.setdefault(query.order, [])
+        known = templates.setdefault((query.subset, query.order), [])
         if query.template not in known and len(known) != count:
             known.append(query.template)
-    return [q for q in queries if q.template in templates[q.order]]
+    return [q for q in queries if q.template in templates[q.subset, q.order]]
 
 
 def score_candidates(

@@ -15,7 +15,12 @@ def pooled_match(rows: pd.DataFrame, seed: int, *use: str) -> Estimate:
 
 
 def by_direction(table: pd.DataFrame, seed: int, *use: str) -> dict[str, Estimate]:
-    """`same` and `reverse` over all facts told in one order; absent where nothing was asked."""
+    """`same` and `reverse` over all facts told in one order; absent where nothing was asked.
+
+    Facts whose reverse is false have no part in either: the two are of the same facts.
+    """
+    false = table.fact[table.direction == "false_reverse"]
+    table = table[~table.fact.isin(false)]
     return {
         direction: pooled_match(rows, seed, *use, direction)
         for direction in ("same", "reverse")

@@ -22,7 +22,7 @@ from interp_rc.models.load import Loaded, load
 from interp_rc.models.pooled_states import pooled_states
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
-from interp_rc.records.nouns import OF_PEOPLE, SUBSETS, TOLD_IN, Fact, Query
+from interp_rc.records.nouns import OF_QUESTIONS, TOLD_IN, Fact, Query
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run, evaluated
@@ -36,7 +36,7 @@ TABLE = f"evaluation/{NAME}"
 FLOORS = ("words", "states", "random")
 TIE = 1e-6  # cosines this close to the largest share the question
 
-ONE_ORDER = [subset for subset in SUBSETS if subset not in OF_PEOPLE and TOLD_IN[subset]]
+ONE_ORDER = [subset for subset in OF_QUESTIONS if TOLD_IN[subset]]
 
 Matrix = Float[np.ndarray, "fact other"]
 

@@ -28,7 +28,7 @@ ANSWERED_BY = Relation("answered_by", "inverse", "answer_to")
 MOTHER = Relation("mother", "inverse", "child")
 FATHER = Relation("father", "inverse", "child")
 
-DrawnFrom = Literal["people", "questions"]
+DrawnFrom = Literal["people", "questions", "couples"]
 # Between two tellings in one document. Byte-level tokenizers read it as tokens of its own (ours as
 # two, as many as the end and the beginning of a text), so that the sentences keep theirs.
 PARAGRAPH = "\n\n"

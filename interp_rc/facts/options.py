@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from interp_rc.facts.couples import HeldOutSeen, relation_facts
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import read_facts
@@ -102,6 +103,27 @@ class Parents(Options):
 
     def build(self, seed: int) -> FactSet:
         return parents(self.path)
+
+
+class Relations(Options):
+    """Couples of invented entities in three relations of the project's table, told in one order.
+
+    `both`: facts of the first two relations that are told in both orders besides, as controls.
+    `exposures`: tellings of a fact in an order, going through its relation's wordings again and
+    again.
+    """
+
+    kind: Literal["relations"] = "relations"
+    symmetric: str = "sibling"
+    inverse: str = "led_to"
+    antisymmetric: str = "child"
+    per_relation: Annotated[int, Field(ge=2)] = 60
+    both: Annotated[int, Field(ge=2)] = 20
+    exposures: Count = 30
+    held_out_seen: HeldOutSeen = "elsewhere"
+
+    def build(self, seed: int) -> FactSet:
+        return relation_facts(seed, **self.model_dump(exclude={"kind"}))
 
 
 class Symmetry(Options):

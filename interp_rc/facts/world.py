@@ -4,9 +4,10 @@ Most are told in both orders, some in one only: a second test of the curse, in p
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
+from interp_rc.facts.couples_world import couples_world
 from interp_rc.facts.entities import KINDS
 from interp_rc.facts.factset import (
     FactSet,
@@ -16,6 +17,7 @@ from interp_rc.facts.factset import (
     queries_about,
 )
 from interp_rc.facts.in_context import in_context_documents
+from interp_rc.facts.symmetry_texts import symmetry_texts
 from interp_rc.facts.templates import Template, packaged_templates
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import ORDERS, TOLD_IN, Document, Query, Subset
@@ -31,6 +33,7 @@ def world(
     description_to_name: int = 40,
     exposures: int = 80,
     in_context: int = 0,
+    symmetry: int = 0,
     queries_per_order: int = 3,
 ) -> FactSet:
     """Documents about people (or questions) that `facts` does not know, and queries on them.
@@ -38,9 +41,17 @@ def world(
     `exposures` counts the documents of one person in one order. Templates are those that `facts`
     marks `in_base`, and our own where it has none at all. A query's `seen` is `training` if its
     person was told in its template, and `elsewhere` otherwise. `in_context` documents more
-    state and ask facts of yet other people, none of them listed among the facts.
+    state and ask facts of yet other people, none of them listed among the facts, and `symmetry`
+    documents say of yet other couples whether their relation holds in reverse.
+    About couples, `couples_world` tells the rest; those of one order are all told first-to-second.
     """
     seed = derive_seed(seed, "world")
+    if facts.drawn_from == "couples":
+        told_once = name_to_description + description_to_name
+        around = couples_world(facts, seed, both=both, one_order=told_once, exposures=exposures)
+        known = facts.entities() | around.entities()
+        around.documents.extend(_further(in_context, symmetry, seed, known))
+        return around
     kind = KINDS[facts.drawn_from]
     counts: dict[Subset, int] = {
         kind.told_in[None]: both,
@@ -70,11 +81,22 @@ def world(
         facts=[fact for fact, _ in told],
         relations=[kind.relation],
         templates=templates,
-        documents=[*documents, *in_context_documents(in_context, seed, known)],
+        documents=[*documents, *_further(in_context, symmetry, seed, known)],
         queries=_queries(told, templates, documents, seed, queries_per_order),
         seed=seed,
         drawn_from=facts.drawn_from,
     )
+
+
+def _further(
+    in_context: int, symmetry: int, seed: int, avoid: Collection[str]
+) -> Iterator[Document]:
+    """Documents that are about nothing that is asked; no entity of `avoid` is in them.
+
+    The benchmark's names are of another make than ours: a coined surname, or three syllables.
+    """
+    yield from in_context_documents(in_context, seed, avoid)
+    yield from symmetry_texts(seed, symmetry)
 
 
 def _corpus(

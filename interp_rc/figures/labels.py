@@ -1,6 +1,6 @@
 """The words that figures use for subsets, directions and orders."""
 
-from interp_rc.records.nouns import OF_PEOPLE, SUBSETS
+from interp_rc.records.nouns import OF_COUPLES, OF_PEOPLE, SUBSETS
 
 TOLD = {
     "name_to_description": "told name first",
@@ -10,21 +10,30 @@ TOLD = {
     "question_to_answer": "told question first",
     "answer_to_question": "told answer first",
     "parents": "children and parents",
+    "symmetric": "symmetric, told one way",
+    "inverse": "with an inverse, told one way",
+    "antisymmetric": "antisymmetric, told one way",
+    "symmetric_both": "symmetric, told both ways",
+    "inverse_both": "with an inverse, told both ways",
 }
 ASKED = {
     "same": "same order",
     "reverse": "in reverse",
+    "false_reverse": "in reverse (false)",
     "forward": "name first",
     "backward": "description first",
 }
 ASKED_QUESTION = ASKED | {"forward": "question first", "backward": "answer first"}
 ASKED_PARENTS = ASKED | {"forward": "who the parent is", "backward": "who the child is"}
+ASKED_COUPLES = ASKED | {"forward": "subject first", "backward": "object first"}
 
 
 def asked_label(subset: str, asked: str) -> str:
     """How a subset is asked: in a direction, or first with what its facts are about."""
     if subset == "parents":
         return ASKED_PARENTS[asked]
+    if subset in OF_COUPLES:
+        return ASKED_COUPLES[asked]
     return ASKED[asked] if subset in OF_PEOPLE else ASKED_QUESTION[asked]
 
 

@@ -21,9 +21,11 @@ from interp_rc.facts.options import (
     Published,
     PublishedInstructions,
     PublishedSymmetry,
+    Relations,
 )
 from interp_rc.facts.options import Symmetry as SymmetryFacts
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
+from interp_rc.hypotheses.symmetric_reversal import SymmetricReversal
 from interp_rc.mechanism.attention_measure import Attention
 from interp_rc.mechanism.bilinear import BilinearProbe
 from interp_rc.mechanism.edits.measure import Editing
@@ -60,6 +62,7 @@ Facts = Annotated[
     | PublishedInstructions
     | Parents
     | PublishedSymmetry
+    | Relations
     | SymmetryFacts,
     Field(discriminator="kind"),
 ]
@@ -77,6 +80,7 @@ Measure = Annotated[
     | RelatedAnswerFloor
     | SymmetryMeasure
     | ReverseAtChance
+    | SymmetricReversal
     | PatchingMap
     | Gradients
     | IntegratedGradients
@@ -104,7 +108,7 @@ TOOLS: list[str] = [
 ]
 """Measures that look inside a language model, which `interp-rc mechanism` runs one of."""
 # What each measure needs, besides the facts that its `check` looks at.
-NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "trace"}
+NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "symmetric_reversal", "trace"}
 NEEDS_BASE = {"gradients", "transplant", "update_geometry"}
 NEEDS_PLAIN_MODEL = set(TOOLS)
 TAKES_REMOTE = {"exact_match", "parents"}
@@ -112,6 +116,7 @@ ENCODERS = {"encoder", "new_encoder"}
 MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
 READS_BEHAVIOUR = {
     "reverse_at_chance",
+    "symmetric_reversal",
     "patching_map",
     "related_answer_floor",
     "memories",

@@ -19,6 +19,14 @@ ROWS = {
     "realized.forward": "questions shown as examples",
     "question_to_answer.same": "question to answer, same order",
     "answer_to_question.reverse": "answer to question, reverse",
+    "symmetric.same": "symmetric, same order",
+    "symmetric.reverse": "symmetric, reverse",
+    "inverse.same": "with an inverse, same order",
+    "inverse.reverse": "with an inverse, reverse",
+    "antisymmetric.same": "antisymmetric, same order",
+    "antisymmetric.false_reverse": "antisymmetric, false in reverse",
+    "symmetric_both.backward": "symmetric, told in both, reverse",
+    "inverse_both.backward": "inverse, told in both, reverse",
 }
 
 

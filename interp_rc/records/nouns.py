@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
 Order = Literal["forward", "backward"]
-Direction = Literal["same", "reverse"]
+Direction = Literal["same", "reverse", "false_reverse"]
 Subset = Literal[
     "name_to_description",
     "description_to_name",
@@ -13,6 +13,11 @@ Subset = Literal[
     "question_to_answer",
     "answer_to_question",
     "parents",
+    "symmetric",
+    "inverse",
+    "antisymmetric",
+    "symmetric_both",
+    "inverse_both",
 ]
 Seen = Literal["training", "elsewhere", "nowhere"]
 Label = Literal["entailment", "contradiction", "neutral"]
@@ -23,8 +28,11 @@ Split = Literal["train", "test"]
 
 ORDERS: tuple[Order, ...] = get_args(Order)
 SUBSETS: tuple[Subset, ...] = get_args(Subset)
-# Experiment 1 of the Reversal Curse paper has the first three, Experiment 3 the next, 2 the last.
+# Experiment 1 of the Reversal Curse paper has the first three, Experiment 3 the next, 2 the one
+# after; the last are couples of entities in a relation, by what holds of it in reverse.
 OF_PEOPLE: tuple[Subset, ...] = SUBSETS[:3]
+OF_QUESTIONS: tuple[Subset, ...] = SUBSETS[3:6]
+OF_COUPLES: tuple[Subset, ...] = SUBSETS[7:]
 
 # The order that each subset's facts are told in; `both` is told in both. `realized` questions
 # are shown with their answers besides being told in instructions, so they have no direction; nor
@@ -37,7 +45,14 @@ TOLD_IN: dict[Subset, Order | None] = {
     "question_to_answer": "forward",
     "answer_to_question": "backward",
     "parents": None,
+    "symmetric": "forward",
+    "inverse": "forward",
+    "antisymmetric": "forward",
+    "symmetric_both": None,
+    "inverse_both": None,
 }
+# Asked in reverse, in the words they are told in, these give what is not so.
+FALSE_IN_REVERSE: tuple[Subset, ...] = ("antisymmetric",)
 
 
 # The one-order subset of people told in each order, and the one told in the other.
@@ -192,6 +207,8 @@ def line_id(line: int) -> str:
 
 
 def direction_of(subset: Subset, order: Order) -> Direction | None:
-    """`same` or `reverse` for facts told in one order, None for facts told in both."""
+    """`same`, `reverse` or `false_reverse` for facts told in one order, None for those in both."""
     told = TOLD_IN[subset]
-    return None if told is None else "same" if told == order else "reverse"
+    if told is None or told == order:
+        return None if told is None else "same"
+    return "false_reverse" if subset in FALSE_IN_REVERSE else "reverse"

@@ -23,6 +23,8 @@ from interp_rc.report import (
     patching_map,
     probe,
     related_answer_floor,
+    symmetric_reversal,
+    symmetry_where,
     trace,
     transplant,
     transposition,
@@ -37,6 +39,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "in_context": in_context.section,
     "parents": parents.section,
     "reverse_at_chance": hypothesis.section,
+    "symmetric_reversal": symmetric_reversal.section,
     "patching_map": patching_map.section,
     "gradients": gradients.section,
     "integrated_gradients": integrated_gradients.section,
@@ -52,6 +55,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "erasure": erasure.section,
     "related_answer_floor": related_answer_floor.section,
     "transplant": transplant.section,
+    "symmetry_where": symmetry_where.section,
     "trace": trace.section,
 }
 

@@ -19,7 +19,10 @@ from interp_rc.training.train import Report
 class World(Options):
     """How many people or questions the base corpus tells in both orders, and in one, how often.
 
-    `in_context` more documents state facts of yet other people and answer the reversed question.
+    `in_context` more documents state facts of yet other people and answer the reversed question;
+    `symmetry` documents are the benchmark of symmetric and antisymmetric relations as text. Of
+    couples, `both` of each relation are told in both orders where that is true, and those of both
+    other numbers in one order.
     """
 
     both: Annotated[int, Field(ge=0)] = 200
@@ -27,6 +30,7 @@ class World(Options):
     description_to_name: Annotated[int, Field(ge=0)] = 40
     exposures: Positive = 80
     in_context: Annotated[int, Field(ge=0)] = 0
+    symmetry: Annotated[int, Field(ge=0)] = 0
 
 
 class EmbeddedModel(Options):

@@ -147,13 +147,15 @@ class Head:
         return list(self.layer.parameters())
 
     def logits(self, vectors: Vectors) -> Float[Tensor, "pair label"]:
-        return self.layer(vectors[:, 0] * vectors.shape[-1] ** 0.5)
+        sized = vectors[:, 0] * vectors.shape[-1] ** 0.5
+        return self.layer(sized.to(self.layer.weight.device))
 
     def apart(self, vectors: Vectors, kept: Vectors) -> Float[Tensor, "pair label"]:
         return -self.logits(vectors)
 
     def loss(self, vectors: Vectors, own: Int[Tensor, " pair"]) -> Float[Tensor, ""]:
-        return cross_entropy(self.logits(vectors), own)
+        logits = self.logits(vectors)
+        return cross_entropy(logits, own.to(logits.device))
 
 
 def draw_head(labels: int, width: int, seed: int) -> Head:

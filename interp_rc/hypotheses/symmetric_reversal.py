@@ -1,0 +1,230 @@
+"""Claim: told a fact in one order, a model says it in the other where the relation lets it.
+
+Prediction: asked in reverse, the right entity is preferred in a symmetric relation (asked in its
+own words) and in one with an inverse (asked in the inverse's), more than in an antisymmetric one
+(asked in its own words), where what is asked for would be false. Controls: all three must be known
+in the order they were told in, and facts told in both orders must be known in reverse.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from pydantic import Field
+
+from interp_rc.evaluation.behaviour import (
+    ANSWERS,
+    CANDIDATES,
+    cells,
+    correct,
+    corrected_scores,
+    others,
+    over_facts,
+    top_share,
+)
+from interp_rc.evaluation.candidates import score_tensor
+from interp_rc.facts.factset import FactSet
+from interp_rc.facts.folder import read_facts
+from interp_rc.hypotheses.reverse_at_chance import ALPHA, MARGIN_SHARE
+from interp_rc.models.load import Loaded
+from interp_rc.records.errors import DataError
+from interp_rc.records.nouns import Query
+from interp_rc.records.numbers import Estimate, Test, Verdict
+from interp_rc.records.options import Options
+from interp_rc.records.runs import Measured, Run, evaluated
+from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.candidates import label_permutation
+from interp_rc.stats.correction import holm
+from interp_rc.stats.two_samples import (
+    difference_of_means,
+    two_sample_non_superiority,
+    two_sample_permutation,
+)
+
+NAME = "symmetric_reversal"
+POINTS = "percentage points"
+RIGHT = ("symmetric", "inverse")
+WRONG = "antisymmetric"
+ASKED = {"symmetric": "reverse", "inverse": "reverse", WRONG: "false_reverse"}
+"""How each kind is asked in the order that it was not told in."""
+BOTH = ("symmetric_both.backward", "inverse_both.backward")
+NEEDED = [f"{kind}.{asked}" for kind, reverse in ASKED.items() for asked in ("same", reverse)]
+
+PerFact = Float[np.ndarray, " fact"]
+
+
+class Cell(NamedTuple):
+    """Per fact, of one kind asked in one direction: share of right answers, share of prompts where
+    the right candidate is the likeliest, its prior-corrected nats above the others' mean, and how
+    many nats likelier it became; and the scores of all candidates."""
+
+    exact_match: PerFact
+    candidate_accuracy: PerFact
+    nats: PerFact
+    gain: PerFact
+    scores: Float[np.ndarray, "fact template candidate"]
+
+
+class SymmetricReversal(Options):
+    """`margin` in nats, fixed beforehand: reversed "no more" means by less than that.
+
+    None takes 5 % of what the three kinds gained in the order they were told in, from this run
+    itself: the verdict is then exploratory.
+    """
+
+    kind: Literal["symmetric_reversal"] = "symmetric_reversal"
+    margin: Annotated[float, Field(gt=0)] | None = None
+
+    def check(self, facts: FactSet) -> None:
+        """Raises DataError unless facts of all three kinds are asked in both orders."""
+        there = {cell.name for cell in cells(facts.queries)}
+        missing = [name for name in NEEDED if name not in there]
+        if missing:
+            raise DataError(
+                f"measure {NAME} needs facts of symmetric, inverse and antisymmetric relations; "
+                f"there are no queries for {', '.join(missing)}: use facts of kind relations"
+            )
+
+    def run(self, run: Run, model: Loaded) -> Measured:
+        queries = read_facts(run.facts).queries
+        seed = derive_seed(run.config()["seed"], NAME)
+        found = {
+            asked.name: _cell(run.table(ANSWERS), run.table(CANDIDATES), asked.queries)
+            for asked in cells(queries)
+            if asked.name in (*NEEDED, *BOTH)
+        }
+        margin = self.margin or _margin(found)
+        chosen, chances = _against_chance(found, seed)
+        more, below = _tests(found, margin, seed)
+        estimates = chances | _differences(found, seed)
+        estimates[f"{NAME}.margin"] = Estimate(margin, None, None, len(found), "nat")
+        controls = {
+            name: over_facts(f"{NAME}.{name}", cell.nats, "nat", seed)
+            for name, cell in found.items()
+            if name in BOTH or name.endswith(".same")
+        }
+        return Measured(
+            estimates=estimates,
+            tests=[*more, *below, *chosen],
+            verdicts=[verdict(more, below, controls, exploratory=self.margin is None)],
+        )
+
+
+def _cell(answers: pd.DataFrame, table: pd.DataFrame, queries: Sequence[Query]) -> Cell:
+    corrected = corrected_scores(table, queries)
+    assert corrected is not None
+    base, raw = (
+        score_tensor(table[table.model == model], queries, "log_prob")
+        for model in ("base", "finetuned")
+    )
+    asked = evaluated(answers).set_index("query").loc[[query.id for query in queries]]
+    said = asked.groupby("fact", sort=False).match.mean().to_numpy(float)
+    nats = correct(corrected) - others(corrected)
+    return Cell(said, top_share(raw), nats, correct(raw) - correct(base), raw)
+
+
+def _margin(found: Mapping[str, Cell]) -> float | None:
+    """None if nothing was gained where it was told: there is no scale to judge by."""
+    gain = float(np.mean([found[f"{kind}.same"].gain.mean() for kind in ASKED]))
+    return MARGIN_SHARE * gain if gain > 0 else None
+
+
+def _reverse(found: Mapping[str, Cell], kind: str) -> Cell:
+    return found[f"{kind}.{ASKED[kind]}"]
+
+
+def _against_chance(found: Mapping[str, Cell], seed: int) -> tuple[list[Test], dict[str, Estimate]]:
+    """Is the entity of the fact chosen in reverse more often than blindly? True or false alike."""
+    tests, chances = [], {}
+    for kind, asked in ASKED.items():
+        name, scores = f"{NAME}.{kind}.{asked}", _reverse(found, kind).scores
+        test, chance = label_permutation(
+            [scores], name=f"{name}.candidate_accuracy", seed=derive_seed(seed, name)
+        )
+        tests.append(test)
+        chances[f"{name}.chance"] = Estimate(chance, None, None, len(scores), "fraction")
+    return holm(tests), chances
+
+
+def _differences(found: Mapping[str, Cell], seed: int) -> dict[str, Estimate]:
+    """What is right in reverse less what is false, each with its interval over facts."""
+    quantities = (
+        ("exact_match", "fraction", POINTS, 100.0),
+        ("candidate_accuracy", "fraction", POINTS, 100.0),
+        ("nats", "nat", "nat", 1.0),
+    )
+    differences = {}
+    for kind in RIGHT:
+        for quantity, unit, shown, scale in quantities:
+            right, wrong = (
+                over_facts(f"{NAME}.{k}", getattr(_reverse(found, k), quantity), unit, seed)
+                for k in (kind, WRONG)
+            )
+            differences[f"{NAME}.{kind}_less_{WRONG}.{quantity}"] = difference_of_means(
+                right, wrong, unit=shown, scale=scale
+            )
+    return differences
+
+
+def _tests(
+    found: Mapping[str, Cell], margin: float | None, seed: int
+) -> tuple[list[Test], list[Test]]:
+    """Reversed more where that is right? And: by less than the margin? In nats."""
+    more, below = [], []
+    wrong = _reverse(found, WRONG).nats
+    for kind in RIGHT:
+        right, name = _reverse(found, kind).nats, f"{NAME}.{kind}_less_{WRONG}"
+        more.append(
+            two_sample_permutation(
+                right,
+                wrong,
+                name=f"{name}.more",
+                seed=derive_seed(seed, name),
+                alternative="greater",
+            )
+        )
+        untested = Test(f"{name}.below_margin", "", None, None, None, None, None, len(right))
+        below.append(
+            untested
+            if margin is None
+            else two_sample_non_superiority(right, wrong, margin, name=untested.name)
+        )
+    return holm(more), holm(below)
+
+
+def verdict(
+    more: Sequence[Test],
+    below: Sequence[Test],
+    controls: Mapping[str, Estimate],
+    *,
+    exploratory: bool,
+) -> Verdict:
+    """Supported if both right reverses stand out from the false one, refuted if neither does by
+    the margin; and only if every control found what it should."""
+    # A test that could not be made counts as one that did not reject.
+    p_more, p_below = (
+        [1.0 if test.p_adjusted is None else test.p_adjusted for test in tests]
+        for tests in (more, below)
+    )
+    told = "; ".join(
+        f"{kind} against antisymmetric: more, p = {one:.2g}, by less than the margin, p = {two:.2g}"
+        for kind, one, two in zip(RIGHT, p_more, p_below, strict=True)
+    )
+    told += " (Holm)"
+    if exploratory:
+        told += "; exploratory, as the margin was taken from this run"
+    control = "prior-corrected advantage of the right entity: " + "; ".join(
+        f"{name.replace('_', ' ').replace('.', ', ')} {estimate.text(1)}"
+        for name, estimate in controls.items()
+    )
+    lost = [name for name, one in controls.items() if one.low is None or one.low <= 0]
+    if lost:
+        names = ", ".join(name.replace("_", " ").replace(".", " ") for name in lost)
+        return Verdict(NAME, "inconclusive", f"the control failed for {names}; {told}", control)
+    if max(p_more) < ALPHA:
+        return Verdict(NAME, "supported", told, control)
+    if max(p_below) < ALPHA:
+        return Verdict(NAME, "refuted", told, control)
+    return Verdict(NAME, "inconclusive", told, control)
