@@ -29,10 +29,9 @@ NOTE = (
     "as mother has father. Relations are few, and they share the probes that read them, which "
     "intervals over relations leave out and permuting the classes does not. For patching, the "
     "relations of a couple hold between entities of one kind and have as many tokens as each "
-    "other, in their first wording; other couples are left out. Couples that share a relation count as independent. What is put back "
-    "early on a path restores all that follows: the map says where the difference passes, not "
-    "alone where it is written. Where tokens are averaged at the end, a place’s share after the "
-    "last layer is close to its share of the tokens."
+    "other, in their first wording; other couples are left out. Couples that share a relation "
+    "count as independent. What is put back early on a path restores all that follows: the map "
+    "says where the difference passes, not alone where it is written."
 )
 
 
