@@ -1,8 +1,10 @@
 """Invented entities of every kind that the table of relations speaks of, and ids in their place."""
 
 import random
-from functools import cache
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cache, cached_property
+from math import prod
+from typing import Any
 from zlib import crc32
 
 import yaml
@@ -20,17 +22,15 @@ ID_NUMBERS = range(10_000, 100_000_000)
 PATIENCE = 1_000
 
 
-class Names(NamedTuple):
+@dataclass(frozen=True)
+class Names:
     """All names of a kind: one word of each list, joined. Distinct choices spell distinct names."""
 
     lists: tuple[tuple[str, ...], ...]
 
-    @property
+    @cached_property
     def size(self) -> int:
-        product = 1
-        for words in self.lists:
-            product *= len(words)
-        return product
+        return prod(map(len, self.lists))
 
     def name(self, number: int) -> str:
         """The name of a number below `size`."""

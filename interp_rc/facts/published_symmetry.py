@@ -80,7 +80,9 @@ def read_published_symmetry(path: Path | str, *, skip_faults: bool = False) -> P
         more = f" ({len(faults)} such rows in all)" if len(faults) > 1 else ""
         first = min(faults)
         raise DataError(
-            f"{first.found}{more}; mend the row, or skip faulty ones", file=path, line=first.line
+            f"{first.found}{more}; mend the row, or skip faulty ones (--skip-faults)",
+            file=path,
+            line=first.line,
         )
     left_out = list(_of_no_use(rows.values()))
     useless = {note.line for note in left_out}

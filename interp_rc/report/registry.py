@@ -24,6 +24,7 @@ from interp_rc.report import (
     probe,
     related_answer_floor,
     symmetric_reversal,
+    symmetry_where,
     trace,
     transplant,
     transposition,
@@ -54,6 +55,7 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
     "erasure": erasure.section,
     "related_answer_floor": related_answer_floor.section,
     "transplant": transplant.section,
+    "symmetry_where": symmetry_where.section,
     "trace": trace.section,
 }
 

@@ -7,14 +7,21 @@ with vectors of the two sentences and with the one vector of both read together.
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
+from interp_rc.evaluation.symmetry.entailment_head import (
+    READINGS,
+    Features,
+    Head,
+    Reading,
+    features,
+    fit_head,
+)
 from interp_rc.facts.entailment_pairs import EntailmentPair, entailment_pairs
 from interp_rc.facts.entailment_tables import EntailmentTable
 from interp_rc.facts.similarity_pairs import SimilarityPair, similarity_pairs
@@ -22,15 +29,6 @@ from interp_rc.models.encoder import Encoder
 from interp_rc.records.errors import DataError, ModelError
 from interp_rc.records.seeds import generator
 
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
-
-Reading = Literal["sentences", "together"]
-READINGS: tuple[Reading, ...] = ("sentences", "together")
-STRENGTH = 1e-3
-"""The head's C (inverse weight of the L2 penalty), chosen by held-out accuracy before any
-retraining, with other sentences than those that are reported."""
-Features = Float[np.ndarray, "item feature"]
 PerItem = Float[np.ndarray, " item"]
 
 
@@ -43,7 +41,7 @@ class _Read(NamedTuple):
 
 
 class _Before(NamedTuple):
-    heads: "dict[Reading, Pipeline]"
+    heads: dict[Reading, Head]
     read: _Read
     width: int
 
@@ -120,9 +118,9 @@ class Forgetting:
         found: dict[str, PerItem] = {}
         for reading, head in old.heads.items():
             own = fit_head(new.train[reading], self.train)
-            found[f"{reading}.before"] = right(head, old.read.test[reading], self.test)
-            found[f"{reading}.kept"] = right(head, new.test[reading], self.test)
-            found[f"{reading}.refitted"] = right(own, new.test[reading], self.test)
+            found[f"{reading}.before"] = head.right(old.read.test[reading], self.test)
+            found[f"{reading}.kept"] = head.right(new.test[reading], self.test)
+            found[f"{reading}.refitted"] = own.right(new.test[reading], self.test)
         found["similarity.before"] = old.read.cosines
         found["similarity.after"] = new.cosines
         found["similarity.grade"] = np.array([pair.grade for pair in self.similarity], float)
@@ -152,35 +150,6 @@ class Forgetting:
             {reading: features(encoder, self.test, reading) for reading in self.readings},
             (one * other).sum(axis=1) / np.maximum(norms, 1e-12),
         )
-
-
-def features(encoder: Encoder, pairs: Sequence[EntailmentPair], reading: Reading) -> Features:
-    """What the head reads: u, v, |u - v| and u * v of the two vectors, or the joint vector."""
-    if reading == "together":
-        joint: np.ndarray = encoder.embedded([(p.premise, p.hypothesis) for p in pairs]).numpy()
-        return joint
-    premises = encoder.embedded([pair.premise for pair in pairs]).numpy()
-    hypotheses = encoder.embedded([pair.hypothesis for pair in pairs]).numpy()
-    parts = [premises, hypotheses, np.abs(premises - hypotheses), premises * hypotheses]
-    return np.hstack(parts)
-
-
-def fit_head(given: Features, pairs: Sequence[EntailmentPair]) -> "Pipeline":
-    """Logistic regression of the labels on standardised features; the scaling belongs to the
-    head."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    head = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=5000))
-    return head.fit(given.astype(np.float64), [pair.label for pair in pairs])
-
-
-def right(head: "Pipeline", given: Features, pairs: Sequence[EntailmentPair]) -> PerItem:
-    """1 where the head gives an item's label, else 0."""
-    labels = np.array([pair.label for pair in pairs])
-    hits: np.ndarray = (head.predict(given.astype(np.float64)) == labels).astype(float)
-    return hits
 
 
 def _weights(encoder: Encoder) -> str:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from interp_rc.evaluation.symmetry.forgetting import READINGS, Forgetting, Reading
+from interp_rc.evaluation.symmetry.entailment_head import READINGS, Reading
+from interp_rc.evaluation.symmetry.forgetting import Forgetting
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import RATE, bootstrap_mean

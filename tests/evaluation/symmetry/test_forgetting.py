@@ -7,7 +7,8 @@ from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 
 from interp_rc.evaluation.symmetry import forgetting
-from interp_rc.evaluation.symmetry.forgetting import READINGS, STRENGTH, Forgetting
+from interp_rc.evaluation.symmetry.entailment_head import READINGS, STRENGTH, features, fit_head
+from interp_rc.evaluation.symmetry.forgetting import Forgetting
 from interp_rc.evaluation.symmetry.forgetting_numbers import (
     PUBLISHED,
     forgetting_estimates,
@@ -103,8 +104,11 @@ def test_all_of_it_again_in_plain_loops(given, encoder, shuffled, reading):
     found = given.measure(encoder, shuffled)
 
     def fitted(train):
-        mean, spread = train.mean(0), train.std(0)
-        spread[spread < 1e-9] = 1
+        mean, width = train.mean(0), encoder.width
+        spread = np.ones(len(mean))
+        for first in range(0, len(mean), width):
+            block = train[:, first : first + width] - mean[first : first + width]
+            spread[first : first + width] = (np.sum(block**2) / block.size) ** 0.5
         model = LogisticRegression(C=STRENGTH, max_iter=5000)
         model.fit((train - mean) / spread, [pair.label for pair in given.train])
 
@@ -188,7 +192,6 @@ def test_a_reading_can_be_left_out(given, encoder, shuffled, found):
 
 def test_the_encoder_before_is_read_once_unless_its_weights_change(given, encoder, monkeypatch):
     read = []
-    features = forgetting.features
     monkeypatch.setattr(
         forgetting,
         "features",
@@ -233,6 +236,17 @@ def test_published_losses_are_those_of_the_four_methods():
     assert list(PUBLISHED.values()) == [5.8, 7.7, 21.5, 11.2]
 
 
+def test_a_number_that_hardly_varies_does_not_decide(given, encoder):
+    """Real encoders have numbers that are the same for all texts but for rounding."""
+    read = features(encoder, given.train, "sentences")
+    read[:, :, 0] = 0.05 + 1e-9 * np.random.default_rng(1).normal(size=read.shape[:2])
+    head = fit_head(read, given.train)
+    moved = read.copy()
+    moved[:, :, 0] += 1e-4
+    labels = [head.model.predict(head.scaled(one)) for one in (read, moved)]
+    assert np.mean(labels[0] == labels[1]) > 0.95
+
+
 @pytest.mark.slow
 def test_the_real_encoder_knows_enough_to_forget():
     """Otherwise nothing could be lost, and small losses would mean nothing."""
@@ -241,6 +255,6 @@ def test_the_real_encoder_knows_enough_to_forget():
     cpu = Machine("cpu", bf16=False, threads=1)
     real, _ = EncoderModel().load(None, machine=cpu, seed=0, report=print, waiting=lambda: None)
     given = Forgetting.generated(100, test=330, similarity=50)
-    head = forgetting.fit_head(forgetting.features(real, given.train, "sentences"), given.train)
-    hits = forgetting.right(head, forgetting.features(real, given.test, "sentences"), given.test)
+    head = fit_head(features(real, given.train, "sentences"), given.train)
+    hits = head.right(features(real, given.test, "sentences"), given.test)
     assert hits.mean() > 0.45
