@@ -31,6 +31,7 @@ trained                                    ("pairs")  trained on in all, repetit
                                            n counts trials
 """
 
+from collections import Counter
 from typing import Literal
 
 from interp_rc.evaluation.symmetry.estimates import PAIRS, estimates
@@ -41,7 +42,7 @@ from interp_rc.evaluation.symmetry.kept import Ledger, run_all
 from interp_rc.evaluation.symmetry.options import Protocols
 from interp_rc.evaluation.symmetry.own_symmetry import own_symmetries
 from interp_rc.evaluation.symmetry.plan import Trial, plan, total_trained
-from interp_rc.evaluation.symmetry.pools import FIRST, Pools
+from interp_rc.evaluation.symmetry.pools import CELLS, FIRST, Cell, Pools
 from interp_rc.evaluation.symmetry.shortcuts import Frozen
 from interp_rc.evaluation.symmetry.table import table_of
 from interp_rc.evaluation.symmetry.trials import Bench
@@ -79,29 +80,43 @@ class Symmetry(Protocols):
                 "none; use facts of kind symmetry or published_symmetry, or leave it out"
             )
         for cell in pools.cells:
-            train, test = pools.choose(cell, "train"), pools.choose(cell, "test")
-            needed = max([self.train, *(self.sizes if cell == FIRST else ())])
-            if len(train) < needed:
-                raise DataError(
-                    f"measure symmetry trains on up to {needed} pairs of {cell}, and the facts "
-                    f"have {len(train)}; give facts.train of {needed} or more, or fewer with "
-                    "`train` and `sizes`"
-                )
-            if len(test) < self.test:
-                raise DataError(
-                    f"measure symmetry tests with {self.test} pairs of {cell}, and the facts have "
-                    f"{len(test)}; give facts.test of {self.test} or more, or a smaller `test`"
-                )
-            if len({pair.label for pair in train}) < 2:
-                raise DataError(
-                    f"all pairs of {cell} to train on have the label {train[0].label!r}, which "
-                    "teaches no difference; add pairs with another"
-                )
+            self._check_cell(pools, cell)
+
+    def _check_cell(self, pools: Pools, cell: Cell) -> None:
+        train, test = pools.choose(cell, "train"), pools.choose(cell, "test")
+        needed = max([self.train, *(self.sizes if cell == FIRST else ())])
+        if len(train) < needed:
+            raise DataError(
+                f"measure symmetry trains on up to {needed} pairs of {cell}, and the facts have "
+                f"{len(train)}; give facts.train of {needed} or more, or fewer with `train` and "
+                "`sizes`"
+            )
+        if len(test) < self.test:
+            raise DataError(
+                f"measure symmetry tests with {self.test} pairs of {cell}, and the facts have "
+                f"{len(test)}; give facts.test of {self.test} or more, or a smaller `test`"
+            )
+        if len({pair.label for pair in train}) < 2:
+            raise DataError(
+                f"all pairs of {cell} to train on have the label {train[0].label!r}, which "
+                "teaches no difference; add pairs with another"
+            )
+        (most, times), *_ = Counter(pair.relation for pair in train).most_common(1)
+        if len(pools.relations(cell)) >= FEWEST_RELATIONS and (
+            len(train) - times < self.left_out_train
+        ):
+            raise DataError(
+                f"without relation {most}, {len(train) - times} pairs of {cell} are left to train "
+                f"on, and `left_out_train` is {self.left_out_train}; give a larger facts.train, or "
+                "0 to leave no relations out"
+            )
 
     def run(self, run: Run, model: Encoder) -> Measured:
         pools, seed = Pools(read_facts(run.facts).pairs), run.config()["seed"]
         trials = self.plan(pools, seed)
-        run.note("symmetry", trials=len(trials), trained=total_trained(trials))
+        missing = [str(cell) for cell in CELLS if cell not in pools.cells]
+        at_most = total_trained(trials)
+        run.note("symmetry", trials=len(trials), trained_at_most=at_most, without=missing)
         forgetting = self._forgetting(seed)
         bench = Bench(pools, model, Frozen(model), retrain, forgetting)
         ledger = Ledger(run.evaluation / TRIALS)

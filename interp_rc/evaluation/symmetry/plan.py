@@ -20,6 +20,8 @@ APART = {method for method in get_args(Method) if method not in TOGETHER}
 """Methods that compare two vectors by a distance that is chosen."""
 READS_ONLY = 0.3
 """What reading a pair costs, next to training on it once."""
+FORGETTING = 750
+"""What measuring forgetting costs, in pairs trained on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ class Trial:
     def cost(self) -> int:
         """For the time left, in pairs trained on."""
         sets = 5 if self.protocol == "main" else 1
-        return self.trained_on + round(READS_ONLY * (self.size + sets * self.test))
+        reading = round(READS_ONLY * (self.size + sets * self.test))
+        return self.trained_on + reading + self.forgetting * FORGETTING
 
 
 def plan(
