@@ -60,7 +60,7 @@ def sentence(measured: Measured) -> str:
     told = f"Retrained in the published form, the encoder is right about {trained} of new pairs"
     if lookup is not None and lookup.value is not None:
         told += (
-            f", and so is a look-up of the relation’s words about {100 * lookup.value:.0f}{TIE}%"
+            f", and a look-up of the relation’s words about {100 * lookup.value:.0f}{TIE}%"
         )
     but = []
     if left:

@@ -1,0 +1,79 @@
+"""The README's tables of symmetry in encoders: python -m analysis.markdown_symmetry"""
+
+import pandas as pd
+
+from analysis.descriptions import TABLES
+from analysis.markdown import estimate, table
+from interp_rc.evaluation.symmetry.forgetting_numbers import PUBLISHED
+from interp_rc.records.numbers import Estimate
+from interp_rc.report.symmetry_words import METHODS, NEEDED
+
+MAIN, LEFT_OUT = "main.two_labels.names", "left_out.two_labels"
+COLUMNS = {
+    "as it came": MAIN + ".{}.same.before",
+    "retrained": MAIN + ".{}.same.after",
+    "other wordings": MAIN + ".{}.held_out.after",
+    "another entity: unmoved": MAIN + ".{}.wrong_entity.after",
+    "relations left out": LEFT_OUT + ".names.{}.after",
+    "… with ids": LEFT_OUT + ".ids.{}.after",
+}
+COSTS = {
+    "pairs for 95 %": "samples.{}.needed_95",
+    "100 %": "samples.{}.needed_100",
+    "published": NEEDED,
+    "points of entailment lost": "forgetting.{}.sentences.kept.lost",
+    "of MNLI, published": PUBLISHED,
+}
+
+
+def results() -> dict[str, Estimate]:
+    rows = pd.read_csv(TABLES / "symmetry.csv")
+    return {
+        str(row["name"]).removeprefix("symmetry."): estimate(row)
+        for _, row in rows.iterrows()
+        if str(row["name"]).startswith("symmetry.")
+    }
+
+
+def controls_table() -> str:
+    """What the methods get, and what a look-up does, in the published form and its controls."""
+    found = results()
+    rows = [
+        [label, *(_cell(found.get(place.format(variant))) for place in COLUMNS.values())]
+        for variant, label in (METHODS | {"lookup": "look-up of the relation's words"}).items()
+    ]
+    return table(["right [%]", *COLUMNS], rows)
+
+
+def _cell(one: Estimate | None) -> str:
+    return "" if one is None else one.text().replace(" %", "")
+
+
+def costs_table() -> str:
+    """Training pairs needed, and what is forgotten, beside the published numbers."""
+    found = results()
+    rows = []
+    for method, label in METHODS.items():
+        cells = []
+        for place in COSTS.values():
+            if not isinstance(place, str):
+                cells.append(f"{place[method]:g}")
+            elif "needed" in place:
+                cells.append(_needed(found, place.format(method)))
+            else:
+                cells.append(found[place.format(method)].text(1).replace(" percentage point", ""))
+        rows.append([label, *cells])
+    return table(["method", *COSTS], rows)
+
+
+def _needed(found: dict[str, Estimate], place: str) -> str:
+    """The median over draws; censored where most draws never got there."""
+    median, reached = found[place], found[place.replace("needed", "reached")]
+    sizes = [int(name.rpartition("_")[2]) for name in found if ".size_" in name]
+    draws = f"{round((reached.value or 0) * reached.n)} of {reached.n}"
+    value = f"> {max(sizes)}" if median.value is None else f"{median.value:g}"
+    return f"{value} ({draws})"
+
+
+if __name__ == "__main__":
+    print(controls_table(), costs_table(), sep="\n\n")
