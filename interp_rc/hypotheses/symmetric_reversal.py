@@ -25,12 +25,13 @@ from interp_rc.evaluation.behaviour import (
     top_share,
 )
 from interp_rc.evaluation.candidates import score_tensor
+from interp_rc.evaluation.reversal_judged import reversal_judged
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.hypotheses.reverse_at_chance import ALPHA, MARGIN_SHARE
-from interp_rc.models.load import Loaded
+from interp_rc.models.load import Loaded, load
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import Query
+from interp_rc.records.nouns import Fact, Query
 from interp_rc.records.numbers import Estimate, Test, Verdict
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run, evaluated
@@ -88,17 +89,17 @@ class SymmetricReversal(Options):
             )
 
     def run(self, run: Run, model: Loaded) -> Measured:
-        queries = read_facts(run.facts).queries
+        facts = read_facts(run.facts)
         seed = derive_seed(run.config()["seed"], NAME)
         found = {
             asked.name: _cell(run.table(ANSWERS), run.table(CANDIDATES), asked.queries)
-            for asked in cells(queries)
+            for asked in cells(facts.queries)
             if asked.name in (*NEEDED, *BOTH)
         }
         margin = self.margin or _margin(found)
         chosen, chances = _against_chance(found, seed)
         more, below = _tests(found, margin, seed)
-        estimates = chances | _differences(found, seed)
+        estimates = chances | _differences(found, seed) | _judged(run, facts.facts, model, seed)
         estimates[f"{NAME}.margin"] = Estimate(margin, None, None, len(found), "nat")
         controls = {
             name: over_facts(f"{NAME}.{name}", cell.nats, "nat", seed)
@@ -123,6 +124,24 @@ def _cell(answers: pd.DataFrame, table: pd.DataFrame, queries: Sequence[Query]) 
     said = asked.groupby("fact", sort=False).match.mean().to_numpy(float)
     nats = correct(corrected) - others(corrected)
     return Cell(said, top_share(raw), nats, correct(raw) - correct(base), raw)
+
+
+def _judged(run: Run, facts: Sequence[Fact], model: Loaded, seed: int) -> dict[str, Estimate]:
+    """How the base model judges reversed statements of each kind that are before its eyes: whether
+    texts on relations taught it anything, and nothing of what finetuning told it."""
+    if not run.base.is_dir():
+        return {}
+    base = load(run.base, device=str(model.model.device))
+    found = {}
+    for kind in ASKED:
+        odds = reversal_judged(base, [fact for fact in facts if fact.subset == kind])
+        name = f"{NAME}.{kind}.judged"
+        found[name] = over_facts(name, odds, "nat", seed)
+    # What is shorter is likelier: only differences tell what was learnt.
+    found[f"{NAME}.symmetric_less_{WRONG}.judged"] = difference_of_means(
+        found[f"{NAME}.symmetric.judged"], found[f"{NAME}.{WRONG}.judged"], unit="nat"
+    )
+    return found
 
 
 def _margin(found: Mapping[str, Cell]) -> float | None:

@@ -23,7 +23,7 @@ def section(run: Run, measured: Measured) -> Section:
         title="Reversed where that is right, and where it is not?",
         sentence=sentence(told, measured),
         figures=[chosen(run, told)],
-        tables=[differences(measured), levels(told)],
+        tables=[differences(measured), levels(told), *judged(measured)],
         note=NOTE,
     )
 
@@ -89,14 +89,14 @@ def chosen(run: Run, told: Measured) -> Picture:
         alt="How often the entity of the fact is chosen, with 95 % intervals. " + described(rates),
         caption=(
             "How often the entity that the fact ties to the one in the prompt is the likeliest of "
-            "all candidates, prior taken off. In reverse it is right where the relation is "
+            "all candidates. In reverse it is right where the relation is "
             "symmetric or asked in its inverse’s words, and false where it is antisymmetric. "
             "Dashed: chance. Lines: 95 % interval over facts."
         ),
     )
 
 
-CHOSEN = "candidate_accuracy_corrected"
+CHOSEN = "candidate_accuracy"
 
 
 def differences(measured: Measured) -> Table:
@@ -134,6 +134,24 @@ def levels(told: Measured) -> Table:
         for kind, asked in rows(told)
     ]
     return Table("Each kind by itself; 95 % intervals over facts", columns, found, columns[2:])
+
+
+def judged(measured: Measured) -> list[Table]:
+    """What the base model makes of a statement's reverse; nothing where no base is kept."""
+    names = {kind: TOLD[kind] for kind in ASKED}
+    names[f"symmetric_less_{WRONG}"] = "symmetric less antisymmetric"
+    rows = [
+        [words, spoken(found)]
+        for kind, words in names.items()
+        if (found := measured.estimates.get(f"{NAME}.{kind}.judged"))
+    ]
+    caption = (
+        "A statement before its eyes: does the base model hold that its reverse, in the "
+        "relation’s own words, follows, or that it is false? Log-odds, as the benchmark is told "
+        "as text; its longer ways to say “false” lower all of them, so only the difference tells"
+    )
+    columns = ["facts", "follows or is false"]
+    return [Table(caption, columns, rows, columns[1:])] if rows else []
 
 
 NOTE = (

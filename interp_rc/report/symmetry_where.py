@@ -148,6 +148,7 @@ def probe_table(measured: Measured, layers: int) -> Table:
         for place in PLACES
         for encoder, name in ENCODERS.items()
     ]
+    relations = probe(measured, "pretrained", "relation", 0, "held_out").n
     columns = [
         "read at",
         "encoder",
@@ -156,8 +157,8 @@ def probe_table(measured: Measured, layers: int) -> Table:
         "looked up",
     ]
     return Table(
-        "Class found [%], with 95 % intervals over relations. Permuted and looked up after the "
-        "last layer; of permuted classes, the range of 95 % of the draws",
+        f"Class found [%], with 95 % intervals over {relations} relations. Permuted and looked up "
+        "after the last layer; of permuted classes, the range of 95 % of the draws",
         columns,
         rows,
         columns[2:],
@@ -170,10 +171,11 @@ def patching_table(measured: Measured, layers: int) -> Table:
         [name, *(plain(percent(recovered(measured, place, layer))) for layer in shown(layers))]
         for name, place in zip(named, PATCHED, strict=True)
     ]
+    couples = recovered(measured, "everything", 0).n
     columns = ["exchanged", *(f"layer {n}" for n in shown(layers))]
     return Table(
-        "Recovered share of the head’s difference [%], with 95 % intervals over couples of "
-        "relations",
+        f"Recovered share of the head’s difference [%], with 95 % intervals over {couples} couples "
+        "of relations",
         columns,
         rows,
         columns[1:],

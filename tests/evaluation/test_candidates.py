@@ -12,6 +12,7 @@ from interp_rc.evaluation.candidates import (
     score_candidates,
     score_tensor,
 )
+from interp_rc.facts.couples import relation_facts
 from interp_rc.facts.instructions import instructions
 from interp_rc.models.scoring import score
 from interp_rc.records.errors import DataError
@@ -134,3 +135,21 @@ def test_candidates_must_be_the_targets_of_the_template():
     queries = [query("a", 0), query("b", 0), query("c", 0, (" a", " b", " d"), " d")]
     with pytest.raises(DataError, match="query a/0 has other candidates than the targets"):
         score_tensor(table_of(queries, lambda q, c: 0.0), queries, "log_prob")
+
+
+def test_couples_are_asked_of_something_neutral():
+    facts = relation_facts(0, per_relation=3, both=2, exposures=5)
+    neutral = {(q.subset, q.order): neutral_prompt(q) for q in facts.queries}
+    assert neutral["symmetric", "backward"] == "Something shares a mother and a father with"
+    assert neutral["inverse", "forward"] == "Something triggered"
+
+
+def test_first_templates_are_each_subset_s_own():
+    facts = relation_facts(0, per_relation=3, both=2, exposures=5)
+    first = first_templates(facts.queries, 1)
+    asked = {(query.subset, query.order): query.template for query in first}
+    assert len(asked) == 2 * 5
+    assert len(first) == 2 * (3 * 3 + 2 * 2)
+    assert asked["antisymmetric", "backward"] == "child.training.0.reversed"
+    assert asked["inverse", "backward"] == "caused_by.training.0.reversed"
+    assert first_templates(facts.queries, None) == facts.queries

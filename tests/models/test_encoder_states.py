@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import transformers
 
 from interp_rc.models.encoder import EncoderSize, new_encoder
 from interp_rc.models.encoder_edits import blocks, edited
@@ -159,3 +160,23 @@ def test_an_untrained_encoder_has_the_shape_and_none_of_the_weights(small):
     torch.testing.assert_close(untrained(small, 5).embedded(TEXTS), other.embedded(TEXTS))
     assert not torch.allclose(untrained(small, 6).embedded(TEXTS), other.embedded(TEXTS))
     assert not torch.allclose(small.embedded(TEXTS), other.embedded(TEXTS), atol=1e-2)
+
+
+@pytest.mark.parametrize("family", ["RobertaModel", "DistilBertModel", "MPNetModel"])
+def test_other_families_hand_on_their_states_and_nothing_else(small, family):
+    """Texts with as many tokens: all states of one, put into the other at any layer, give it."""
+    made = getattr(transformers, family)
+    shape = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2}
+    sizes = {"intermediate_size": 64, "vocab_size": 520, "max_position_embeddings": 40}
+    encoder = small.copy()
+    torch.manual_seed(0)
+    encoder.model[0].model = made(made.config_class(**shape, **sizes, pad_token_id=0)).eval()
+    one, other = [("Ann is a sibling of Bo", "Bo")], [("Ann is a sibling of Cy", "Bo")]
+    states, _ = layer_states(encoder, one)
+    wanted, before = encoder.embed(one).detach(), encoder.embed(other).detach()
+    assert states.shape[0] == len(blocks(encoder)) + 1 == 4
+    assert not torch.allclose(wanted, before, atol=1e-3)
+    every = torch.ones(states.shape[1:3], dtype=torch.bool)
+    for layer in range(4):
+        with edited(encoder, layer, every, states[layer]):
+            torch.testing.assert_close(encoder.embed(other).detach(), wanted, atol=1e-5, rtol=0)

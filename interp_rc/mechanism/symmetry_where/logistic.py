@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 STEPS, SMALL = 100, 1e-4
+AT_ONCE = 500
+"""Fits; each needs a matrix of its own."""
 
 
 def scores(
@@ -28,6 +30,13 @@ def scores(
     turned = torch.from_numpy(_turned(rows))
     x = torch.cat([turned, torch.ones(len(rows), 1, dtype=torch.float64)], 1)
     y, used = torch.from_numpy(labels).double(), torch.from_numpy(trained).double()
+    parts = [slice(first, first + AT_ONCE) for first in range(0, len(y), AT_ONCE)]
+    return torch.cat([_fitted(x, y[part], used[part]) for part in parts]).numpy()
+
+
+def _fitted(
+    x: Float[Tensor, "row column"], y: Float[Tensor, "fit row"], used: Float[Tensor, "fit row"]
+) -> Float[Tensor, "fit row"]:
     many = used.sum(1, keepdim=True) / 2
     positive = (used * y).sum(1, keepdim=True)
     weight = used * torch.where(y > 0, many / positive, many / (2 * many - positive))
@@ -48,7 +57,7 @@ def scores(
         curve = torch.einsum("fr,ri,rj->fij", weight * p * (1 - p), x, x) + penalty.diag()
         step = torch.linalg.solve(curve, slope)
         w = _lowered(loss, w, step)
-    return (w @ x.T).numpy()
+    return w @ x.T
 
 
 def _lowered(loss: Callable[[Tensor], Tensor], w: Tensor, step: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from interp_rc.mechanism.symmetry_where.estimates import (
     probe_estimates,
 )
 from interp_rc.mechanism.symmetry_where.patching import Score, patched
-from interp_rc.mechanism.symmetry_where.probing import probed
+from interp_rc.mechanism.symmetry_where.probing import permutation_test, probed, read_states
 from interp_rc.models.encoder import Encoder
 from interp_rc.models.untrained import untrained
 from interp_rc.records.errors import DataError
@@ -34,12 +34,15 @@ from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Options, Positive
 from interp_rc.records.runs import Measured, Run
 from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.correction import holm
 from interp_rc.training.symmetry.judge import Judge
 from interp_rc.training.symmetry.methods import Head
 from interp_rc.training.symmetry.options import Retraining
 from interp_rc.training.symmetry.retrain import retrain
 
 TABLE = f"mechanism/{NAME}"
+TESTED = "relation"
+"""The place, after the last layer: chosen beforehand."""
 FEWEST = 3
 """Relations of each class: one is left out, and one alone would tell itself and not its class."""
 
@@ -49,13 +52,15 @@ class SymmetryWhere(Options):
     untrained.
 
     `train`: how many pairs it is retrained on. `per_relation`: how many test pairs of each relation
-    are read. `shuffles`: how often the probes are trained on permuted classes.
+    are read. `shuffles`: how often the probes are trained on permuted classes everywhere, and
+    `draws`: how often for the test at the words of the relation after the last layer.
     """
 
     kind: Literal["symmetry_where"] = "symmetry_where"
     train: Positive = 320
     per_relation: Annotated[int, Field(ge=2)] = 4
     shuffles: Positive = 10
+    draws: Positive = 199
     batch_size: Positive = 64
     retraining: Retraining = Retraining(method="head")
 
@@ -98,10 +103,13 @@ class SymmetryWhere(Options):
             "retrained": judge.encoder,
             "untrained": untrained(model, derive_seed(seed, "untrained")),
         }
-        tables = [
-            probed(encoder, read, self.shuffles, seed, self.batch_size).assign(encoder=name)
-            for name, encoder in tqdm(encoders.items(), desc="probes", disable=None)
-        ]
+        tables, tests = [], []
+        for name, encoder in tqdm(encoders.items(), desc="probes", disable=None):
+            states = read_states(encoder, read, self.batch_size)
+            tables.append(probed(states, list(read), self.shuffles, seed).assign(encoder=name))
+            last = states[TESTED][:, -1]
+            called = f"{NAME}.probe.{name}.{TESTED}.layer_{states[TESTED].shape[1] - 1}.held_out"
+            tests.append(permutation_test(last, list(read), self.draws, seed, name=called))
         probes = pd.concat(tables, ignore_index=True)
         estimates = {f"{NAME}.head.accuracy": judged(judge, test)} | probe_estimates(probes)
         parts = {"probe": probes.assign(metric="accuracy")}
@@ -112,7 +120,7 @@ class SymmetryWhere(Options):
             parts["patching"] = effects.assign(encoder="retrained", metric="logit_difference")
         table = pd.concat([t.assign(part=part, site="stream") for part, t in parts.items()])
         write_parquet(run.folder / f"{TABLE}.parquet", table.reset_index(drop=True))
-        return Measured(estimates=estimates, tables=[TABLE])
+        return Measured(estimates=estimates, tests=holm(tests), tables=[TABLE])
 
     def _retrained(self, model: Encoder, pairs: list[Pair], seed: int) -> Judge:
         with tqdm(desc="retraining", unit="step", disable=None) as bar:
@@ -145,7 +153,7 @@ def score_of(judge: Judge) -> Score:
     mine = judge.labels.index("entailment")
 
     def score(vectors: Float[Tensor, "text width"]) -> Float[Tensor, " text"]:
-        logits = head.logits(normalize(vectors, dim=-1)[:, None])
+        logits = head.logits(normalize(vectors, dim=-1)[:, None]).cpu()
         return logits[:, mine] - logits[:, 1 - mine]
 
     return score

@@ -7,27 +7,34 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 from interp_rc.mechanism.symmetry_where.asked import class_of, probed_places, together
 from interp_rc.mechanism.symmetry_where.logistic import scores
 from interp_rc.models.encoder import Encoder
 from interp_rc.models.encoder_states import place_states, tokens
 from interp_rc.records.nouns import Pair
-from interp_rc.records.seeds import generator
+from interp_rc.records.numbers import Test
+from interp_rc.records.seeds import derive_seed, generator
+
+States = dict[str, Float[Tensor, "text layer width"]]
+"""By place, of as many texts of each relation, one relation after the other."""
 
 
-def probed(
-    encoder: Encoder, pairs: dict[str, list[Pair]], shuffles: int, seed: int, batch_size: int
-) -> pd.DataFrame:
-    """For each relation, place and layer: the share of its pairs whose class a probe names that
-    was trained without it (`labels` true or, in each `draw`, permuted over relations), or on the
-    other half of all relations' pairs (`labels` looked_up)."""
+def read_states(encoder: Encoder, pairs: dict[str, list[Pair]], batch_size: int) -> States:
+    """Of each pair's two texts, read together."""
     asked = [pair for mine in pairs.values() for pair in mine]
     texts = [together(pair) for pair in asked]
     read = tokens(encoder, texts)
     places = [probed_places(*one) for one in zip(asked, read, strict=True)]
-    states = place_states(encoder, texts, places, batch_size=batch_size)
-    fits = Fits(list(pairs), len(asked) // len(pairs), shuffles, seed)
+    return place_states(encoder, texts, places, batch_size=batch_size)
+
+
+def probed(states: States, names: Sequence[str], shuffles: int, seed: int) -> pd.DataFrame:
+    """For each relation, place and layer: the share of its pairs whose class a probe names that
+    was trained without it (`labels` true or, in each `draw`, permuted over relations), or on the
+    other half of all relations' pairs (`labels` looked_up)."""
+    fits = Fits(names, len(next(iter(states.values()))) // len(names), shuffles, seed)
     tables = []
     # The matrices are small: threads that wait for each other take longer.
     with threadpool_limits(1, user_api="blas"):
@@ -36,6 +43,25 @@ def probed(
                 table = fits.table(found[:, layer].double().numpy())
                 tables.append(table.assign(span=place, layer=layer))
     return pd.concat(tables, ignore_index=True)
+
+
+def permutation_test(
+    states: Float[Tensor, "text width"], names: Sequence[str], draws: int, seed: int, *, name: str
+) -> Test:
+    """Is the class of relations left out found more often than permuted classes are? One-sided.
+
+    Relations share the probes that they are read by, which an interval over them leaves out and
+    permuting does not. The statistic is the mean over both classes.
+    """
+    fits = Fits(names, len(states) // len(names), draws, derive_seed(seed, "test"))
+    with threadpool_limits(1, user_api="blas"):
+        table = fits.table(states.double().numpy())
+    by_class = table[table.labels != "looked_up"].groupby(["draw", "symmetric"])["value"].mean()
+    found = by_class.groupby("draw").mean().to_numpy(float)
+    # Some draws are the true classes again; equal but for rounding counts as equal.
+    p = float((found >= found[0] - 1e-9).mean())
+    how = f"permutation of classes over relations, greater, {draws} draws"
+    return Test(name, how, float(found[0]), p, None, None, None, len(names))
 
 
 class Fits:

@@ -28,6 +28,7 @@ SMALL = {
             "train": 64,
             "per_relation": 2,
             "shuffles": 2,
+            "draws": 3,
             "retraining": {"method": "head", "learning_rate": 3e-3, "epochs": 6},
         }
     ],
@@ -60,6 +61,14 @@ def test_every_place_and_layer_has_its_numbers(run):
         assert results[name].value is not None
     everything = results["symmetry_where.patching.everything.layer_1.recovered"]
     assert everything.value == pytest.approx(1, abs=1e-4)
+
+
+def test_the_place_chosen_beforehand_is_tested_in_each_encoder(run):
+    tests = run.read_measured("symmetry_where").tests
+    assert [test.name.split(".")[2] for test in tests] == ["pretrained", "retrained", "untrained"]
+    for test in tests:
+        assert test.correction == "holm"
+        assert test.statistic == pytest.approx(run.results()[test.name].value)
 
 
 def test_the_table_holds_one_observation_a_row(run):

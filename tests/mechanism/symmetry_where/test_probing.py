@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 
 from interp_rc.facts.relations import relations
 from interp_rc.mechanism.symmetry_where.asked import PLACES, class_of
 from interp_rc.mechanism.symmetry_where.estimates import balanced, probe_estimates
 from interp_rc.mechanism.symmetry_where.logistic import scores
-from interp_rc.mechanism.symmetry_where.probing import Fits, probed
+from interp_rc.mechanism.symmetry_where.probing import Fits, permutation_test, probed, read_states
 from tests.mechanism.symmetry_where.planted import (
     LAYERS,
     WRITES,
@@ -23,7 +24,7 @@ def found():
     encoder, _ = planted(seed=100)
     pairs = pairs_of(4)
     assert all(one_token_each(encoder, pair) for mine in pairs.values() for pair in mine)
-    return probed(encoder, pairs, 3, 100, 16)
+    return probed(read_states(encoder, pairs, 16), list(pairs), 3, 100)
 
 
 def test_fits_are_those_of_scikit_learn():
@@ -101,3 +102,27 @@ def test_each_relation_is_read_as_a_plain_loop_reads_it():
                 right += list(said == true[of == n])
         mine = table[(table.labels == "true") & (table.relation == names[n])].value.item()
         assert mine == pytest.approx(np.mean(right))
+
+
+@pytest.mark.parametrize(("apart", "least", "most"), [(3.0, 0, 0.05), (0.0, 0.1, 1)])
+def test_a_class_that_is_there_is_told_from_permuted_ones(apart, least, most):
+    names = list(relations())
+    draw = torch.Generator().manual_seed(100)
+    of_class = torch.tensor([1.0 if class_of(name) == "symmetric" else -1.0 for name in names])
+    states = torch.randn(14, 20, generator=draw)
+    states[:, 0] += apart * of_class
+    states = states.repeat_interleave(2, 0)
+    test = permutation_test(states, names, 39, 100, name="a.b")
+    assert least <= test.p <= most
+    assert test.n == 14
+    again = permutation_test(states, names, 39, 100, name="a.b")
+    assert again == test
+
+
+def test_p_counts_the_true_classes_among_the_draws():
+    """As many draws as are asked for, and the truth: p is at least one of them."""
+    states = torch.zeros(28, 4)
+    states[:10] = 5.0  # the symmetric relations come first
+    test = permutation_test(states, list(relations()), 19, 100, name="a.b")
+    assert test.statistic == 1
+    assert test.p == pytest.approx(1 / 20)
