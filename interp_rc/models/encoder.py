@@ -54,8 +54,9 @@ class Encoder:
         return width
 
     def copy(self) -> "Encoder":
-        """Another with the same weights, to be trained."""
-        return Encoder(copy.deepcopy(self.model), self.source, self.bf16)
+        """Another with the same weights, to be trained; the tokenizer is shared."""
+        shared = {id(self.tokenizer): self.tokenizer}
+        return Encoder(copy.deepcopy(self.model, shared), self.source, self.bf16)
 
     def features(self, texts: Sequence[Text]) -> dict[str, Any]:
         """The texts as the encoder's tokens, padded, where it computes."""

@@ -9,7 +9,7 @@ from interp_rc.figures.labels import ASKED, TOLD, asked_label, cells
 from interp_rc.figures.rates import Rate, rates_figure
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run, evaluated
-from interp_rc.report import parents
+from interp_rc.report import parents, symmetry
 from interp_rc.report.section import Picture, picture
 from interp_rc.report.wording import spoken
 
@@ -40,10 +40,13 @@ def asked_by(measured: Mapping[str, Measured]) -> Measured | None:
 
 def answer(run: Run, measured: Mapping[str, Measured]) -> Answer:
     """The pooled rates in both directions over all facts told in one order, or of parents and
-    children where these alone were asked about."""
+    children, or of symmetric relations, where these alone were asked about."""
     asked = asked_by(measured)
     if asked is None and "parents" in measured:
         return Answer(parents.sentence(measured["parents"]), parents.meaning(measured["parents"]))
+    if asked is None and "symmetry" in measured:
+        found = measured["symmetry"]
+        return Answer(symmetry.sentence(found), symmetry.meaning(found))
     if asked is None:
         return NO_BEHAVIOUR
     table = run.table(ANSWERS)

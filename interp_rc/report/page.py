@@ -37,7 +37,7 @@ def content(run: Run) -> dict[str, Any]:
     measured = run.all_measured()
     config = run.config()
     asked = asked_by(measured)
-    unit = "children" if set(measured) == {"parents"} else "facts"
+    unit = unit_of(set(measured))
     return {
         "name": config.get("name", run.folder.name),
         "setup": setup_line(config),
@@ -57,6 +57,13 @@ def content(run: Run) -> dict[str, Any]:
         "environment": environment_rows(run.environment()),
         "commands": commands(run),
     }
+
+
+def unit_of(kinds: set[str]) -> str:
+    """What intervals are over, in a run of these measures."""
+    if kinds == {"parents"}:
+        return "children"
+    return "draws, pairs or relations, as said," if "symmetry" in kinds else "facts"
 
 
 def tests(measured: Mapping[str, Measured]) -> Table | None:

@@ -9,7 +9,7 @@ from interp_rc.evaluation.parents.prompts import WORDINGS
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.section import Table
-from interp_rc.report.wording import in_nats, listed, probability, spoken
+from interp_rc.report.wording import in_nats, listed, percent, probability
 
 ASKED_IN = {
     "who": "“Who is …?”",
@@ -152,11 +152,6 @@ def likelihood(measured: Measured) -> Table:
         rows,
         columns[1:],
     )
-
-
-def percent(estimate: Estimate) -> str:
-    """Without the sign, which the caption names."""
-    return spoken(estimate).replace("\N{NO-BREAK SPACE}%", "")
 
 
 def replies(run: Run) -> Table:

@@ -19,6 +19,11 @@ def spoken(estimate: Estimate) -> str:
     return text.replace("-", MINUS).replace(" ", TIE)
 
 
+def percent(estimate: Estimate) -> str:
+    """Value and interval of a rate without the sign, which the caption names."""
+    return spoken(estimate).replace(f"{TIE}%", "")
+
+
 def in_nats(estimate: Estimate) -> str:
     """Value and interval without the unit, which the table's caption names."""
     value, low, high = (number(v, 1) for v in (estimate.value, estimate.low, estimate.high))

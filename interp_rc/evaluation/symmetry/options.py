@@ -28,14 +28,15 @@ class Protocols(Options):
     """How much is trained and tested. Sizes count pairs.
 
     `draws` are draws of `train` training pairs for the main table, each with a training seed of its
-    own; `test` pairs are in each test set. `distances` other than the cosine are tried with methods
-    that compare separate vectors, on two labels and names. `neutral` pairs are what a trained judge
-    is given of a label that it was not trained on. With a relation left out, `left_out_train` pairs
-    of the others are trained on and at most `left_out_test` of its own tested with; no such trials
-    if it is 0. `sizes` and `size_draws` are of the search for how many pairs are needed.
-    `own_pairs`: vectors, and draws of labels, for the symmetry of the distances themselves.
-    `entailment` is a file of others' pairs (MNLI, for example) to measure forgetting on, where null
-    makes some; `entailment_test` pairs are tested on, and half as many fit the head.
+    own; `test` pairs are in each test set. The first of `distances` is used throughout, by methods
+    that compare separate vectors; the others are tried in the main table on two labels and names.
+    `neutral` pairs are what a trained judge is given of a label that it was not trained on. With a
+    relation left out, `left_out_train` pairs of the others are trained on and at most
+    `left_out_test` of its own tested with; no such trials if it is 0. `sizes` and `size_draws` are
+    of the search for how many pairs are needed. `own_pairs`: vectors, for the symmetry of the
+    distances themselves. `entailment` is a file of others' pairs (MNLI, for example) to measure
+    forgetting on, where null makes some; `entailment_test` pairs are tested on, and half as many
+    fit the head.
     """
 
     methods: Annotated[tuple[Method, ...], Field(min_length=1), AfterValidator(_once)] = get_args(

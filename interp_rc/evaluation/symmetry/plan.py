@@ -102,10 +102,11 @@ def _main(options: Protocols, cells: Sequence[Cell], seed: int) -> Iterator[Tria
     for cell in cells:
         for draw in range(options.draws):
             for method, distance in _variants(options, every=cell == FIRST):
+                told = cell == FIRST and distance == options.distances[0]
                 for epochs in (0, options.epochs):
                     yield _trial(
                         options, "main", cell, method, distance, draw, options.train, epochs, seed,
-                        forgetting=cell == FIRST and distance == "cosine" and epochs > 0,
+                        forgetting=told and epochs > 0,
                     )  # fmt: skip
             for shortcut in SHORTCUTS:
                 yield _trial(
@@ -176,6 +177,8 @@ def _trial(
     test: int | None = None,
     **more: object,
 ) -> Trial:
+    """Methods that read both texts together have no distance to choose."""
+    distance = distance if method in APART else "cosine"
     return Trial(
         protocol, *cell, method, distance, draw, size, test or options.test, epochs,
         options.learning_rate, seed, **more,  # type: ignore[arg-type]

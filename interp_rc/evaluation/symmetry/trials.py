@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from interp_rc.evaluation.symmetry.altered import neutral
@@ -37,13 +38,15 @@ class Bench:
         `hits` were answered by their label. `forgetting`: what `Forgetting.measure` gives."""
         judge = None if trial.method in SHORTCUTS else self._judge(trial)
         predict = judge.predict if judge else self._shortcut(trial)
-        found: Kept = {
-            "rows": [
-                row
-                for name, pairs in asked(self.pools, trial).items()
-                for row in count(name, pairs, predict(pairs))
-            ]
-        }
+        sets = asked(self.pools, trial)
+        # All at once, because sets share texts, and each is read once.
+        answers = iter(predict([pair for pairs in sets.values() for pair in pairs]))
+        rows = [
+            row
+            for name, pairs in sets.items()
+            for row in count(name, pairs, list(islice(answers, len(pairs))))
+        ]
+        found: Kept = {"rows": rows}
         if trial.forgetting and judge and self.forgetting:
             items = self.forgetting.measure(self.encoder, judge.encoder)
             found["forgetting"] = {name: values.tolist() for name, values in items.items()}

@@ -25,7 +25,8 @@ def retrain(
     seed: int,
     report: Report = lambda step, steps, loss: None,
 ) -> Judge:
-    """A judge of pairs, with a retrained copy of the encoder; the one given stays as it is.
+    """A judge of pairs, with a retrained copy of the encoder, or the one given where no epochs are
+    asked for; that one stays as it is.
 
     A function of its arguments alone, so that the same ones give the same judge. Raises ModelError
     for pairs that hold fewer than two labels.
@@ -37,7 +38,7 @@ def retrain(
             f"({', '.join(labels) or 'none'}) teach no difference; give pairs of two labels or more"
         )
     seed = derive_seed(seed, "retrain")
-    learner = encoder.copy()
+    learner = encoder.copy() if options.epochs else encoder
     rule = options.rule(labels, encoder.width, seed)
     if options.epochs:
         _train(learner, rule, pairs, labels, options, seed, report)

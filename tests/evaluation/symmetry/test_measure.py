@@ -10,9 +10,12 @@ from interp_rc.evaluation.symmetry import measure as measure_module
 from interp_rc.evaluation.symmetry.forgotten import FORGETTING, SIMILARITY
 from interp_rc.evaluation.symmetry.measure import TABLE, TRIALS, Symmetry
 from interp_rc.evaluation.symmetry.plan import SHORTCUTS, total_trained
-from interp_rc.evaluation.symmetry.pools import FIRST, Pools
+from interp_rc.evaluation.symmetry.pools import CELLS, FIRST, Pools
+from interp_rc.facts.folder import write_facts
 from interp_rc.facts.relations import relations
 from interp_rc.records.errors import DataError
+from interp_rc.records.files import write_yaml
+from interp_rc.records.runs import Run
 from tests.evaluation.symmetry.conftest import planted
 
 SMALL = {
@@ -226,16 +229,24 @@ def test_options_that_make_no_sense(given, said):
 
 
 @pytest.mark.slow
-def test_a_small_encoder_learns_the_words(pair_run, small_encoder):
+def test_a_small_encoder_learns_the_words(tmp_path, pair_facts, small_encoder):
+    """Of facts with two labels and names alone; other parts are left out, and the log says so."""
+    run = Run(tmp_path / "run")
+    some = [p for p in pair_facts.pairs if (p.label_set, p.entities) == FIRST]
+    write_facts(replace(pair_facts, pairs=some), run.facts)
+    write_yaml(run.config_file, {"seed": 107})
     options = Symmetry(
         **SMALL | {"train": 64, "draws": 1, "sizes": (16,), "size_draws": 1, "left_out_train": 0},
-        methods=("nearest", "head"), learning_rate=2e-3, epochs=20,
+        methods=("nearest", "head"), distances=("l2",), learning_rate=2e-3, epochs=20,
     )  # fmt: skip
-    found = options.run(pair_run, small_encoder)
-    table = pair_run.table(TABLE)
-    assert set(table.when) == {"before", "after"}
+    found = options.run(run, small_encoder)
+    (noted,) = [event for event in run.log() if event["event"] == "symmetry"]
+    assert noted["without"] == [str(cell) for cell in CELLS[1:]]
     value = {name: one.value for name, one in found.estimates.items()}
     at = "symmetry.main.two_labels.names"
     assert value[f"{at}.head.same.after"] > 0.8
     assert value[f"{at}.head.wrong_entity.after"] > 0.7  # whoever it is about
     assert value[f"{at}.head.same.before"] < 0.8
+    assert f"{at}.nearest_l2.same.after" in value
+    assert not any(".other_entities." in name or ".left_out." in name for name in value)
+    assert found.verdicts == []

@@ -1,0 +1,178 @@
+"""The page's section on symmetric and antisymmetric relations in sentence encoders."""
+
+from collections.abc import Sequence
+from itertools import product
+
+from interp_rc.figures.curves import Curve, CurvePanel, curves_figure
+from interp_rc.figures.rates import Rate, rates_figure
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.runs import Measured, Run
+from interp_rc.report.section import Picture, Section, picture
+from interp_rc.report.symmetry_tables import tables
+from interp_rc.report.symmetry_words import METHODS, PAPER, at, methods
+from interp_rc.report.wording import TIE
+
+TRAINED = ("main", "two_labels", "names")
+LEFT_OUT = ("left_out", "two_labels", "names")
+KEPT = "wrong_entity"
+ALPHA = 0.05
+# Group of the figure, and where its numbers are.
+GROUPS = (
+    ("known relations", TRAINED, ("same",)),
+    ("other wordings", TRAINED, ("held_out",)),
+    ("relations left out", LEFT_OUT, ()),
+    ("another entity: unmoved", TRAINED, (KEPT,)),
+)
+
+
+def section(run: Run, measured: Measured) -> Section:
+    return Section(
+        title="Symmetric or not: what retraining teaches an encoder",
+        sentence=sentence(measured),
+        figures=[
+            figure
+            for figure in (controls(run, measured), sample_curves(run, measured))
+            if figure is not None
+        ],
+        tables=tables(run, measured),
+        note=NOTE,
+    )
+
+
+NOTE = (
+    "Premise “X r Y”, hypothesis “Y r X”: entailed if the relation is symmetric, contradicted if "
+    "it is antisymmetric (published data calls that neutral). In this published form the label is "
+    "the relation’s class whoever X and Y are, and the hypothesis is always swapped: the words of "
+    f"the relation say it all. The methods, and the claim tested, are those of {PAPER}. Intervals "
+    "are over draws of training pairs (over test pairs where all draws agree), and over relations "
+    "where these are left out: fourteen, each left out once, both classes counted alike."
+)
+
+
+def sentence(measured: Measured) -> str:
+    """What the controls do to the claim, in one sentence."""
+    trained = _span(measured, *TRAINED, ending=("same", "after"))
+    left = _span(measured, *LEFT_OUT, ending=("after",))
+    kept = _span(measured, *TRAINED, ending=(KEPT, "after"))
+    lookup = at(measured, *TRAINED, "lookup", "same", "after")
+    if trained is None:
+        return "No method was trained on the published form in this run."
+    told = f"Retrained in the published form, the encoder is right about {trained} of new pairs"
+    if lookup is not None and lookup.value is not None:
+        told += (
+            f", and so is a look-up of the relation’s words about {100 * lookup.value:.0f}{TIE}%"
+        )
+    but = []
+    if left:
+        but.append(f"about {left} where the relation was left out of training (chance: 50{TIE}%)")
+    if kept:
+        but.append(
+            f"in {kept} of cases it gives the same answer when the hypothesis is about another "
+            "entity and nothing follows"
+        )
+    return f"{told}{'; but it is right ' if left else '; but ' if but else ''}{', and '.join(but)}."
+
+
+def meaning(measured: Measured) -> str:
+    """What follows, never more than the tests allow."""
+    tests = {test.name: test for test in measured.tests}
+    names = (f"symmetry.{'.'.join(LEFT_OUT)}.{m}.above_chance" for m in methods(measured))
+    asked = [tests[name] for name in names if name in tests]
+    if not asked:
+        return "Without relations left out, this run cannot tell symmetry from the words for it."
+    above = sum(test.p_adjusted is not None and test.p_adjusted < ALPHA for test in asked)
+    if not above:
+        return (
+            "No method is shown to know of a relation that it was not trained on whether it is "
+            "symmetric: what was learnt is not shown to be more than the words of the relations."
+        )
+    if above == len(asked):
+        return "Every method does better than chance on relations that were left out, too."
+    return (
+        f"On relations that were left out, {above} of {len(asked)} methods do better than chance."
+    )
+
+
+def _estimates(measured: Measured, *place: str, ending: Sequence[str]) -> list[Estimate]:
+    found = [at(measured, *place, method, *ending) for method in methods(measured)]
+    return [one for one in found if one is not None]
+
+
+def _span(measured: Measured, *place: str, ending: Sequence[str]) -> str | None:
+    """The least and the most over the methods, in percent."""
+    found = _estimates(measured, *place, ending=ending)
+    values = [one.value for one in found if one.value is not None]
+    if not values:
+        return None
+    least, most = (f"{100 * value:.0f}" for value in (min(values), max(values)))
+    return f"{least}{TIE}%" if least == most else f"{least} to {most}{TIE}%"
+
+
+def rates(measured: Measured) -> list[Rate]:
+    """Each group's methods after retraining, and the look-up."""
+    found = []
+    for (group, place, test), variant in product(GROUPS, [*methods(measured), "lookup"]):
+        estimate = at(measured, *place, variant, *test, "after")
+        if estimate is None:
+            continue
+        shortcut = variant == "lookup"
+        label = "look-up" if shortcut else METHODS[variant]
+        asked = "control" if shortcut else "same" if group == GROUPS[0][0] else "reverse"
+        chance = None if test == (KEPT,) else 0.5
+        found.append(Rate(group, label, asked, estimate, chance))
+    return found
+
+
+def controls(run: Run, measured: Measured) -> Picture | None:
+    rows = rates(measured)
+    if not rows:
+        return None
+    return picture(
+        run,
+        "symmetry_controls",
+        lambda theme: rates_figure(
+            rows, theme, quantity="right, or unmoved", rows="", over="draws or relations"
+        ),
+        title="The claim and its controls",
+        alt=f"Rates of the methods and of looking up the relation’s words. {sentence(measured)}",
+        caption=(
+            "Two labels, names. Circles: new pairs about relations, and in wordings, that it was "
+            "trained on; diamonds: the controls; squares: the look-up, which reads nothing but the "
+            "relation’s words. Dashed: chance. Last group: how often the answer stays what it was "
+            "right to be before the hypothesis got another entity; who reads the entities is moved."
+        ),
+    )
+
+
+def sample_curves(run: Run, measured: Measured) -> Picture | None:
+    panels, most = [], 0
+    for method in methods(measured):
+        start = f"symmetry.samples.{method}.size_"
+        sizes = sorted(
+            int(name.removeprefix(start)) for name in measured.estimates if name.startswith(start)
+        )
+        if len(sizes) > 1:
+            points = [measured.estimates[f"{start}{size}"] for size in sizes]
+            scaled = [_hundredfold(one) for one in points]
+            panels.append(CurvePanel(METHODS[method], [Curve("accuracy", "same", sizes, scaled)]))
+            most = points[0].n
+    if not panels:
+        return None
+    return picture(
+        run,
+        "symmetry_samples",
+        lambda theme: curves_figure(
+            panels, theme, quantity="right [%]", across="training pairs", doubling=True
+        ),
+        title="How many pairs it takes",
+        alt="Accuracy of each method by the number of training pairs.",
+        caption=(
+            f"Published form, names; mean over {most} draws with 95 % t intervals. A draw that got "
+            "every test pair right was not tried with more pairs and counts as right there."
+        ),
+    )
+
+
+def _hundredfold(one: Estimate) -> Estimate:
+    value, low, high = (None if v is None else 100 * v for v in (one.value, one.low, one.high))
+    return Estimate(value, low, high, one.n, "percent")

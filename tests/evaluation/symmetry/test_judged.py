@@ -1,0 +1,62 @@
+"""Tests and verdict of tables whose answer is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from interp_rc.evaluation.symmetry import judged
+from interp_rc.evaluation.symmetry.estimates import estimates
+from interp_rc.facts.relations import relations
+
+
+def left_out_table(right):
+    """`right(entry)`: how many of ten pairs about a relation are answered rightly."""
+    return pd.DataFrame(
+        [
+            {
+                "protocol": "left_out", "label_set": "two_labels", "entities": "names",
+                "method": method, "variant": method, "draw": 0, "size": 64, "when": "after",
+                "test": "left_out", "relation": name, "form": "swapped", "label": "",
+                "taught": "", "n": 10, "hits": right(entry),
+            }
+            for method in ("nearest", "head")
+            for name, entry in relations().items()
+        ]
+    )  # fmt: skip
+
+
+def outcome(right):
+    table = left_out_table(right)
+    made = judged.tests(table, 0)
+    return made, judged.verdict(estimates(table, (), 0), made)[0]
+
+
+def test_all_right_about_relations_left_out():
+    made, found = outcome(lambda entry: 10)
+    assert [test.p for test in made] == [pytest.approx(1 / 2002)] * 2
+    assert [test.p_adjusted for test in made] == [pytest.approx(2 / 2002)] * 2
+    assert [test.name for test in made] == [
+        f"symmetry.left_out.two_labels.names.{method}.above_chance"
+        for method in ("nearest", "head")
+    ]
+    assert found.verdict == "supported"
+    assert "nearest 100.0 %" in found.reason
+
+
+def test_right_by_half_about_each_of_them():
+    _, found = outcome(lambda entry: 5 if len(entry.name) % 2 else 4)
+    assert found.verdict == "refuted"
+
+
+def test_the_same_answer_to_all_of_them_says_little():
+    """50 % in the mean over classes, from 100 % and 0 %."""
+    made, found = outcome(lambda entry: 10 * (entry.symmetry == "symmetric"))
+    assert [test.p for test in made] == [None, None]  # all relations are taken for entailed
+    assert found.verdict == "inconclusive"
+
+
+def test_answers_that_have_nothing_to_do_with_the_class():
+    draw = np.random.default_rng(3)
+    made, found = outcome(lambda entry: int(draw.integers(0, 11)))
+    assert all(test.p_adjusted > 0.05 for test in made)
+    assert found.verdict != "supported"
