@@ -5,46 +5,55 @@ of B" rather followed by "Therefore B is a sibling of A", or by "It is false tha
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
-from interp_rc.facts.relations import relations
+from interp_rc.facts.symmetry_pairs import symmetry_pairs
 from interp_rc.facts.symmetry_texts import HYPOTHESIS, PREMISE, ways
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
-from interp_rc.records.nouns import Fact, Label
+from interp_rc.records.nouns import Label, Pair
 
-WORDINGS = 3
 LABELS: tuple[Label, Label] = ("entailment", "contradiction")
+
+STATEMENTS = 60
+
+
+def reversed_pairs(seed: int, relation: str) -> list[Pair]:
+    """`STATEMENTS` statements in one relation with their reverse, about entities of the test split:
+    texts that a model learns from tell of none of these."""
+    every = symmetry_pairs(
+        seed,
+        10 * STATEMENTS,
+        label_set="three_labels",
+        entities="names",
+        split="test",
+        about={relation},
+    )
+    return list(islice((pair for pair in every if pair.form == "swapped"), STATEMENTS))
 
 
 def reversal_judged(
-    loaded: Loaded, facts: Sequence[Fact], *, batch_size: int = 64
-) -> Float[np.ndarray, " fact"]:
-    """Log-odds in nats of the reverse in the relation's own words following, against being false.
+    loaded: Loaded, pairs: Sequence[Pair], *, batch_size: int = 64
+) -> Float[np.ndarray, " pair"]:
+    """Log-odds in nats of each pair's hypothesis following from its premise, against being false.
 
-    As in those texts, the statement is in one training wording and its reverse in another: the
-    mean over the first `WORDINGS` of them, each followed by the next. Of the ways that the texts
-    have for each, those that begin with the statement, their probabilities added.
+    Of the ways that the benchmark's texts have for each, those that begin with the premise, their
+    probabilities added. What is shorter is likelier: only differences between pairs tell anything.
     """
-    prompts, targets = [], []
     followed = {label: _after_premise(label) for label in LABELS}
-    for fact in facts:
-        wordings = relations()[fact.relation].choose(held_out=False)[: WORDINGS + 1]
-        for first, second in pairwise(wordings):
-            premise = first.about(fact.subject, fact.object).text
-            reverse = second.about(fact.object, fact.subject).text
-            for rest in (rest for label in LABELS for rest in followed[label]):
-                prompts.append(premise)
-                targets.append(rest.replace(HYPOTHESIS, reverse))
+    rests = [rest for label in LABELS for rest in followed[label]]
+    prompts = [pair.premise for pair in pairs for _ in rests]
+    targets = [rest.replace(HYPOTHESIS, pair.hypothesis) for pair in pairs for rest in rests]
     found = score(loaded.model, loaded.tokenizer, prompts, targets, batch_size=batch_size)
-    by_way = found.log_prob.double().reshape(len(facts), WORDINGS, -1)
-    yes = torch.logsumexp(by_way[..., : len(followed["entailment"])], 2)
-    no = torch.logsumexp(by_way[..., len(followed["entailment"]) :], 2)
-    odds: np.ndarray = (yes - no).mean(1).numpy()
+    by_way = found.log_prob.double().reshape(len(pairs), -1)
+    first = len(followed["entailment"])
+    odds: np.ndarray = (
+        torch.logsumexp(by_way[:, :first], 1) - torch.logsumexp(by_way[:, first:], 1)
+    ).numpy()
     return odds
 
 

@@ -10,11 +10,11 @@ TOLD = {
     "question_to_answer": "told question first",
     "answer_to_question": "told answer first",
     "parents": "children and parents",
-    "symmetric": "symmetric, told one way",
-    "inverse": "with an inverse, told one way",
-    "antisymmetric": "antisymmetric, told one way",
-    "symmetric_both": "symmetric, told both ways",
-    "inverse_both": "with an inverse, told both ways",
+    "symmetric": "symmetric, one way",
+    "inverse": "inverted, one way",
+    "antisymmetric": "antisymmetric, one way",
+    "symmetric_both": "symmetric, both ways",
+    "inverse_both": "inverted, both ways",
 }
 ASKED = {
     "same": "same order",

@@ -15,20 +15,23 @@ BINS = 18
 
 
 def likelihood_figure(table: pd.DataFrame, theme: Theme, *, quantity: str) -> Figure:
-    """One column per subset, one row per direction.
+    """One column per subset, one row per direction; more than two subsets are rows instead.
 
     `table` has one row per fact and direction: `subset`, `asked` (a direction or order), `right`
     and `others` (mean over the other candidates), both in nats. `quantity` names the x axis.
     """
     subsets = list(dict.fromkeys(table.subset))
-    rows = int(table.groupby("subset").asked.nunique().max())
-    figure = Figure(figsize=(WIDTH, 0.75 + 1.55 * rows))
-    grid = figure.subplots(rows, len(subsets), squeeze=False, sharex="col")
+    most = int(table.groupby("subset").asked.nunique().max())
+    across = len(subsets) <= 2
+    shape = (most, len(subsets)) if across else (len(subsets), most)
+    figure = Figure(figsize=(WIDTH, 0.75 + 1.55 * shape[0]))
+    grid = figure.subplots(*shape, squeeze=False, sharex="col" if across else "row")
+    grid = grid if across else grid.T
     for column, subset in enumerate(subsets):
         part = table[table.subset == subset]
         asked = list(dict.fromkeys(part.asked))
         edges = shared_edges(part[["right", "others"]].to_numpy())
-        for row in range(rows):
+        for row in range(most):
             if row >= len(asked):
                 grid[row, column].set_visible(False)
                 continue

@@ -12,18 +12,21 @@ from interp_rc.figures.style import WIDTH, Theme
 
 
 def ranks_figure(table: pd.DataFrame, theme: Theme) -> Figure:
-    """One panel per subset.
+    """One panel per subset, two beside each other.
 
     `table` has one row per query: `subset`, `asked` (a direction or order), `rank` (1 is best)
     and `candidates` (how many there are).
     """
     subsets = list(dict.fromkeys(table.subset))
-    figure = Figure(figsize=(WIDTH, 2.5))
-    grid = figure.subplots(1, len(subsets), squeeze=False)
-    for axes, subset in zip(grid[0], subsets, strict=True):
+    rows, columns = (len(subsets) + 1) // 2, min(len(subsets), 2)
+    figure = Figure(figsize=(WIDTH, 0.4 + 2.1 * rows))
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in panels[len(subsets) :]:
+        axes.remove()
+    for axes, subset in zip(panels, subsets, strict=False):
         draw_ranks(axes, table[table.subset == subset], theme)
         axes.set_title(TOLD[subset].capitalize())
-    handles = {h.get_label(): h for axes in grid[0] for h in axes.get_lines()}
+    handles = {h.get_label(): h for axes in panels for h in axes.get_lines()}
     figure.legend(handles=list(handles.values()), loc="outside upper left", ncols=3, borderpad=0)
     return figure
 

@@ -7,34 +7,23 @@ in the order they were told in, and facts told in both orders must be known in r
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import numpy as np
-import pandas as pd
-from jaxtyping import Float
 from pydantic import Field
 
-from interp_rc.evaluation.behaviour import (
-    ANSWERS,
-    CANDIDATES,
-    cells,
-    correct,
-    corrected_scores,
-    others,
-    over_facts,
-    top_share,
-)
-from interp_rc.evaluation.candidates import score_tensor
-from interp_rc.evaluation.reversal_judged import reversal_judged
+from interp_rc.evaluation.behaviour import ANSWERS, CANDIDATES, cells, over_facts
+from interp_rc.evaluation.relation_cells import Cell, relation_cell
+from interp_rc.evaluation.reversal_judged import reversal_judged, reversed_pairs
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.hypotheses.reverse_at_chance import ALPHA, MARGIN_SHARE
 from interp_rc.models.load import Loaded, load
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import Fact, Query
+from interp_rc.records.nouns import Fact
 from interp_rc.records.numbers import Estimate, Test, Verdict
 from interp_rc.records.options import Options
-from interp_rc.records.runs import Measured, Run, evaluated
+from interp_rc.records.runs import Measured, Run
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.candidates import label_permutation
 from interp_rc.stats.correction import holm
@@ -52,20 +41,6 @@ ASKED = {"symmetric": "reverse", "inverse": "reverse", WRONG: "false_reverse"}
 """How each kind is asked in the order that it was not told in."""
 BOTH = ("symmetric_both.backward", "inverse_both.backward")
 NEEDED = [f"{kind}.{asked}" for kind, reverse in ASKED.items() for asked in ("same", reverse)]
-
-PerFact = Float[np.ndarray, " fact"]
-
-
-class Cell(NamedTuple):
-    """Per fact, of one kind asked in one direction: share of right answers, share of prompts where
-    the right candidate is the likeliest, its prior-corrected nats above the others' mean, and how
-    many nats likelier it became; and the scores of all candidates."""
-
-    exact_match: PerFact
-    candidate_accuracy: PerFact
-    nats: PerFact
-    gain: PerFact
-    scores: Float[np.ndarray, "fact template candidate"]
 
 
 class SymmetricReversal(Options):
@@ -91,16 +66,18 @@ class SymmetricReversal(Options):
     def run(self, run: Run, model: Loaded) -> Measured:
         facts = read_facts(run.facts)
         seed = derive_seed(run.config()["seed"], NAME)
+        answers, candidates = run.table(ANSWERS), run.table(CANDIDATES)
         found = {
-            asked.name: _cell(run.table(ANSWERS), run.table(CANDIDATES), asked.queries)
+            asked.name: relation_cell(answers, candidates, asked.queries)
             for asked in cells(facts.queries)
             if asked.name in (*NEEDED, *BOTH)
         }
         margin = self.margin or _margin(found)
+        told = sum(len(found[f"{kind}.same"].gain) for kind in ASKED)
         chosen, chances = _against_chance(found, seed)
         more, below = _tests(found, margin, seed)
         estimates = chances | _differences(found, seed) | _judged(run, facts.facts, model, seed)
-        estimates[f"{NAME}.margin"] = Estimate(margin, None, None, len(found), "nat")
+        estimates[f"{NAME}.margin"] = Estimate(margin, None, None, told, "nat")
         controls = {
             name: over_facts(f"{NAME}.{name}", cell.nats, "nat", seed)
             for name, cell in found.items()
@@ -113,31 +90,18 @@ class SymmetricReversal(Options):
         )
 
 
-def _cell(answers: pd.DataFrame, table: pd.DataFrame, queries: Sequence[Query]) -> Cell:
-    corrected = corrected_scores(table, queries)
-    assert corrected is not None
-    base, raw = (
-        score_tensor(table[table.model == model], queries, "log_prob")
-        for model in ("base", "finetuned")
-    )
-    asked = evaluated(answers).set_index("query").loc[[query.id for query in queries]]
-    said = asked.groupby("fact", sort=False).match.mean().to_numpy(float)
-    nats = correct(corrected) - others(corrected)
-    return Cell(said, top_share(raw), nats, correct(raw) - correct(base), raw)
-
-
 def _judged(run: Run, facts: Sequence[Fact], model: Loaded, seed: int) -> dict[str, Estimate]:
-    """How the base model judges reversed statements of each kind that are before its eyes: whether
-    texts on relations taught it anything, and nothing of what finetuning told it."""
+    """How the base model judges the reverse of statements before its eyes, about entities that it
+    never met: whether texts on relations taught it anything. n counts statements."""
     if not run.base.is_dir():
         return {}
+    relation_of: dict[str, str] = {fact.subset: fact.relation for fact in facts}
     base = load(run.base, device=str(model.model.device))
     found = {}
-    for kind in ASKED:
-        odds = reversal_judged(base, [fact for fact in facts if fact.subset == kind])
+    for kind in ("symmetric", WRONG):
         name = f"{NAME}.{kind}.judged"
-        found[name] = over_facts(name, odds, "nat", seed)
-    # What is shorter is likelier: only differences tell what was learnt.
+        pairs = reversed_pairs(derive_seed(seed, name), relation_of[kind])
+        found[name] = over_facts(name, reversal_judged(base, pairs), "nat", seed)
     found[f"{NAME}.symmetric_less_{WRONG}.judged"] = difference_of_means(
         found[f"{NAME}.symmetric.judged"], found[f"{NAME}.{WRONG}.judged"], unit="nat"
     )

@@ -138,7 +138,7 @@ def levels(told: Measured) -> Table:
 
 def judged(measured: Measured) -> list[Table]:
     """What the base model makes of a statement's reverse; nothing where no base is kept."""
-    names = {kind: TOLD[kind] for kind in ASKED}
+    names = {"symmetric": "symmetric", WRONG: "antisymmetric"}
     names[f"symmetric_less_{WRONG}"] = "symmetric less antisymmetric"
     rows = [
         [words, spoken(found)]
@@ -148,9 +148,10 @@ def judged(measured: Measured) -> list[Table]:
     caption = (
         "A statement before its eyes: does the base model hold that its reverse, in the "
         "relation’s own words, follows, or that it is false? Log-odds, as the benchmark is told "
-        "as text; its longer ways to say “false” lower all of them, so only the difference tells"
+        "as text, of entities that are nowhere else; the ways to say “follows” and “false” differ "
+        "in length, so only the difference tells; 95 % intervals over statements"
     )
-    columns = ["facts", "follows or is false"]
+    columns = ["statements", "follows or is false"]
     return [Table(caption, columns, rows, columns[1:])] if rows else []
 
 

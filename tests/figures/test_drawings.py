@@ -32,6 +32,21 @@ MODELS = [
 ]
 
 
+COUPLES = (("symmetric", "reverse"), ("inverse", "reverse"), ("antisymmetric", "false_reverse"))
+
+
+def couples() -> pd.DataFrame:
+    """Three subsets, with the longest of words."""
+    rng = np.random.default_rng(1)
+    return pd.DataFrame(
+        {"subset": subset, "asked": asked, "right": rng.normal(20), "others": rng.normal()}
+        | {"rank": rng.integers(1, 41), "candidates": 40}
+        for subset, reverse in COUPLES
+        for asked in ("same", reverse)
+        for _ in range(12)
+    )
+
+
 def scores(subsets: int) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     return pd.DataFrame(
@@ -56,7 +71,9 @@ def figures(theme: Theme) -> list[Figure]:
         rates_figure(RATES, theme, quantity="exact match"),
         likelihood_figure(scores(2), theme, quantity="log p"),
         likelihood_figure(scores(1), theme, quantity="log p"),
+        likelihood_figure(couples(), theme, quantity="corrected log p"),
         ranks_figure(found_ranks(), theme),
+        ranks_figure(couples(), theme),
         change_figure(changes, theme, quantity="exact match"),
         floors_figure(LEVELS, theme, quantity="right answers"),
         parents_figure(MODELS, theme),
