@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Together = tuple[str, str]
 Text = str | Together
 """One text, or two that are read together, as the tokenizer joins them."""
+_TOKENIZING = Lock()  # a fast tokenizer keeps how it pads, and refuses a second thread meanwhile
 BYTES_ALONE = 512
 """Fewer entries than this are bytes, special tokens and hardly a word."""
 
@@ -60,7 +62,8 @@ class Encoder:
 
     def features(self, texts: Sequence[Text]) -> dict[str, Any]:
         """The texts as the encoder's tokens, padded, where it computes."""
-        found = self.model.preprocess(list(texts))
+        with _TOKENIZING:
+            found = self.model.preprocess(list(texts))
         return {
             name: value.to(self.model.device) if isinstance(value, Tensor) else value
             for name, value in found.items()

@@ -87,7 +87,7 @@ def device_of(module: torch.nn.Module) -> torch.device:
     return next(module.parameters()).device
 
 
-def is_small(model: torch.nn.Module) -> bool:
+def is_small(model: torch.nn.Module, below: int = SMALL) -> bool:
     """Whether a CPU's operations on this model are too short to be shared between threads.
 
     Threads that meet after every operation of a fraction of a millisecond gain little on quiet
@@ -95,19 +95,19 @@ def is_small(model: torch.nn.Module) -> bool:
     """
     # Weights that come and go (on "meta" in between) do so for one thread at a time.
     here = all(parameter.device.type == "cpu" for parameter in model.parameters())
-    return here and counts_as_small(model)
+    return here and counts_as_small(model, below)
 
 
-def counts_as_small(model: torch.nn.Module) -> bool:
+def counts_as_small(model: torch.nn.Module, below: int = SMALL) -> bool:
     """Whether a model is small, wherever it is."""
-    return sum(parameter.numel() for parameter in model.parameters()) < SMALL
+    return sum(parameter.numel() for parameter in model.parameters()) < below
 
 
 @contextmanager
-def threads_for(model: torch.nn.Module) -> Iterator[int]:
+def threads_for(model: torch.nn.Module, below: int = SMALL) -> Iterator[int]:
     """One thread an operation for a small model, else all; gives how many may work at once."""
     threads = torch.get_num_threads()
-    if not is_small(model):
+    if not is_small(model, below):
         yield 1
         return
     torch.set_num_threads(1)
@@ -117,12 +117,15 @@ def threads_for(model: torch.nn.Module) -> Iterator[int]:
         torch.set_num_threads(threads)
 
 
-def spread(model: torch.nn.Module, work: Callable[[T], R], batches: Sequence[T]) -> Iterator[R]:
-    """`work` on every batch, results in order; several batches at once for a small model.
+def spread(
+    model: torch.nn.Module, work: Callable[[T], R], batches: Sequence[T], *, below: int = SMALL
+) -> Iterator[R]:
+    """`work` on every batch, results in order; several batches at once for a small model, one of
+    fewer parameters than `below`.
 
     Each batch is computed by one thread, so that no number depends on how many there are.
     """
-    with threads_for(model) as at_once:
+    with threads_for(model, below) as at_once:
         if at_once == 1:
             yield from map(work, batches)
             return

@@ -59,9 +59,7 @@ def sentence(measured: Measured) -> str:
         return "No method was trained on the published form in this run."
     told = f"Retrained in the published form, the encoder is right about {trained} of new pairs"
     if lookup is not None and lookup.value is not None:
-        told += (
-            f", and a look-up of the relation’s words about {100 * lookup.value:.0f}{TIE}%"
-        )
+        told += f", and a look-up of the relation’s words about {100 * lookup.value:.0f}{TIE}%"
     but = []
     if left:
         but.append(f"about {left} where the relation was left out of training (chance: 50{TIE}%)")

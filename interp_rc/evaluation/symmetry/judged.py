@@ -70,10 +70,12 @@ def verdict(found: dict[str, Estimate], tests: list[Test]) -> list[Verdict]:
         "supported" if len(known) == len(above) else "refuted" if len(low) == len(above)
         else "inconclusive"
     )  # fmt: skip
-    said = "; ".join(f"{name.split('.')[-1]} {one.text()}" for name, one in rates.items())
+    said = "; ".join(
+        f"{name.split('.')[-1].replace('_', ' ')} {one.text()}" for name, one in rates.items()
+    )
     return [
         Verdict(
-            hypothesis="Retraining on some relations tells of others whether they are symmetric.",
+            hypothesis="knows_relations_left_out",
             verdict=outcome,  # type: ignore[arg-type]
             reason=f"Right about relations left out (chance is 50 %): {said}. Above chance for "
             f"{len(known)} of {len(above)} methods (p adjusted below {LEVEL:g}); less than "

@@ -1,9 +1,10 @@
 """Trials kept as they finish, so that a run that was killed goes on with the next."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from tqdm import tqdm
@@ -13,6 +14,8 @@ from interp_rc.records.files import write_jsonl
 
 Kept = dict[str, Any]
 """What is kept of a trial: its `rows`, and whatever else it found, as JSON."""
+Chain = list[Trial]
+Done = list[tuple[Trial, Kept]]
 
 
 class Ledger:
@@ -53,33 +56,49 @@ def _key(settings: dict[str, Any]) -> str:
 
 
 def run_all(
-    trials: Sequence[Trial], run: Callable[[Trial], Kept], ledger: Ledger
-) -> list[tuple[Trial, Kept]]:
-    """Every trial with what it found, but for those of `samples` that are not needed: once a method
-    gets all of a draw right, larger samples of that draw are not tried."""
-    done: list[tuple[Trial, Kept]] = []
-    complete: set[tuple[str, int]] = set()
+    trials: Sequence[Trial],
+    run: Callable[[Trial], Kept],
+    ledger: Ledger,
+    spread: Callable[[Callable[[Chain], Done], Sequence[Chain]], Iterable[Done]] = map,
+) -> Done:
+    """Every trial with what it found, in order, but for those of `samples` that are not needed:
+    once a method gets all of a draw right, larger samples of that draw are not tried.
+
+    `spread` runs chains of trials, several at once where the machine allows.
+    """
+    lock = Lock()
     with tqdm(
-        total=sum(trial.cost for trial in trials),
-        desc="symmetry",
-        unit="pair",
-        disable=None,
+        total=sum(trial.cost for trial in trials), desc="symmetry", unit="pair", disable=None
     ) as bar:
-        for number, trial in enumerate(trials, start=1):
-            bar.set_postfix_str(
-                f"trial {number} of {len(trials)}: {trial.protocol} {trial.variant}"
-            )
-            search = (trial.variant, trial.draw)
-            if not (trial.protocol == "samples" and search in complete):
+
+        def one_chain(chain: Chain) -> Done:
+            done: Done = []
+            for trial in chain:
                 found = ledger.get(trial)
                 if found is None:
                     found = run(trial)
-                    ledger.keep(trial, found)
+                    with lock:
+                        ledger.keep(trial, found)
                 done.append((trial, found))
+                with lock:
+                    bar.set_postfix_str(f"{trial.protocol} {trial.variant}")
+                    bar.update(trial.cost)
                 if trial.protocol == "samples" and all_right(found):
-                    complete.add(search)
-            bar.update(trial.cost)
-    return done
+                    break
+            with lock:
+                bar.update(sum(trial.cost for trial in chain[len(done) :]))
+            return done
+
+        return [one for done in spread(one_chain, chains(trials)) for one in done]
+
+
+def chains(trials: Sequence[Trial]) -> list[Chain]:
+    """Trials that wait for each other, the sizes of a draw, together; every other one alone."""
+    found: dict[object, Chain] = {}
+    for number, trial in enumerate(trials):
+        search = (trial.variant, trial.draw)
+        found.setdefault(search if trial.protocol == "samples" else number, []).append(trial)
+    return list(found.values())
 
 
 def all_right(found: Kept) -> bool:

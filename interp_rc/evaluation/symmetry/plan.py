@@ -103,6 +103,8 @@ def _main(options: Protocols, cells: Sequence[Cell], seed: int) -> Iterator[Tria
         for draw in range(options.draws):
             for method, distance in _variants(options, every=cell == FIRST):
                 told = cell == FIRST and distance == options.distances[0]
+                if draw and distance != options.distances[0]:
+                    continue  # beside the point: once will do
                 for epochs in (0, options.epochs):
                     yield _trial(
                         options, "main", cell, method, distance, draw, options.train, epochs, seed,

@@ -103,19 +103,15 @@ def plainly(encoder, pairs, options, seed):
         foreach=False,
         fused=False,
     )
-    learner.model.train()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "dropout"))
-        for epoch in range(options.epochs):
-            mixed = options.method.endswith("nearest")
-            own = [labels.index(pair.label) for pair in pairs]
-            for places in batches(own, options.pairs_at_once, mixed=mixed, seed=seed, epoch=epoch):
-                batch = [pairs[at] for at in places]
-                loss = loss_by_hand(learner, batch, options, labels, head, drawn)
-                adam.zero_grad()
-                loss.backward()
-                adam.step()
-    learner.model.eval()
+    for epoch in range(options.epochs):
+        mixed = options.method.endswith("nearest")
+        own = [labels.index(pair.label) for pair in pairs]
+        for places in batches(own, options.pairs_at_once, mixed=mixed, seed=seed, epoch=epoch):
+            batch = [pairs[at] for at in places]
+            loss = loss_by_hand(learner, batch, options, labels, head, drawn)
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
     return learner, head
 
 
