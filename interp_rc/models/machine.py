@@ -87,7 +87,7 @@ def device_of(module: torch.nn.Module) -> torch.device:
     return next(module.parameters()).device
 
 
-def is_small(model: torch.nn.Module, below: int = SMALL) -> bool:
+def is_small(model: torch.nn.Module, below: int | None = None) -> bool:
     """Whether a CPU's operations on this model are too short to be shared between threads.
 
     Threads that meet after every operation of a fraction of a millisecond gain little on quiet
@@ -98,13 +98,13 @@ def is_small(model: torch.nn.Module, below: int = SMALL) -> bool:
     return here and counts_as_small(model, below)
 
 
-def counts_as_small(model: torch.nn.Module, below: int = SMALL) -> bool:
-    """Whether a model is small, wherever it is."""
-    return sum(parameter.numel() for parameter in model.parameters()) < below
+def counts_as_small(model: torch.nn.Module, below: int | None = None) -> bool:
+    """Whether a model has fewer parameters than `below` (None: `SMALL`), wherever it is."""
+    return sum(parameter.numel() for parameter in model.parameters()) < (below or SMALL)
 
 
 @contextmanager
-def threads_for(model: torch.nn.Module, below: int = SMALL) -> Iterator[int]:
+def threads_for(model: torch.nn.Module, below: int | None = None) -> Iterator[int]:
     """One thread an operation for a small model, else all; gives how many may work at once."""
     threads = torch.get_num_threads()
     if not is_small(model, below):
@@ -118,7 +118,11 @@ def threads_for(model: torch.nn.Module, below: int = SMALL) -> Iterator[int]:
 
 
 def spread(
-    model: torch.nn.Module, work: Callable[[T], R], batches: Sequence[T], *, below: int = SMALL
+    model: torch.nn.Module,
+    work: Callable[[T], R],
+    batches: Sequence[T],
+    *,
+    below: int | None = None,
 ) -> Iterator[R]:
     """`work` on every batch, results in order; several batches at once for a small model, one of
     fewer parameters than `below`.

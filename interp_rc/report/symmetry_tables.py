@@ -37,10 +37,8 @@ THREE: Columns = [
     ("swapped", ("main", "three_labels", "names"), ("same", "swapped")),
     ("unswapped", ("main", "three_labels", "names"), ("same", "unswapped")),
     ("wrong entity", ("main", "three_labels", "names"), ("same", "wrong_entity")),
-    ("ids", ("main", "three_labels", "ids"), ("same",)),
+    ("asked with ids", ("main", "three_labels", "names"), ("other_entities",)),
     ("other wordings", ("main", "three_labels", "names"), ("held_out",)),
-    ("relations left out", ("left_out", "three_labels", "names"), ()),
-    ("… of these, swapped", ("left_out", "three_labels", "names"), ("swapped",)),
 ]
 
 FORGOTTEN = {

@@ -84,21 +84,15 @@ def new_label(rows: pd.DataFrame, seed: int) -> Named:
 
 
 def left_out(rows: pd.DataFrame) -> Named:
-    """``<label set>.<entities>.<variant>[.<part>].<before | after>``: the mean over both classes of
-    the mean over relations, and `symmetric` and `antisymmetric` alone; with three labels also
-    `swapped`, of the pairs of that form. n counts relations."""
+    """``<label set>.<entities>.<variant>[.<symmetric | antisymmetric>].<before | after>``: the mean
+    over both classes of the mean over relations, and of one class alone. n counts relations."""
     for key, some in rows.groupby(["label_set", "entities", "variant", "when"], sort=False):
         *place, when = map(str, key)
-        parts = {"": some}
-        if place[0] == "three_labels":
-            parts["swapped"] = some[some.form == "swapped"]
-        for part, of in parts.items():
-            classes = by_class(of)
-            name = ".".join([*place, *([part] if part else [])])
-            if classes:
-                yield f"{name}.{when}", mean_of_strata(list(classes.values()), RATE)
-            for symmetry, rates in classes.items() if not part else ():
-                yield f"{name}.{symmetry}.{when}", t_mean(rates, RATE)
+        name, classes = ".".join(place), by_class(some)
+        if classes:
+            yield f"{name}.{when}", mean_of_strata(list(classes.values()), RATE)
+        for symmetry, rates in classes.items():
+            yield f"{name}.{symmetry}.{when}", t_mean(rates, RATE)
 
 
 def by_class(rows: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -18,9 +18,9 @@ main.<label_set>.<entities>.<variant>.<test>[.<form>].<before | after>
 new_label.<variant>.<remembered | together>.<neutral | rest | balanced>
     two labels and names, then a third: recall of the third, accuracy on the rest, mean recall of
     the three (chance 1/3). `remembered`: given to a trained judge; `together`: trained with it.
-left_out.<label_set>.<entities>.<variant>[.swapped | .symmetric | .antisymmetric].<before | after>
+left_out.two_labels.<entities>.<variant>[.symmetric | .antisymmetric].<before | after>
     each relation tested by a judge that was trained on all others: mean over both classes of the
-    mean over relations (n counts these); of one class alone; with three labels, of swapped pairs.
+    mean over relations (n counts these); of one class alone
 samples.<variant>.needed_<95 | 99 | 100>   ("pairs")  the median over draws of the smallest size
     that gets as many percent right, null if half of the draws or more never did
 samples.<variant>.reached_<95 | 99 | 100>  the share of draws that did

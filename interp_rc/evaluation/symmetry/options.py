@@ -5,6 +5,7 @@ from typing import Annotated, TypeVar, get_args
 
 from pydantic import AfterValidator, Field
 
+from interp_rc.records.nouns import EntityForm
 from interp_rc.records.options import Options, Positive
 from interp_rc.training.symmetry.distances import DistanceName
 from interp_rc.training.symmetry.methods import Method
@@ -51,8 +52,9 @@ class Protocols(Options):
     draws: Positive = 3
     test: Annotated[int, Field(ge=8)] = 150
     neutral: Positive = 64
-    left_out_train: Annotated[int, Field(ge=0)] = 64
+    left_out_train: Annotated[int, Field(ge=0)] = 192
     left_out_test: Positive = 40
+    left_out_entities: Annotated[tuple[EntityForm, ...], AfterValidator(_once)] = ("names", "ids")
     sizes: Annotated[tuple[Positive, ...], AfterValidator(_rising)] = (
         16, 32, 48, 64, 96, 128, 192, 256, 336, 400,
     )  # fmt: skip
