@@ -75,5 +75,28 @@ def _needed(found: dict[str, Estimate], place: str) -> str:
     return f"{value} ({draws})"
 
 
+ASKED = {
+    "symmetric": ("symmetric: is a sibling of", "reverse"),
+    "inverse": ("inverse: led to, caused by", "reverse"),
+    "antisymmetric": ("antisymmetric: is a child of", "false_reverse"),
+}
+
+
+def reversal_table() -> str:
+    """Causal models, told one way: what they say as told and in reverse, with and without text."""
+    rows = pd.read_csv(TABLES / "symmetric_reversal.csv").query("quantity == 'level'")
+    found = {
+        (row["model.world.symmetry"], row["name"]): estimate(row) for _, row in rows.iterrows()
+    }
+    lines = []
+    for amount in sorted({amount for amount, _ in found}):
+        for kind, (said, reverse) in ASKED.items():
+            names = (f"{kind}.same", f"{kind}.{reverse}", f"{kind}_both.backward")
+            cells = (found.get((amount, f"exact_match.{name}")) for name in names)
+            lines.append([f"{said}; {amount:,} texts", *map(_cell, cells)])
+    header = ["said [%]", "as told", "in reverse", "in reverse, told both ways"]
+    return table(header, lines)
+
+
 if __name__ == "__main__":
-    print(controls_table(), costs_table(), sep="\n\n")
+    print(controls_table(), costs_table(), reversal_table(), sep="\n\n")

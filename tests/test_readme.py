@@ -55,7 +55,7 @@ def test_every_command_and_the_python_example_run(tmp_path, monkeypatch, capsys)
 
 def test_hub_commands_are_valid_configurations():
     lines = [shlex.split(line) for block in blocks("sh network") for line in block.splitlines()]
-    assert len(lines) == 9
+    assert len(lines) == 12
     for _, run, name, *options in lines:
         if run == "parents":
             assert name == "collect"
@@ -64,7 +64,7 @@ def test_hub_commands_are_valid_configurations():
         sets = [value for flag, value in pairwise(options) if flag == "--set"]
         plan = load_plan(packaged("experiments") / f"{name}.yaml", sets)
         configs = [trial.config for trial in plan.trials] if isinstance(plan, Plan) else [plan]
-        assert {config.model.kind for config in configs} <= {"pretrained", "endpoint"}
+        assert {config.model.kind for config in configs} <= {"pretrained", "endpoint", "encoder"}
 
 
 def test_links_lead_to_files():

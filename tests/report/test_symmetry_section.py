@@ -89,7 +89,7 @@ def test_without_controls_the_sentence_claims_none_of_them():
 
 
 @pytest.mark.parametrize(
-    ("p", "words"), [(0.5, "No method is shown"), (0.001, "Every method does better")]
+    ("p", "words"), [(0.5, "No method is shown"), (0.001, "every method does better than chance.")]
 )
 def test_what_follows_rests_on_the_tests(p, words):
     assert words in meaning(measured(p=p))
@@ -114,16 +114,26 @@ def test_the_section_shows_every_number_once(run):
     ]  # fmt: skip
     left = by_caption["Relations left out, one by one"]
     assert len(left.rows) == 14
-    assert set(left.rows[0][2:]) == {"25"}
+    assert set(left.rows[0][2:]) == {"25", ""}  # of the regression there is nothing here
     assert len(found.figures) == 2
 
 
 def test_the_look_up_stands_beside_every_method():
     rows = [rate for rate in rates(measured()) if rate.group == "known relations"]
-    assert [rate.label for rate in rows] == [*METHODS.values(), "look-up"]
+    assert [rate.label for rate in rows] == [*METHODS.values(), "look-up"]  # no regression here
     assert rows[-1].estimate.value == 1.0
 
 
 def test_the_page_of_such_a_run_begins_with_the_sentence(run):
     found = measured()
     assert answer(run, {"symmetry": found}).sentence == sentence(found)
+
+
+@pytest.mark.parametrize(
+    ("alone", "words"), [(0.9, "none better than a regression"), (0.3, "alone gets 30")]
+)
+def test_relations_left_out_are_compared_with_their_words_alone(alone, words):
+    found = measured(p=0.001)
+    found.estimates[f"{LEFT}.relation_only.after"] = rate(alone, 14)
+    assert words in meaning(found)
+    assert f"from the relation’s words alone: {100 * alone:.0f}" in sentence(found)
