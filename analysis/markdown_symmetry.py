@@ -1,5 +1,7 @@
 """The README's tables of symmetry in encoders: python -m analysis.markdown_symmetry"""
 
+import math
+
 import pandas as pd
 
 from analysis.descriptions import TABLES
@@ -8,14 +10,17 @@ from interp_rc.evaluation.symmetry.forgetting_numbers import PUBLISHED
 from interp_rc.records.numbers import Estimate
 from interp_rc.report.symmetry_words import METHODS, NEEDED
 
-MAIN, LEFT_OUT = "main.two_labels.names", "left_out.two_labels"
+MAIN, LEFT_OUT = "main.two_labels.names", "left_out.two_labels.names"
 COLUMNS = {
     "as it came": MAIN + ".{}.same.before",
     "retrained": MAIN + ".{}.same.after",
     "other wordings": MAIN + ".{}.held_out.after",
     "another entity: unmoved": MAIN + ".{}.wrong_entity.after",
-    "relations left out": LEFT_OUT + ".names.{}.after",
-    "… with ids": LEFT_OUT + ".ids.{}.after",
+    "relations left out": LEFT_OUT + ".{}.after",
+}
+SHORTCUTS = {
+    "lookup": "look-up of the relation's words",
+    "relation_only": "regression on their vector alone",
 }
 COSTS = {
     "pairs for 95 %": "samples.{}.needed_95",
@@ -40,7 +45,7 @@ def controls_table() -> str:
     found = results()
     rows = [
         [label, *(_cell(found.get(place.format(variant))) for place in COLUMNS.values())]
-        for variant, label in (METHODS | {"lookup": "look-up of the relation's words"}).items()
+        for variant, label in (METHODS | SHORTCUTS).items()
     ]
     return table(["right [%]", *COLUMNS], rows)
 
@@ -71,7 +76,7 @@ def _needed(found: dict[str, Estimate], place: str) -> str:
     median, reached = found[place], found[place.replace("needed", "reached")]
     sizes = [int(name.rpartition("_")[2]) for name in found if ".size_" in name]
     draws = f"{round((reached.value or 0) * reached.n)} of {reached.n}"
-    value = f"> {max(sizes)}" if median.value is None else f"{median.value:g}"
+    value = f"> {max(sizes)}" if math.isnan(median.value or 0) else f"{median.value:g}"
     return f"{value} ({draws})"
 
 

@@ -58,7 +58,10 @@ class Encoder:
     def copy(self) -> "Encoder":
         """Another with the same weights, to be trained; the tokenizer is shared."""
         shared = {id(self.tokenizer): self.tokenizer}
-        return Encoder(copy.deepcopy(self.model, shared), self.source, self.bf16)
+        copied = copy.deepcopy(self.model, shared)
+        # Its card holds the model that holds it: hundreds of copies would wait for the collector.
+        copied.model_card_data.model = None
+        return Encoder(copied, self.source, self.bf16)
 
     def features(self, texts: Sequence[Text]) -> dict[str, Any]:
         """The texts as the encoder's tokens, padded, where it computes."""

@@ -98,8 +98,8 @@ def meaning(measured: Measured) -> str:
         return f"{said}."
     if best <= alone.value:
         return (
-            f"{said}, and none better than a regression on the relation’s words alone, as the "
-            "encoder came: words that resemble those of known relations are enough."
+            f"{said}, and none gets more than a regression on the relation’s words alone, as the "
+            "encoder came: words like those of known relations may be all it takes."
         )
     return f"{said}; a regression on the relation’s words alone gets {_percent(alone)}."
 

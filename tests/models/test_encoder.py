@@ -1,5 +1,8 @@
 """Encoders: embeddings against Transformers' own, gradients, and what is refused."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -68,6 +71,17 @@ def test_gradients_flow_and_copies_are_apart(small):
     with torch.no_grad():
         weights.copy_(weights.flip(0))
     assert not torch.allclose(small.embedded(TEXTS), copied.embedded(TEXTS), atol=1e-3)
+
+
+def test_copies_are_gone_once_nobody_holds_them(small):
+    gc.disable()
+    try:
+        copied = small.copy()
+        body = weakref.ref(copied.body)
+        del copied
+        assert body() is None
+    finally:
+        gc.enable()
 
 
 def test_a_seed_gives_the_same_encoder_and_leaves_the_generator(small):

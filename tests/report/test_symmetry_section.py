@@ -130,7 +130,7 @@ def test_the_page_of_such_a_run_begins_with_the_sentence(run):
 
 
 @pytest.mark.parametrize(
-    ("alone", "words"), [(0.9, "none better than a regression"), (0.3, "alone gets 30")]
+    ("alone", "words"), [(0.9, "none gets more than a regression"), (0.3, "alone gets 30")]
 )
 def test_relations_left_out_are_compared_with_their_words_alone(alone, words):
     found = measured(p=0.001)

@@ -1,0 +1,41 @@
+"""The table of the symmetry benchmark, in small; and what is committed of it."""
+
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import symmetry
+from analysis.descriptions import TABLES
+from interp_rc.evaluation.symmetry.pools import symmetry_of
+from interp_rc.facts.relations import relations
+from interp_rc.records.runs import Run
+
+
+@pytest.mark.slow
+def test_the_small_table_is_what_the_run_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["symmetry", "--smoke", "--runs", str(tmp_path)])
+    symmetry.main()
+    table = pd.read_csv(tmp_path / "tables" / "symmetry.csv").set_index("name")
+    results = Run.open(tmp_path / "seed0").results()
+    assert list(table.index) == list(results)
+    name = "symmetry.left_out.two_labels.names.lookup.after"
+    assert table.loc[name, "value"] == pytest.approx(results[name].value, rel=1e-5)
+    assert (tmp_path / "tables" / "symmetry.environment.json").is_file()
+
+
+def test_the_committed_rates_are_those_of_the_counted_relations():
+    table = pd.read_csv(TABLES / "symmetry.csv").set_index("name")
+    counted = pd.read_csv(TABLES / "symmetry_left_out.csv")
+    for variant, rows in counted[counted.when == "after"].groupby("variant"):
+        assert set(rows.left_out) == set(relations())
+        rates = (rows.hits / rows.n).groupby(rows.left_out.map(symmetry_of)).mean()
+        name = f"symmetry.left_out.two_labels.names.{variant}.after"
+        assert table.loc[name, "value"] == pytest.approx(np.mean(rates), rel=1e-5)
+
+
+def test_the_committed_run_says_where_it_was_made():
+    made = json.loads((TABLES / "symmetry.environment.json").read_text(encoding="utf-8"))
+    assert all(len(run["commit"]) == 40 for run in made["runs"])
