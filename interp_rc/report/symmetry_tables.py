@@ -18,7 +18,7 @@ from interp_rc.report.symmetry_words import (
     at,
     methods,
 )
-from interp_rc.report.wording import number, percent, spoken
+from interp_rc.report.wording import number, percent
 
 # Column and where its numbers are: before the variant, and after it.
 Columns = Sequence[tuple[str, tuple[str, ...], tuple[str, ...]]]
@@ -201,7 +201,7 @@ def own(measured: Measured) -> Table | None:
     for distance, said in {"cosine": "cosine", **DISTANCES}.items():
         found = [at(measured, "own", distance, what) for what in ("gaussian", "embeddings")]
         if all(found):
-            rows.append([said, *(_plain(one) for one in found if one)])
+            rows.append([said, *(_points(one) for one in found if one)])
     columns = ["distance", "Gaussian vectors", "the encoder’s embeddings"]
     if not rows:
         return None
@@ -217,10 +217,6 @@ def own(measured: Measured) -> Table | None:
         rows,
         columns[1:],
     )
-
-
-def _plain(estimate: Estimate) -> str:
-    return spoken(estimate).replace("\N{NO-BREAK SPACE}correlation", "")
 
 
 def forgetting(measured: Measured) -> Table | None:
