@@ -46,8 +46,9 @@ NOTE = (
     "it is antisymmetric (published data calls that neutral). In this published form the label is "
     "the relation’s class whoever X and Y are, and the hypothesis is always swapped: the words of "
     f"the relation say it all. The methods, and the claim tested, are those of {PAPER}. Intervals "
-    "are over draws of training pairs (over test pairs where all draws agree), and over relations "
-    "where these are left out: fourteen, each left out once, both classes counted alike."
+    "are over draws of training pairs (over test pairs where all draws agree or there is one), and "
+    "over relations where these are left out: fourteen, each left out once, both classes counted "
+    "alike."
 )
 
 
@@ -152,7 +153,7 @@ def controls(run: Run, measured: Measured) -> Picture | None:
         run,
         "symmetry_controls",
         lambda theme: rates_figure(
-            rows, theme, quantity="right, or unmoved", rows="", over="draws or relations"
+            rows, theme, quantity="right, or unmoved", rows="", over="pairs, draws or relations"
         ),
         title="The claim and its controls",
         alt=f"Rates of the methods and of looking up the relation’s words. {sentence(measured)}",
