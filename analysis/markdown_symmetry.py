@@ -14,9 +14,11 @@ MAIN, LEFT_OUT = "main.two_labels.names", "left_out.two_labels.names"
 COLUMNS = {
     "as it came": MAIN + ".{}.same.before",
     "retrained": MAIN + ".{}.same.after",
+    "… 256 pairs, ten draws": "samples.{}.size_256",
     "other wordings": MAIN + ".{}.held_out.after",
-    "another entity: unmoved": MAIN + ".{}.wrong_entity.after",
-    "relations left out": LEFT_OUT + ".{}.after",
+    "another entity: the class's answer": MAIN + ".{}.wrong_entity.after",
+    "relations left out, as it came": LEFT_OUT + ".{}.before",
+    "… retrained": LEFT_OUT + ".{}.after",
 }
 SHORTCUTS = {
     "lookup": "look-up of the relation's words",
@@ -27,6 +29,7 @@ COSTS = {
     "100 %": "samples.{}.needed_100",
     "published": NEEDED,
     "points of entailment lost": "forgetting.{}.sentences.kept.lost",
+    "… read together": "forgetting.{}.together.kept.lost",
     "of MNLI, published": PUBLISHED,
 }
 

@@ -9,7 +9,7 @@ from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.section import Picture, Section, picture
 from interp_rc.report.symmetry_tables import tables
-from interp_rc.report.symmetry_words import METHODS, PAPER, at, methods
+from interp_rc.report.symmetry_words import METHODS, PAPER, at, methods, sample_sizes
 from interp_rc.report.wording import TIE
 
 TRAINED = ("main", "two_labels", "names")
@@ -23,7 +23,7 @@ GROUPS = (
     ("known relations", TRAINED, ("same",)),
     ("other wordings", TRAINED, ("held_out",)),
     ("relations left out", LEFT_OUT, ()),
-    ("another entity: unmoved", TRAINED, (KEPT,)),
+    ("another entity: class’s answer", TRAINED, (KEPT,)),
 )
 
 
@@ -72,8 +72,8 @@ def sentence(measured: Measured) -> str:
         )
     if kept:
         but.append(
-            f"in {kept} of cases it gives the same answer when the hypothesis is about another "
-            "entity and nothing follows"
+            f"in {kept} of cases it answers by the relation’s class when the hypothesis is about "
+            "another entity and nothing follows"
         )
     return f"{told}{'; but it is right ' if left else '; but ' if but else ''}{', and '.join(but)}."
 
@@ -91,8 +91,11 @@ def meaning(measured: Measured) -> str:
             "No method is shown to know of a relation that it was not trained on whether it is "
             "symmetric: what was learnt is not shown to be more than the words of the relations."
         )
+    before = [one.value or 0 for one in _estimates(measured, *LEFT_OUT, ending=("before",))]
     who = "every method does" if above == len(asked) else f"{above} of {len(asked)} methods do"
     said = f"On relations that were left out, {who} better than chance"
+    if before:
+        said += f" (before retraining the methods get {_range(before)})"
     alone = _alone(measured)
     best = max(one.value or 0 for one in _estimates(measured, *LEFT_OUT, ending=("after",)))
     if alone is None or alone.value is None:
@@ -123,8 +126,10 @@ def _span(measured: Measured, *place: str, ending: Sequence[str]) -> str | None:
     """The least and the most over the methods, in percent."""
     found = _estimates(measured, *place, ending=ending)
     values = [one.value for one in found if one.value is not None]
-    if not values:
-        return None
+    return _range(values) if values else None
+
+
+def _range(values: Sequence[float]) -> str:
     least, most = (f"{100 * value:.0f}" for value in (min(values), max(values)))
     return f"{least}{TIE}%" if least == most else f"{least} to {most}{TIE}%"
 
@@ -153,7 +158,11 @@ def controls(run: Run, measured: Measured) -> Picture | None:
         run,
         "symmetry_controls",
         lambda theme: rates_figure(
-            rows, theme, quantity="right, or unmoved", rows="", over="pairs, draws or relations"
+            rows,
+            theme,
+            quantity="right, or the class’s answer",
+            rows="",
+            over="pairs, draws or relations",
         ),
         title="The claim and its controls",
         alt=f"Rates of the methods and of looking up the relation’s words. {sentence(measured)}",
@@ -161,8 +170,8 @@ def controls(run: Run, measured: Measured) -> Picture | None:
             "Two labels, names. Circles: new pairs about relations, and in wordings, that it was "
             "trained on; diamonds: the controls; squares: a look-up of the relation’s words, and a "
             "regression on their vector, as the encoder came. Dashed: chance. Last group: how "
-            "often the answer stays what it was right to be before the hypothesis got another "
-            "entity; who reads the entities is moved."
+            "often the answer is that of the relation’s class when the hypothesis got another "
+            "entity; who reads the entities does not give it."
         ),
     )
 
@@ -170,11 +179,9 @@ def controls(run: Run, measured: Measured) -> Picture | None:
 def sample_curves(run: Run, measured: Measured) -> Picture | None:
     panels, most = [], 0
     for method in methods(measured):
-        start = f"symmetry.samples.{method}.size_"
-        sizes = sorted(
-            int(name.removeprefix(start)) for name in measured.estimates if name.startswith(start)
-        )
+        sizes = sample_sizes(measured, method)
         if len(sizes) > 1:
+            start = f"symmetry.samples.{method}.size_"
             points = [measured.estimates[f"{start}{size}"] for size in sizes]
             scaled = [_hundredfold(one) for one in points]
             panels.append(CurvePanel(METHODS[method], [Curve("accuracy", "same", sizes, scaled)]))

@@ -17,18 +17,21 @@ from interp_rc.report.symmetry_words import (
     SHORTCUTS,
     at,
     methods,
+    sample_sizes,
 )
 from interp_rc.report.wording import number, percent
 
-# Column and where its numbers are: before the variant, and after it.
-Columns = Sequence[tuple[str, tuple[str, ...], tuple[str, ...]]]
+Column = tuple[str, tuple[str, ...], tuple[str, ...]]
+"""Its name and where its numbers are: before the variant, and after it."""
+Columns = Sequence[Column]
 TWO: Columns = [
     ("names", ("main", "two_labels", "names"), ("same",)),
+    ("all draws, most pairs", ("samples",), ()),
     ("ids", ("main", "two_labels", "ids"), ("same",)),
     ("other wordings", ("main", "two_labels", "names"), ("held_out",)),
     ("asked with ids", ("main", "two_labels", "names"), ("other_entities",)),
-    ("another entity: unmoved", ("main", "two_labels", "names"), ("wrong_entity",)),
-    ("both others: unmoved", ("main", "two_labels", "names"), ("shuffled",)),
+    ("another entity: the class’s answer", ("main", "two_labels", "names"), ("wrong_entity",)),
+    ("both others: the class’s", ("main", "two_labels", "names"), ("shuffled",)),
     ("relations left out, names", ("left_out", "two_labels", "names"), ()),
     ("relations left out, ids", ("left_out", "two_labels", "ids"), ()),
 ]
@@ -71,10 +74,11 @@ TWO_CAPTION = (
     "Two labels, the published form, and every control [%]; chance is 50. “As it came”: the method "
     "on the encoder before retraining, with labels drawn at random, neighbours of the same "
     f"training pairs, or an untrained head. {PAPER} give about 50 before and 100 after for "
-    "RoBERTa-large; for the MiniLM encoders their numbers could not be had. “Unmoved”: the answer "
-    "that the class of the relation gives, although nothing follows about the entities now named; "
-    "a reader of pairs would be moved. Of the last two columns the unit is the relation, each left "
-    "out in turn."
+    "RoBERTa-large; for the MiniLM encoders their numbers could not be had. “The class’s answer”: "
+    "the one that the class of the relation gives, although nothing follows about the entities now "
+    "named; a reader of pairs would not give it. Of relations left out the unit is the relation, "
+    "each in turn. Intervals over the test pairs of one training leave out how draws differ: “all "
+    "draws” are those of the search for the pairs needed, at its largest size."
 )
 THREE_CAPTION = (
     "Three labels [%]: swapped, unswapped in other words (entailed), or about a wrong entity "
@@ -89,7 +93,7 @@ def accuracy(measured: Measured, columns: Columns, caption: str) -> Table | None
     there = [one for one in columns if any(_column(measured, one))]
     for variant, label in (METHODS | OTHERS | SHORTCUTS).items():
         for when, said in (("before", "as it came"), ("after", "retrained")):
-            found = [at(measured, *start, variant, *end, when) for _, start, end in there]
+            found = [_cell(measured, one, variant, when) for one in there]
             if any(found):
                 name = label if variant in SHORTCUTS else f"{label}, {said}"
                 rows.append([name, *("" if one is None else percent(one) for one in found)])
@@ -97,9 +101,16 @@ def accuracy(measured: Measured, columns: Columns, caption: str) -> Table | None
     return Table(caption, ["method", *names], rows, names) if rows else None
 
 
-def _column(measured: Measured, column: tuple[str, tuple[str, ...], tuple[str, ...]]) -> Iterator:
+def _column(measured: Measured, column: Column) -> Iterator[Estimate | None]:
+    return (_cell(measured, column, method, "after") for method in methods(measured))
+
+
+def _cell(measured: Measured, column: Column, variant: str, when: str) -> Estimate | None:
     _, start, end = column
-    return (at(measured, *start, method, *end, "after") for method in methods(measured))
+    if start != ("samples",):
+        return at(measured, *start, variant, *end, when)
+    sizes = sample_sizes(measured, variant)
+    return at(measured, *start, variant, f"size_{sizes[-1]}") if sizes and when == "after" else None
 
 
 def by_relation(run: Run, measured: Measured) -> Table | None:
@@ -165,9 +176,7 @@ def _needed(measured: Measured, method: str, level: str) -> str:
     assert reached.value is not None
     draws = f"{round(reached.value * reached.n)} of {reached.n}"
     if median.value is None:
-        start = f"symmetry.samples.{method}.size_"
-        largest = max(int(n.removeprefix(start)) for n in measured.estimates if n.startswith(start))
-        return f"more than {largest} ({draws})"
+        return f"more than {sample_sizes(measured, method)[-1]} ({draws})"
     return f"{median.value:g} ({draws})"
 
 

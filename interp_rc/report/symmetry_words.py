@@ -38,3 +38,10 @@ def methods(measured: Measured) -> list[str]:
         for method in METHODS
         if at(measured, "main", "two_labels", "names", method, "same", "after")
     ]
+
+
+def sample_sizes(measured: Measured, method: str) -> list[int]:
+    """Of training sets, in the search for how many pairs are needed."""
+    start = f"symmetry.samples.{method}.size_"
+    found = (name.removeprefix(start) for name in measured.estimates if name.startswith(start))
+    return sorted(map(int, found))

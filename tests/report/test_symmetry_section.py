@@ -74,7 +74,7 @@ def test_the_sentence_covers_relations_left_out_and_wrong_entities():
     assert "right about 95 to 98 % of new pairs" in said
     assert "look-up of the relation’s words about 100 %" in said
     assert "right about 49 to 52 % where the relation was left out" in said
-    assert "in 94 to 97 % of cases it gives the same answer" in said
+    assert "in 94 to 97 % of cases it answers by the relation’s class" in said
     assert said.count(".") == 1
     assert said.endswith(".")
 

@@ -1,6 +1,7 @@
 """Pairs whose hypothesis is about others than its premise: what follows is nothing, whatever the
 relation."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -11,7 +12,7 @@ Entity = Literal["subject", "object"]
 
 
 def wrong_entity(pairs: Sequence[Pair]) -> list[Pair]:
-    """One entity of the hypothesis replaced, now the subject and now the object.
+    """One entity of the hypothesis replaced, now the subject and now the object of a relation's.
 
     The new one comes from the hypothesis of another of the pairs: the next one of the same relation
     (else of any) that is about nobody in this pair. Labels are kept; pairs that cannot be altered
@@ -34,6 +35,7 @@ def neutral(pairs: Sequence[Pair]) -> list[Pair]:
 def _altered(pairs: Sequence[Pair], *, one: bool) -> list[Pair]:
     usable = [pair for pair in pairs if all(map(pair.spans.get, ENTITIES))]
     found: list[Pair] = []
+    times: Counter[tuple[str, str]] = Counter()
     for place, pair in enumerate(usable):
         later = usable[place + 1 :] + usable[:place]
         nearest = sorted(later, key=lambda other: other.relation != pair.relation)
@@ -43,7 +45,10 @@ def _altered(pairs: Sequence[Pair], *, one: bool) -> list[Pair]:
             continue
         chosen: list[Entity] = ["subject", "object"]
         if one:
-            chosen = [chosen[len(found) % 2]]
+            # By relation: what is replaced must not tell the label, which alternates in a set.
+            kind = (pair.relation, pair.label)
+            chosen = [chosen[times[kind] % 2]]
+            times[kind] += 1
         new = {which: entity(donor, f"hypothesis.{which}") for which in chosen}
         found.append(
             with_hypothesis_about(pair, new, f"{pair.id}/{'wrong' if one else 'shuffled'}")

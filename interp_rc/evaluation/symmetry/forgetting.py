@@ -99,6 +99,11 @@ class Forgetting:
         made = similarity_pairs(seed, similarity)
         return cls(tuple(pairs[:train]), tuple(pairs[train:]), tuple(made))
 
+    def digest(self) -> str:
+        """What tells these sentences from others."""
+        every = repr((self.train, self.test, self.similarity, self.readings))
+        return hashlib.sha256(every.encode()).hexdigest()[:16]
+
     def measure(self, before: Encoder, after: Encoder) -> dict[str, PerItem]:
         """Values per item, of `after` compared with `before`, which is unchanged:
 

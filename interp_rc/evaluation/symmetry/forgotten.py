@@ -39,7 +39,7 @@ def over_draws(found: Sequence[Estimate]) -> Estimate:
     out."""
     values = np.array([one.value for one in found if one.value is not None])
     if len(values) < 2 or np.ptp(values) == 0:
-        return found[0]
+        return next((one for one in found if one.value is not None), found[0])
     return t_mean(values, found[0].unit)
 
 

@@ -19,35 +19,42 @@ Done = list[tuple[Trial, Kept]]
 
 
 class Ledger:
-    """A file of JSON lines, each of a trial's `settings` and what was `found`."""
+    """A file of JSON lines, each of a trial's `settings` and what was `found`, and which sentences
+    forgetting was measured `on`: trials that measured it on others do not count."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._found = dict(_whole_lines(path))
+    def __init__(self, path: Path, on: str = "") -> None:
+        self.path, self.on = path, on
+        lines = [
+            line
+            for line in _whole_lines(path)
+            if line.get("on", "") == on or not line["settings"].get("forgetting")
+        ]
+        self._found = {_key(line["settings"]): line["found"] for line in lines}
         # A kill may have left half a line, which the next would be written behind.
-        lines = [{"settings": json.loads(key), "found": kept} for key, kept in self._found.items()]
         write_jsonl(path, lines)
 
     def get(self, trial: Trial) -> Kept | None:
         return self._found.get(_key(asdict(trial)))
 
     def keep(self, trial: Trial, found: Kept) -> None:
-        line = json.dumps({"settings": asdict(trial), "found": found}, allow_nan=False)
+        settings = asdict(trial)
+        line = json.dumps({"settings": settings, "found": found, "on": self.on}, allow_nan=False)
         with self.path.open("a", encoding="utf-8") as out:
             out.write(line + "\n")
-        self._found[_key(asdict(trial))] = found
+        self._found[_key(settings)] = found
 
 
-def _whole_lines(path: Path) -> list[tuple[str, Kept]]:
+def _whole_lines(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     found = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            row = json.loads(line)
-            found.append((_key(row["settings"]), row["found"]))
-        except (json.JSONDecodeError, KeyError, TypeError):
+            line = json.loads(text)
+        except json.JSONDecodeError:
             continue
+        if isinstance(line, dict) and isinstance(line.get("settings"), dict) and "found" in line:
+            found.append(line)
     return found
 
 

@@ -123,7 +123,7 @@ class Symmetry(Protocols):
         run.note("symmetry", trials=len(trials), trained_at_most=at_most, without=missing)
         forgetting = self._forgetting(seed)
         bench = Bench(pools, model, Frozen(model), retrain, forgetting)
-        ledger = Ledger(run.evaluation / TRIALS)
+        ledger = Ledger(run.evaluation / TRIALS, forgetting.digest())
         at_once = partial(spread, model.model, below=WITHIN_A_THREAD)
         done = run_all(trials, bench.run, ledger, at_once)
         tables = {TABLE: table_of(done)} | forgetting_tables(done, forgetting)

@@ -19,6 +19,12 @@ def _once(values: tuple[T, ...]) -> tuple[T, ...]:
     return values
 
 
+def _cosine_first(values: tuple[DistanceName, ...]) -> tuple[DistanceName, ...]:
+    if values[0] != "cosine":
+        raise ValueError("begin with cosine, which the other distances are compared with")
+    return _once(values)
+
+
 def _rising(sizes: tuple[int, ...]) -> tuple[int, ...]:
     if list(sizes) != sorted(set(sizes)):
         raise ValueError("sizes must rise, each of them once")
@@ -43,9 +49,9 @@ class Protocols(Options):
     methods: Annotated[tuple[Method, ...], Field(min_length=1), AfterValidator(_once)] = get_args(
         Method
     )
-    distances: Annotated[tuple[DistanceName, ...], Field(min_length=1), AfterValidator(_once)] = (
-        get_args(DistanceName)
-    )
+    distances: Annotated[
+        tuple[DistanceName, ...], Field(min_length=1), AfterValidator(_cosine_first)
+    ] = get_args(DistanceName)
     epochs: Positive = 3
     learning_rate: Annotated[float, Field(gt=0)] = 2e-5
     train: Annotated[int, Field(ge=8)] = 192

@@ -159,7 +159,10 @@ class Head:
 
 
 def draw_head(labels: int, width: int, seed: int) -> Head:
-    """As PyTorch draws linear layers, without moving its global generator."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "head"))
-        return Head(torch.nn.Linear(width, labels))
+    """As PyTorch draws linear layers; its own generator is every thread's, and stays as it was."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, "head"))
+    layer = torch.nn.Linear(width, labels, device="meta").to_empty(device="cpu")
+    with torch.no_grad():
+        for weights in (layer.weight, layer.bias):
+            weights.uniform_(-(width**-0.5), width**-0.5, generator=generator)
+    return Head(layer)
