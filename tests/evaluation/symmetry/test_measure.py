@@ -239,7 +239,7 @@ def test_a_small_encoder_learns_the_words(tmp_path, pair_facts, small_encoder):
     write_yaml(run.config_file, {"seed": 107})
     options = Symmetry(
         **SMALL | {"train": 64, "draws": 1, "sizes": (16,), "size_draws": 1, "left_out_train": 0},
-        methods=("nearest", "head"), distances=("l2",), learning_rate=2e-3, epochs=20,
+        methods=("nearest", "head"), distances=("cosine", "l2"), learning_rate=2e-3, epochs=20,
     )  # fmt: skip
     found = options.run(run, small_encoder)
     (noted,) = [event for event in run.log() if event["event"] == "symmetry"]

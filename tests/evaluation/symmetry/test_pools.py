@@ -1,4 +1,4 @@
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 
 import pytest
@@ -70,11 +70,12 @@ def test_altered_pairs_are_about_others_and_say_where(pools):
         assert not here & there
         assert after.hypothesis.startswith(entity(after, "hypothesis.subject"))
     assert {pair.label for pair in neutral(pairs)} == {"neutral"}
-    replaced = Counter(
-        entity(after, "hypothesis.subject") == entity(before, "hypothesis.subject")
-        for before, after in zip(pairs, wrong_entity(pairs), strict=True)
-    )
-    assert replaced == {True: 30, False: 30}
+    kept = defaultdict(list)  # which entity is replaced must not tell relation or label
+    for before, after in zip(pairs, wrong_entity(pairs), strict=True):
+        same = entity(after, "hypothesis.subject") == entity(before, "hypothesis.subject")
+        kept[before.relation, before.label].append(same)
+    for times in kept.values():
+        assert abs(times.count(True) - times.count(False)) <= 1
 
 
 def test_pairs_that_cannot_be_altered_are_left_out(pools):
