@@ -5,7 +5,6 @@ Read are `sentence1`, `sentence2`, `gold_label` and, where there is one, `genre`
 left alone. The label "-" stands for annotators who did not agree.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, cast
 
 from interp_rc.facts.entailment_pairs import LABELS, EntailmentPair
 from interp_rc.records.errors import DataError
+from interp_rc.records.files import read_jsonl, read_lines
 from interp_rc.records.nouns import Label
 from interp_rc.records.seeds import generator
 
@@ -90,26 +90,13 @@ def _pair(row: Mapping[str, Any], path: Path, line: int) -> EntailmentPair | Non
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     if path.suffix not in ENDINGS:
         raise DataError(f"must end in {', '.join(ENDINGS)}", file=path)
-    return _json_rows(path) if path.suffix == ".jsonl" else _tab_rows(path)
-
-
-def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for line, text in _lines(path):
-        try:
-            row = json.loads(text)
-        except json.JSONDecodeError as error:
-            message = f"not JSON ({error.msg}); each line must be one JSON object"
-            raise DataError(message, file=path, line=line) from None
-        if not isinstance(row, dict):
-            message = f"found a {type(row).__name__}; each line must be one JSON object"
-            raise DataError(message, file=path, line=line)
-        yield line, row
+    return read_jsonl(path) if path.suffix == ".jsonl" else _tab_rows(path)
 
 
 def _tab_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Quotes mean nothing in these tables: cells are what stands between tabs."""
     header: list[str] = []
-    for line, text in _lines(path):
+    for line, text in read_lines(path):
         cells = text.split("\t")
         if not header:
             header = cells
@@ -125,19 +112,3 @@ def _tab_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             message = f"{len(cells)} cells under {len(header)} columns; mend the row"
             raise DataError(message, file=path, line=line)
         yield line, dict(zip(header, cells, strict=True))
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines that are not blank, one at a time: the real files have 400 MB."""
-    try:
-        with path.open("rb") as file:
-            for line, raw in enumerate(file, 1):
-                try:
-                    text = raw.decode("utf-8-sig" if line == 1 else "utf-8").rstrip("\r\n")
-                except UnicodeDecodeError as error:
-                    found = f"byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8"
-                    raise DataError(found, file=path, line=line) from None
-                if text.strip():
-                    yield line, text
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror}); check the path", file=path) from None

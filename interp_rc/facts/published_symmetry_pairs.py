@@ -18,7 +18,7 @@ from interp_rc.facts.named_entities import Entities, split_of
 from interp_rc.facts.published_symmetry import read_published_symmetry
 from interp_rc.facts.published_symmetry_rows import Row
 from interp_rc.facts.relations import Sentence, relations
-from interp_rc.facts.symmetry import PARTS
+from interp_rc.facts.symmetry import PARTS, of_pairs
 from interp_rc.facts.symmetry_pairs import (
     Kind,
     one_other,
@@ -63,15 +63,7 @@ def published_symmetry(
             most = train if split == "train" else test
             made = makers[split].pairs(label_set, entities, held_out)
             pairs += [pair for _, pair in zip(range(most or len(read.rows)), made, strict=False)]
-    return FactSet(
-        facts=[],
-        relations=[entry.relation for entry in relations().values()],
-        templates=[],
-        documents=[],
-        queries=[],
-        seed=seed,
-        pairs=pairs,
-    )
+    return of_pairs(pairs, seed)
 
 
 def splits(rows: Iterable[Row]) -> list[Split]:

@@ -6,7 +6,7 @@ from typing import get_args
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.relations import relations
 from interp_rc.facts.symmetry_pairs import symmetry_pairs
-from interp_rc.records.nouns import EntityForm, LabelSet, Split
+from interp_rc.records.nouns import EntityForm, LabelSet, Pair, Split
 
 # The parts of a set: its split, and whether in held-out wordings.
 PARTS: tuple[tuple[Split, bool], ...] = (("train", False), ("test", False), ("test", True))
@@ -14,6 +14,24 @@ PARTS: tuple[tuple[Split, bool], ...] = (("train", False), ("test", False), ("te
 
 def symmetry(seed: int, *, train: int = 1000, test: int = 300) -> FactSet:
     """Pairs of each label set and entity form: `train`, `test`, and `test` in held-out wordings."""
+    pairs = [
+        pair
+        for label_set, entities in product(get_args(LabelSet), get_args(EntityForm))
+        for split, held_out in PARTS
+        for pair in symmetry_pairs(
+            seed,
+            train if split == "train" else test,
+            label_set=label_set,
+            entities=entities,
+            split=split,
+            held_out=held_out,
+        )
+    ]
+    return of_pairs(pairs, seed)
+
+
+def of_pairs(pairs: list[Pair], seed: int) -> FactSet:
+    """A set that holds pairs of the table's relations, and nothing to train a causal model on."""
     return FactSet(
         facts=[],
         relations=[entry.relation for entry in relations().values()],
@@ -21,17 +39,5 @@ def symmetry(seed: int, *, train: int = 1000, test: int = 300) -> FactSet:
         documents=[],
         queries=[],
         seed=seed,
-        pairs=[
-            pair
-            for label_set, entities in product(get_args(LabelSet), get_args(EntityForm))
-            for split, held_out in PARTS
-            for pair in symmetry_pairs(
-                seed,
-                train if split == "train" else test,
-                label_set=label_set,
-                entities=entities,
-                split=split,
-                held_out=held_out,
-            )
-        ],
+        pairs=pairs,
     )

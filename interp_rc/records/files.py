@@ -93,16 +93,12 @@ def read_text(path: Path) -> str:
     """The text of a UTF-8 file; DataError names the file and line that cannot be read."""
     try:
         raw = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError("file not found; check the path", file=path) from None
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", file=path) from None
+        raise _unreadable(error, path) from None
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        found = f"byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        raise DataError(found, file=path, line=line) from None
+        raise _not_utf8(error, path, raw.count(b"\n", 0, error.start) + 1) from None
 
 
 def read_json(path: Path) -> Any:
@@ -112,11 +108,25 @@ def read_json(path: Path) -> Any:
         raise DataError(f"not JSON ({error.msg})", file=path, line=error.lineno) from None
 
 
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number, text) for each line that is not blank, one at a time: some files have
+    hundreds of megabytes."""
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, 1):
+                try:
+                    text = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                except UnicodeDecodeError as error:
+                    raise _not_utf8(error, path, number) from None
+                if text.strip():
+                    yield number, text
+    except OSError as error:
+        raise _unreadable(error, path) from None
+
+
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number, object) for each line that is not blank."""
-    for number, line in enumerate(read_text(path).split("\n"), 1):
-        if not line.strip():
-            continue
+    """Yield (line number, object) for each line that is not blank, one at a time."""
+    for number, line in read_lines(path):
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
@@ -126,3 +136,15 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             message = f"found a {type(row).__name__}; each line must be one JSON object"
             raise DataError(message, file=path, line=number)
         yield number, row
+
+
+def _not_utf8(error: UnicodeDecodeError, path: Path, line: int) -> DataError:
+    byte = error.object[error.start]
+    found = f"byte 0x{byte:02x} is not UTF-8; save the file as UTF-8"
+    return DataError(found, file=path, line=line)
+
+
+def _unreadable(error: OSError, path: Path) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        return DataError("file not found; check the path", file=path)
+    return DataError(f"cannot be read ({error.strerror})", file=path)

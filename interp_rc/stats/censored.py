@@ -6,7 +6,7 @@ from scipy import stats
 
 from interp_rc.records.errors import StatsError
 from interp_rc.records.numbers import Estimate
-from interp_rc.stats.intervals import LEVEL
+from interp_rc.stats.bootstrap import LEVEL
 
 
 def censored_median(values: Float[np.ndarray, " cluster"], unit: str) -> Estimate:

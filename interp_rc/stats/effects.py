@@ -5,7 +5,7 @@ from jaxtyping import Float
 from scipy import optimize, special, stats
 
 from interp_rc.records.numbers import Estimate
-from interp_rc.stats.intervals import LEVEL
+from interp_rc.stats.bootstrap import LEVEL
 from interp_rc.stats.samples import checked_sample, is_constant
 
 UNIT = "standard deviation"

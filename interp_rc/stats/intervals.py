@@ -6,9 +6,9 @@ from scipy import stats
 
 from interp_rc.records.errors import StatsError
 from interp_rc.records.numbers import Estimate
+from interp_rc.stats.bootstrap import LEVEL, bca
 from interp_rc.stats.samples import checked_sample, is_constant
 
-LEVEL = 0.95
 RATE = "fraction"
 """The unit of rates. A difference of rates can be negative, so it needs another unit."""
 FEWEST_FOR_BOOTSTRAP = 20
@@ -18,7 +18,7 @@ FEWEST_FOR_BOOTSTRAP = 20
 def bootstrap_mean(
     values: Float[np.ndarray, " cluster"], unit: str, *, seed: int, draws: int = 2000
 ) -> Estimate:
-    """Mean over facts with a cluster-bootstrap interval (BCa; Efron 1987, JASA 82, 171-185).
+    """Mean over facts with a cluster-bootstrap interval (`bca`).
 
     `values` holds one mean per fact, because the prompts of one fact are not independent.
     BCa rather than percentile because rates are skewed. With 30 facts that match or not, and any
@@ -32,16 +32,7 @@ def bootstrap_mean(
     sample = _checked(values, unit)
     if sample.size < FEWEST_FOR_BOOTSTRAP or is_constant(sample):
         return t_mean(sample, unit)
-    interval = stats.bootstrap(
-        (sample,),
-        np.mean,
-        confidence_level=LEVEL,
-        n_resamples=draws,
-        batch=1000,
-        method="BCa",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return _estimate(sample, interval.low, interval.high, unit)
+    return _estimate(sample, *bca((sample,), np.mean, seed=seed, draws=draws), unit)
 
 
 def t_mean(values: Float[np.ndarray, " cluster"], unit: str) -> Estimate:

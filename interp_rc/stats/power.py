@@ -8,8 +8,9 @@ from scipy import stats
 
 from interp_rc.records.errors import StatsError
 from interp_rc.records.numbers import Estimate
+from interp_rc.stats.bootstrap import LEVEL
 from interp_rc.stats.equivalence import non_superiority_t, tost_t
-from interp_rc.stats.intervals import LEVEL, RATE
+from interp_rc.stats.intervals import RATE
 from interp_rc.stats.samples import checked_margin
 
 Design = Literal["paired_t", "non_superiority", "tost"]

@@ -1,15 +1,12 @@
 """Spearman's rank correlation with an interval, and what changed about it."""
 
-import warnings
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
 from interp_rc.records.errors import StatsError
 from interp_rc.records.numbers import Estimate
-from interp_rc.stats.intervals import LEVEL
+from interp_rc.stats.bootstrap import bca
 from interp_rc.stats.samples import checked_sample, is_constant
 
 UNIT = "correlation"
@@ -26,7 +23,7 @@ def spearman(first: Values, second: Values, *, seed: int, draws: int = 2000) -> 
     if any(is_constant(one) for one in both):
         return Estimate(None, None, None, both[0].size, UNIT)
     value = float(stats.spearmanr(*both).statistic)
-    return _estimate(value, both, _ranked, seed, draws)
+    return Estimate(value, *bca(both, _ranked, seed=seed, draws=draws), both[0].size, UNIT)
 
 
 def spearman_change(
@@ -44,28 +41,8 @@ def spearman_change(
         stats.spearmanr(sample[1], sample[2]).statistic
         - stats.spearmanr(sample[0], sample[2]).statistic
     )
-    return _estimate(value, sample, _changed, seed, draws)
-
-
-def _estimate(
-    value: float, sample: tuple[Values, ...], how: Any, seed: int, draws: int
-) -> Estimate:
-    """With the interval that the draws give; none where all draws are the same."""
-    with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        found = stats.bootstrap(
-            sample,
-            how,
-            paired=True,
-            vectorized=True,
-            confidence_level=LEVEL,
-            n_resamples=draws,
-            batch=500,
-            method="BCa",
-            rng=np.random.default_rng(seed),
-        ).confidence_interval
-    low, high = (float(end) if np.isfinite(end) else None for end in (found.low, found.high))
-    return Estimate(value, low, high, sample[0].size, UNIT)
+    ends = bca(sample, _changed, seed=seed, draws=draws)
+    return Estimate(value, *ends, sample[0].size, UNIT)
 
 
 def _ranked(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -7,7 +7,8 @@ from jaxtyping import Float
 from scipy import stats
 
 from interp_rc.records.numbers import Estimate
-from interp_rc.stats.intervals import FEWEST_FOR_BOOTSTRAP, LEVEL, bootstrap_mean
+from interp_rc.stats.bootstrap import LEVEL, bca
+from interp_rc.stats.intervals import FEWEST_FOR_BOOTSTRAP, bootstrap_mean
 from interp_rc.stats.samples import checked_differences, checked_sample
 
 UNIT = "ratio"
@@ -39,19 +40,7 @@ def ratio_of_means(
     def ratio(a: Any, b: Any, axis: int) -> Any:
         return a.mean(axis) / b.mean(axis)
 
-    interval = stats.bootstrap(
-        (one, other),
-        ratio,
-        paired=True,
-        vectorized=True,
-        confidence_level=LEVEL,
-        n_resamples=draws,
-        batch=1000,
-        method="BCa",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    low, high = (float(end) if np.isfinite(end) else None for end in interval)
-    return Estimate(value, low, high, one.size, UNIT)
+    return Estimate(value, *bca((one, other), ratio, seed=seed, draws=draws), one.size, UNIT)
 
 
 def _fieller(

@@ -1,17 +1,13 @@
-"""Means over strata that count the same however many clusters each has, and whether two differ."""
+"""Means over strata that count the same however many clusters each has."""
 
 from collections.abc import Sequence
-from math import comb
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 from interp_rc.records.errors import StatsError
-from interp_rc.records.numbers import Estimate, Test
-from interp_rc.stats.differences import Alternative
+from interp_rc.records.numbers import Estimate
 from interp_rc.stats.intervals import RATE, t_mean
-from interp_rc.stats.samples import checked_sample, is_constant
 
 Clusters = Float[np.ndarray, " cluster"]
 
@@ -47,49 +43,4 @@ def mean_of_strata(strata: Sequence[Clusters], unit: str) -> Estimate:
         min(high, 1.0) if unit == RATE else high,
         n,
         unit,
-    )
-
-
-def between_strata(
-    first: Clusters,
-    second: Clusters,
-    *,
-    name: str,
-    seed: int,
-    alternative: Alternative = "greater",
-    draws: int = 10_000,
-) -> Test:
-    """Permutation test that clusters fell to the two strata by chance; statistic: the difference
-    of their means.
-
-    Exact over all ways to choose the first stratum's clusters if these are at most `draws`,
-    otherwise Monte Carlo. Statistic and p are null where all values are equal.
-    Raises StatsError for fewer than two clusters in a stratum or non-finite values.
-    """
-    one, other = (checked_sample(values, at_least=2) for values in (first, second))
-    n = one.size + other.size
-    if is_constant(np.concatenate([one, other])):
-        return Test(
-            name, f"permutation of clusters, {alternative}", None, None, None, None, None, n
-        )
-    result = stats.permutation_test(
-        (one, other),
-        lambda a, b, axis: a.mean(axis) - b.mean(axis),
-        permutation_type="independent",
-        vectorized=True,
-        n_resamples=draws,
-        batch=1000,
-        alternative=alternative,
-        rng=np.random.default_rng(seed),
-    )
-    how = "exact" if comb(n, one.size) <= draws else f"{draws} draws"
-    return Test(
-        name,
-        f"permutation of clusters, {alternative}, {how}",
-        float(result.statistic),
-        float(result.pvalue),
-        None,
-        None,
-        None,
-        n,
     )

@@ -1,6 +1,6 @@
 """Two samples of different facts: how far their means are apart, and whether they are."""
 
-from math import hypot
+from math import comb, hypot
 
 import numpy as np
 from jaxtyping import Float
@@ -41,32 +41,30 @@ def two_sample_permutation(
 ) -> Test:
     """Permutation test that both samples are drawn alike; statistic the difference of means.
 
-    Monte Carlo, where p = (1 + hits) / (1 + draws), unless the samples are so small that all
-    divisions can be gone through. n counts both samples.
+    Exact over all divisions if these are at most `draws`, otherwise Monte Carlo, where
+    p = (1 + hits) / (1 + draws). Statistic and p are null where all values are equal. n counts
+    both samples.
     Raises StatsError for fewer than two or non-finite values in either.
     """
     one = checked_sample(first, at_least=2, what="first sample")
     other = checked_sample(second, at_least=2, what="second sample")
-    result = stats.permutation_test(
-        (one, other),
-        lambda x, y, axis: np.mean(x, axis=axis) - np.mean(y, axis=axis),
-        permutation_type="independent",
-        vectorized=True,
-        n_resamples=draws,
-        batch=1000,
-        alternative=alternative,
-        rng=np.random.default_rng(seed),
-    )
-    return Test(
-        name,
-        f"two-sample permutation, {alternative}",
-        float(result.statistic),
-        float(result.pvalue),
-        None,
-        None,
-        None,
-        one.size + other.size,
-    )
+    n = one.size + other.size
+    how = "exact" if comb(n, one.size) <= draws else f"{draws} draws"
+    statistic, p = None, None
+    if not is_constant(np.concatenate([one, other])):
+        found = stats.permutation_test(
+            (one, other),
+            lambda x, y, axis: np.mean(x, axis=axis) - np.mean(y, axis=axis),
+            permutation_type="independent",
+            vectorized=True,
+            n_resamples=draws,
+            batch=1000,
+            alternative=alternative,
+            rng=np.random.default_rng(seed),
+        )
+        statistic, p = float(found.statistic), float(found.pvalue)
+    kind = f"two-sample permutation, {alternative}, {how}"
+    return Test(name, kind, statistic, p, None, None, None, n)
 
 
 def two_sample_non_superiority(

@@ -72,7 +72,7 @@ def test_faults_name_file_and_line(write, name, content, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"none\.tsv: cannot be read"):
+    with pytest.raises(DataError, match=r"none\.tsv: file not found; check the path"):
         read_entailment(tmp_path / "none.tsv")
 
 

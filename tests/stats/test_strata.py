@@ -1,12 +1,10 @@
-from itertools import combinations
-
 import numpy as np
 import pytest
 from scipy import stats
 
 from interp_rc.records.errors import StatsError
 from interp_rc.stats.intervals import t_mean
-from interp_rc.stats.strata import between_strata, mean_of_strata
+from interp_rc.stats.strata import mean_of_strata
 
 
 def test_by_hand():
@@ -67,35 +65,3 @@ def test_coverage_of_rates_of_relations(rate):
         found = mean_of_strata(strata, "fraction")
         hits += found.low <= rate <= found.high
     assert stats.binomtest(hits, simulations, 0.92, alternative="less").pvalue > 0.001
-
-
-def test_permutations_against_a_loop():
-    values = [0.9, 0.8, 0.4, 0.7, 0.1, 0.3, 0.5]
-    first, second = np.array(values[:3]), np.array(values[3:])
-    observed = first.mean() - second.mean()
-    every = [
-        np.mean([values[i] for i in chosen])
-        - np.mean([values[i] for i in range(7) if i not in chosen])
-        for chosen in combinations(range(7), 3)
-    ]
-    found = between_strata(first, second, name="x", seed=0)
-    assert found.statistic == pytest.approx(observed)
-    assert found.p == pytest.approx(np.mean([one >= observed - 1e-12 for one in every]))
-    assert found.test == "permutation of clusters, greater, exact"
-    assert found.n == 7
-
-
-def test_two_classes_that_are_all_apart_and_all_alike():
-    apart = between_strata(np.ones(5), np.zeros(9), name="x", seed=0)
-    assert apart.p == pytest.approx(1 / 2002)
-    assert between_strata(np.ones(5), np.ones(9), name="x", seed=0).p is None
-
-
-def test_permutations_keep_their_level():
-    generator, simulations = np.random.default_rng(6), 300
-    p = [
-        between_strata(generator.random(3), generator.random(5), name="x", seed=0).p
-        for _ in range(simulations)
-    ]
-    rejected = sum(one <= 0.05 for one in p)
-    assert stats.binomtest(rejected, simulations, 0.05, alternative="greater").pvalue > 0.001

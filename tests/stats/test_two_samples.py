@@ -1,5 +1,7 @@
 """Differences of means of unlike samples, against closed forms and simulation."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -58,6 +60,41 @@ def test_permutation_of_a_small_sample_is_exact():
     )  # fmt: skip
     assert test.p == pytest.approx(1 / 20)
     assert (test.statistic, test.n) == (3.0, 6)
+
+
+def test_permutations_against_a_loop():
+    values = [0.9, 0.8, 0.4, 0.7, 0.1, 0.3, 0.5]
+    first, second = np.array(values[:3]), np.array(values[3:])
+    observed = first.mean() - second.mean()
+    every = [
+        np.mean([values[i] for i in chosen])
+        - np.mean([values[i] for i in range(7) if i not in chosen])
+        for chosen in combinations(range(7), 3)
+    ]
+    found = two_sample_permutation(first, second, name="x", seed=0, alternative="greater")
+    assert found.statistic == pytest.approx(observed)
+    assert found.p == pytest.approx(np.mean([one >= observed - 1e-12 for one in every]))
+    assert found.test == "two-sample permutation, greater, exact"
+    assert found.n == 7
+
+
+def test_samples_that_are_all_apart_and_all_alike():
+    apart = two_sample_permutation(np.ones(5), np.zeros(9), name="x", seed=0, alternative="greater")
+    assert apart.p == pytest.approx(1 / 2002)
+    alike = two_sample_permutation(np.ones(5), np.ones(9), name="x", seed=0, alternative="greater")
+    assert (alike.statistic, alike.p, alike.n) == (None, None, 14)
+
+
+def test_few_permutations_keep_their_level():
+    generator, simulations = np.random.default_rng(6), 300
+    p = [
+        two_sample_permutation(
+            generator.random(3), generator.random(5), name="x", seed=0, alternative="greater"
+        ).p
+        for _ in range(simulations)
+    ]
+    rejected = sum(one <= 0.05 for one in p)
+    assert stats.binomtest(rejected, simulations, 0.05, alternative="greater").pvalue > 0.001
 
 
 def test_permutation_holds_its_level_and_finds_what_is_there():

@@ -9,7 +9,7 @@ from interp_rc.evaluation.symmetry.plan import SHORTCUTS
 from interp_rc.records.numbers import Estimate, Test, Verdict
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
-from interp_rc.stats.strata import between_strata
+from interp_rc.stats.two_samples import two_sample_permutation
 
 CHANCE, MARGIN = 0.5, 0.1
 LEVEL = 0.05
@@ -50,7 +50,12 @@ def _classes_differ(name: str, rows: pd.DataFrame, seed: int) -> Test | None:
     if any(len(right.get(one, ())) < 2 for one in CLASSES):
         return None
     entailed: tuple[np.ndarray, np.ndarray] = (right["symmetric"], 1 - right["antisymmetric"])
-    return between_strata(*entailed, name=name, seed=derive_seed(seed, "permutation", name))
+    return two_sample_permutation(
+        *entailed,
+        name=name,
+        seed=derive_seed(seed, "permutation", name),
+        alternative="greater",
+    )
 
 
 def verdict(found: dict[str, Estimate], tests: list[Test]) -> list[Verdict]:
