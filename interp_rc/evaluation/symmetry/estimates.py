@@ -49,9 +49,7 @@ def over_draws(rows: pd.DataFrame, seed: int, name: str) -> Estimate:
     rates = np.array([rate(part) for part in by_draw])
     if len(rates) > 1 and np.ptp(rates) > 0:
         return t_mean(rates, RATE)
-    n, hits = int(by_draw[0].n.sum()), int(by_draw[0].hits.sum())
-    single = np.repeat([1.0, 0.0], [hits, n - hits])
-    return bootstrap_mean(single, RATE, seed=derive_seed(seed, "bootstrap", name))
+    return bootstrap_mean(hits_of(by_draw[0]), RATE, seed=derive_seed(seed, "bootstrap", name))
 
 
 def main(rows: pd.DataFrame, seed: int) -> Named:
@@ -76,11 +74,23 @@ def new_label(rows: pd.DataFrame, seed: int) -> Named:
         new = some.label == "neutral"
         for what, part in (("neutral", some[new]), ("rest", some[~new])):
             yield f"{place}.{what}", over_draws(part, seed, f"{place}.{what}")
-        recalls = [
-            [rate(part) for _, part in of_draw.groupby("label")]
-            for _, of_draw in some.groupby("draw")
-        ]
-        yield f"{place}.balanced", t_mean(np.mean(recalls, axis=1), RATE)
+        yield f"{place}.balanced", balanced(some)
+
+
+def balanced(rows: pd.DataFrame) -> Estimate:
+    """Mean over labels of their recall, over draws as `over_draws`; of a single draw, over the
+    pairs of each label."""
+    by_draw = [[part for _, part in of.groupby("label")] for _, of in rows.groupby("draw")]
+    values = np.array([np.mean([rate(part) for part in labels]) for labels in by_draw])
+    if len(values) > 1 and np.ptp(values) > 0:
+        return t_mean(values, RATE)
+    return mean_of_strata([hits_of(part) for part in by_draw[0]], RATE)
+
+
+def hits_of(rows: pd.DataFrame) -> np.ndarray:
+    """1 for each pair that was answered by its label, 0 for the others."""
+    n, hits = int(rows.n.sum()), int(rows.hits.sum())
+    return np.repeat([1.0, 0.0], [hits, n - hits])
 
 
 def left_out(rows: pd.DataFrame) -> Named:

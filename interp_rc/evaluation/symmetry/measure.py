@@ -10,11 +10,11 @@ names only), or a shortcut (lookup, relation_only, hypothesis_only, frozen_pair:
 
 main.<label_set>.<entities>.<variant>.<test>[.<form>].<before | after>
     accuracy over `draws` draws of `train` pairs. Tests: same, held_out (wordings), other_entities
-    (names for ids and the other way round); with two labels also wrong_entity and shuffled, the
-    share of answers that stay what they were right to be before the hypothesis got other
-    entities: there, right would be "does not follow". With three labels also by form (swapped,
-    unswapped, wrong_entity). Interval: t over draws; where draws are all equal (or one), over the
-    pairs of the test set.
+    (names for ids and the other way round); with two labels also wrong_entity and shuffled, whose
+    hypotheses have one or two other entities: the share that still get the answer of the
+    relation's class, where right would be "does not follow". With three labels also by form
+    (swapped, unswapped, wrong_entity). Interval: t over draws; where draws are all equal (or
+    one), over the pairs of the test set.
 new_label.<variant>.<remembered | together>.<neutral | rest | balanced>
     two labels and names, then a third: recall of the third, accuracy on the rest, mean recall of
     the three (chance 1/3). `remembered`: given to a trained judge; `together`: trained with it.

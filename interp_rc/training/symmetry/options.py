@@ -23,8 +23,9 @@ class Retraining(Options):
     """How an encoder is retrained; defaults are the published ones.
 
     `epochs`: 0 leaves the encoder as it was pretrained. `batch_size` is in pairs: 32, or 8 for the
-    methods with neighbours. `margin`: 1 for label embeddings, 0.5 for neighbours. `neighbours`:
-    how many vote. `distance` is for the methods that read a pair's texts apart.
+    methods with neighbours. `margin`: 1 for label embeddings, 0.5 for neighbours, none for a head.
+    `neighbours`: how many vote, where they do. `distance` is for the methods that read a pair's
+    texts apart.
     """
 
     method: Method
@@ -42,6 +43,12 @@ class Retraining(Options):
                 f"method {self.method} reads both texts as one and has no label to act on one of "
                 "them; leave distance out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _margin_has_a_use(self) -> "Retraining":
+        if self.method == "head" and self.margin is not None:
+            raise ValueError("method head is trained by cross-entropy; leave margin out")
         return self
 
     @property

@@ -30,8 +30,7 @@ def retrain(
 
     A function of its arguments alone, so that the same ones give the same judge, in whatever
     thread: there is no dropout, whose numbers all threads draw from one generator, and which takes
-    a quarter of the time on a CPU. Raises ModelError for pairs that hold fewer than
-    two labels.
+    a quarter of the time on a CPU. Raises ModelError for pairs that hold fewer than two labels.
     """
     labels = tuple(sorted({pair.label for pair in pairs}))
     if len(labels) < 2:

@@ -270,6 +270,11 @@ def test_a_distance_without_use_is_refused():
         Retraining(method="head", distance="l2")
 
 
+def test_a_margin_without_use_is_refused():
+    with pytest.raises(ValueError, match="leave margin out"):
+        Retraining(method="head", margin=0.5)
+
+
 def test_votes():
     assert majority(["a", "b", "b"]) == "b"
     assert majority(["b", "a", "a", "b"]) == "b"
