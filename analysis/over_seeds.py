@@ -35,12 +35,15 @@ def run_seeds(
     *,
     smoke: bool = False,
 ) -> list[Run]:
-    """A run a seed, one after another; finished ones are kept, an interrupted one continues."""
+    """A run a seed, one after another; finished ones are kept, an interrupted one continues.
+
+    Small ones get no page: `interp-rc report` writes it where somebody wants to see it.
+    """
     runs = []
     for seed in seeds:
         print(f"{folder.name}: seed {seed}", flush=True)
         config = load_config(find_experiment(experiment), [*sets, f"seed={seed}"], smoke=smoke)
-        runs.append(execute(config, folder / f"seed{seed}", resume=True))
+        runs.append(execute(config, folder / f"seed{seed}", resume=True, page=not smoke))
     return runs
 
 

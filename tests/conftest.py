@@ -32,8 +32,16 @@ from interp_rc.pipeline.config import RunConfig, load_config  # noqa: E402
 from interp_rc.pipeline.run import execute  # noqa: E402
 from interp_rc.records.packaged import packaged  # noqa: E402
 from interp_rc.records.runs import Run  # noqa: E402
+from interp_rc.report.section import Section  # noqa: E402
 
 SHAPES = ("llama", "gpt2", "gpt_neox", "qwen2")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test first, so that no worker waits for it at the end."""
+    items.sort(
+        key=lambda item: not item.nodeid.endswith("test_every_command_and_the_python_example_run")
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +133,13 @@ def processes() -> Iterator[BaseContext]:
     yield context
     for process in multiprocessing.active_children():
         process.kill()
+
+
+def drawn(section: Section) -> Section:
+    """With its figures drawn, as on a page."""
+    for one in section.figures:
+        assert one.light != one.dark
+    return section
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from interp_rc.cli import app
 from interp_rc.pipeline.sweep.plan import Plan, load_plan
 from interp_rc.records.packaged import packaged
+from interp_rc.records.runs import Run
+from interp_rc.records.sweeps import SweepRun
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -30,6 +32,22 @@ def matching(word: str) -> list[str]:
     return sorted(map(str, Path().glob(word))) if "*" in word else []
 
 
+def in_small(arguments: list[str]) -> list[str]:
+    """The same command on small sizes; the demo once, its variants with the first measure alone."""
+    if arguments[0] != "run":
+        return arguments
+    variant = arguments[1] == "descriptions" and "--set" in arguments
+    return [*arguments, "--smoke", *(["--set", "measures=[{kind: behaviour}]"] if variant else [])]
+
+
+def check_finished(folder: Path) -> None:
+    """A run or sweep that is there whole, with its page."""
+    sweep = SweepRun(folder)
+    found = sweep.results() if sweep.sweep_file.is_file() else Run.open(folder).results()
+    assert len(found) > 10
+    assert (folder / "report.html").is_file()
+
+
 @pytest.mark.slow
 def test_every_command_and_the_python_example_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -40,9 +58,10 @@ def test_every_command_and_the_python_example_run(tmp_path, monkeypatch, capsys)
     assert [name for name, _ in files] == ["prompts.jsonl"]
     for _, *written in commands():
         arguments = [one for word in written for one in (matching(word) or [word])]
-        small = ["--smoke"] if arguments[0] == "run" else []
-        result = CliRunner().invoke(app, [*arguments, *small])
+        result = CliRunner().invoke(app, in_small(arguments))
         assert result.exit_code == 0, (arguments, result.output, result.exception)
+        if arguments[0] == "run":
+            check_finished(Path(arguments[arguments.index("--out") + 1]))
     examples = blocks("python")
     names: dict[str, object] = {}  # one example goes on where another ended
     for example in examples:

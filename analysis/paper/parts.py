@@ -10,10 +10,10 @@ import pandas as pd
 from analysis.descriptions import TABLES
 from analysis.paper.published import FOLDER, as_published, not_found
 from analysis.paper.sweeps import Spread
-from interp_rc.figures.save import Draw, save_figure
+from interp_rc.figures.save import Draw
 from interp_rc.records.errors import DataError
 from interp_rc.records.numbers import Estimate
-from interp_rc.report.section import Picture, Table, data_uri
+from interp_rc.report.section import Picture, Table, picture
 from interp_rc.report.wording import TIE, number, probability, spoken
 
 HEADINGS = ("As published", "Published data, scored or run here", "This run")
@@ -83,8 +83,7 @@ class Paper:
         return table
 
     def picture(self, name: str, draw: Draw, *, alt: str) -> Picture:
-        light, dark, _ = save_figure(draw, self.figures, name)
-        return Picture("", alt, "", data_uri(light), data_uri(dark))
+        return picture(self, name, draw, title="", alt=alt, caption="")
 
 
 def value(table: pd.DataFrame, quantity: str) -> float:

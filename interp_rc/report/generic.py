@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from interp_rc.records.runs import Measured, Run
-from interp_rc.report.section import Picture, Section, Table, data_uri
+from interp_rc.report.section import Picture, Section, Table
 from interp_rc.report.wording import ESTIMATE_COLUMNS, ESTIMATE_NUMERIC, estimate_row
 
 
@@ -28,5 +28,5 @@ def _svg(run: Run, name: str) -> bool:
 def _embedded(kind: str, light: Path) -> Picture:
     dark = light.with_suffix(".dark.svg")
     title = light.stem.replace("_", " ").capitalize()
-    uris = data_uri(light), data_uri(dark if dark.is_file() else light)
-    return Picture(title, f"{title}, a figure of the measure {kind}.", "", *uris)
+    files = (light, dark if dark.is_file() else light)
+    return Picture(title, f"{title}, a figure of the measure {kind}.", "", lambda: files)

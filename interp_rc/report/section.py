@@ -1,8 +1,9 @@
 """What a part of the page is made of."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -10,15 +11,28 @@ from interp_rc.figures.save import Draw, save_figure
 from interp_rc.records.files import read_text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Picture:
-    """A figure, embedded: data URIs of its light and its dark form."""
+    """A figure as data URIs, light and dark; `files` draws it where a page first shows it, so that
+    who only reads a section's sentence does not wait."""
 
     title: str
     alt: str
     caption: str
-    light: str
-    dark: str
+    files: Callable[[], tuple[Path, Path]]
+
+    @cached_property
+    def _uris(self) -> tuple[str, str]:
+        light, dark = self.files()
+        return data_uri(light), data_uri(dark)
+
+    @property
+    def light(self) -> str:
+        return self._uris[0]
+
+    @property
+    def dark(self) -> str:
+        return self._uris[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +65,13 @@ class HasFigures(Protocol):
 def picture(
     run: HasFigures, name: str, draw: Draw, *, title: str, alt: str, caption: str
 ) -> Picture:
-    """Draw a figure into the `figures/` of a run and embed it."""
-    light, dark, _ = save_figure(draw, run.figures, name)
-    return Picture(title, alt, caption, data_uri(light), data_uri(dark))
+    """A figure that is drawn into the `figures/` of a run when it is shown."""
+
+    def files() -> tuple[Path, Path]:
+        light, dark, _ = save_figure(draw, run.figures, name)
+        return light, dark
+
+    return Picture(title, alt, caption, files)
 
 
 def data_uri(svg: Path) -> str:

@@ -88,9 +88,7 @@ def test_every_test_of_nothing_has_its_power(plan):
 
 @pytest.mark.slow
 def test_in_small(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "sys.argv", ["tools", "--smoke", "--seeds", "0", "1", "--runs", str(tmp_path)]
-    )
+    monkeypatch.setattr("sys.argv", ["tools", "--smoke", "--seeds", "0", "--runs", str(tmp_path)])
     mechanism_tools.STUDY.main("")
     table = pd.read_csv(tmp_path / "tables" / f"{NAME}.csv")
     assert table.name.str.startswith("movement.").any()

@@ -26,6 +26,7 @@ from interp_rc.records.files import write_parquet, write_yaml
 from interp_rc.records.nouns import Fact, Query
 from interp_rc.records.runs import Run
 from interp_rc.report.related_answer_floor import section
+from tests.conftest import drawn
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +122,7 @@ def test_what_it_cannot_be_made_on(told, facts):
 
 
 def test_its_section(run, measured):
-    shown = section(run, measured)
+    shown = drawn(section(run, measured))
     assert "the model answers 36.0" in shown.sentence
     assert "told answer first, asked in reverse" in shown.sentence
     assert len(shown.figures) == 1

@@ -18,7 +18,7 @@ from interp_rc.records.nouns import OF_PEOPLE
 from interp_rc.records.runs import Run
 from interp_rc.report.bilinear import section
 from interp_rc.stats.power import power
-from tests.conftest import untaught
+from tests.conftest import drawn, untaught
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_each_side_is_what_its_name_says(people, tokenizer):
 
 def test_the_section(measured):
     run, found = measured
-    part = section(run, found)
+    part = drawn(section(run, found))
     assert "transposed" in part.sentence
     assert "power if nothing" in part.note
     assert len(part.tables[0].rows) == len(WHATS) * len(OF_PEOPLE)

@@ -19,7 +19,7 @@ from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet, write_yaml
 from interp_rc.records.runs import Run
 from interp_rc.report.integrated_gradients import section
-from tests.conftest import untaught
+from tests.conftest import drawn, untaught
 from tests.mechanism.tiny import MASK, masked, precise
 
 
@@ -149,7 +149,7 @@ def test_the_floor_bounds_what_the_quadrature_left(measured):
 
 def test_the_section_says_both_orders_and_the_control(measured):
     run, _, found, _ = measured
-    page = section(run, found)
+    page = drawn(section(run, found))
     assert page.sentence.count("told the other way") == 2
     assert "0.0 % of prompts and layers did not reach" in page.note
     [table] = page.tables

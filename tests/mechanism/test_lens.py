@@ -19,7 +19,7 @@ from interp_rc.records.runs import Run
 from interp_rc.records.seeds import derive_seed
 from interp_rc.report import attention as attention_report
 from interp_rc.report import lens as lens_report
-from tests.conftest import untaught
+from tests.conftest import drawn, untaught
 from tests.mechanism.test_patching_map import answers
 
 TOLD = {"forward": "name_to_description", "backward": "description_to_name"}
@@ -142,7 +142,7 @@ def test_attention_and_cuts_are_means_over_facts(measured, facts):
 
 def test_the_sections(measured):
     run, _, lens, look = measured
-    part = lens_report.section(run, lens)
+    part = drawn(lens_report.section(run, lens))
     assert part.sentence.count("the answer of facts told that way") == 2
     assert len(part.tables[0].rows) == 6
     for order, subset in TOLD.items():  # chosen in the first template, measured in the second
@@ -159,7 +159,7 @@ def test_the_sections(measured):
         assert best.name == (
             f"MLP {layer}" if site == "mlp_out" else f"head {head} of layer {layer}"
         )
-    part = attention_report.section(run, look)
+    part = drawn(attention_report.section(run, look))
     assert part.sentence.count("cut off from it in every layer") == 2
     assert part.sentence.count("other tokens instead of") == 2
     for name in ("lens", "attention"):

@@ -14,7 +14,7 @@ from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet, write_yaml
 from interp_rc.records.runs import Run
 from interp_rc.report.patching_map import section
-from tests.conftest import untaught
+from tests.conftest import drawn, untaught
 from tests.mechanism.conftest import Loop, sites_of
 
 
@@ -151,7 +151,7 @@ def test_too_few_templates_are_refused():
 def test_the_section(measured):
     """Each order with its own map and its own sentence; the peak is measured where not chosen."""
     run, _, found = measured
-    part = section(run, found)
+    part = drawn(section(run, found))
     assert [p.title for p in part.figures] == ["Asked name first", "Asked description first"]
     assert part.sentence.count("that separate two facts told that way") == 2
     assert (run.figures / "patching_map_forward.svg").is_file()

@@ -18,7 +18,7 @@ from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet, write_yaml
 from interp_rc.records.runs import Run
 from interp_rc.report.probe import section
-from tests.conftest import untaught
+from tests.conftest import drawn, untaught
 from tests.mechanism.tiny import precise
 
 FACTS, WIDTH = 90, 64
@@ -280,7 +280,7 @@ def test_a_run(measured):
 
 def test_the_section(measured):
     run, found = measured
-    part = section(run, found)
+    part = drawn(section(run, found))
     assert "told in both orders in" in part.sentence
     assert len(part.tables[0].rows) == 12
     assert (run.figures / "probe.dark.svg").is_file()

@@ -11,6 +11,7 @@ from interp_rc.records.nouns import OF_PEOPLE
 from interp_rc.records.runs import Measured
 from interp_rc.report.gradients import cosines_of, section
 from interp_rc.stats.correction import holm
+from tests.conftest import drawn
 
 GROUPS = [("input_embedding", None), ("output_rows", None), ("norms", None), ("all", None)]
 GROUPS += [(part, layer) for layer in (0, 1, 10) for part in ("mlp", "attention")]
@@ -62,7 +63,7 @@ def shown(make):
 
 def test_the_section_tells_both_cosines_and_both_controls(shown):
     run, _, measured = shown()
-    found = section(run, measured)
+    found = drawn(section(run, measured))
     once, control = found.sentence.split("; the control")
     assert "0.600" not in once
     assert "by 0.600" in control
@@ -96,6 +97,6 @@ def test_rows_run_from_input_to_output(shown):
 
 def test_without_facts_told_in_both_there_is_no_such_point(shown):
     run, table, measured = shown(OF_PEOPLE[:1])
-    found = section(run, measured)
+    found = drawn(section(run, measured))
     assert len(found.tables[0].rows) == 1
     assert {one.asked for one in cosines_of(run, table)} == {"same", "reverse"}

@@ -9,6 +9,7 @@ from interp_rc.records.files import write_parquet
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.in_context import cells, section
+from tests.conftest import drawn
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_both_models_and_the_control_in_one_sentence(run):
 
 
 def test_a_run_without_training_shows_the_base_model_alone(run):
-    page = section(run, measured("base"))
+    page = drawn(section(run, measured("base")))
     assert page.sentence.count("the base model is right") == 1
     assert "finetuned model" not in page.sentence + page.figures[0].caption
     assert (run.figures / "in_context.svg").is_file()

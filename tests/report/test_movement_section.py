@@ -11,6 +11,7 @@ from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import OF_PEOPLE
 from interp_rc.records.runs import Measured
 from interp_rc.report.movement import section
+from tests.conftest import drawn
 
 ORDERS = {
     "name_to_description": ["forward"],
@@ -52,7 +53,7 @@ def by_hand(phases=("steps", "finetuned")):
 def test_the_section_tells_first_second_and_both(make, phases):
     run, table = make(measures=["movement"]), by_hand(phases)
     write_parquet(run.folder / f"{TABLE}.parquet", table)
-    page = section(run, Measured(movement_estimates(table, 0), tests=moved(table)))
+    page = drawn(section(run, Measured(movement_estimates(table, 0), tests=moved(table))))
     text = page.sentence.replace("\N{NO-BREAK SPACE}", " ")
     assert text.startswith("After 2 steps")
     assert "as it came" in page.note  # a run without a base

@@ -18,6 +18,7 @@ from interp_rc.records.runs import Measured, Run
 from interp_rc.report.headline import answer
 from interp_rc.report.page import write_report
 from interp_rc.report.parents import meaning, section
+from tests.conftest import drawn
 
 ENDPOINT = {"kind": "endpoint", "model": "gpt-x", "url": "https://api.example.com/v1"}
 
@@ -85,7 +86,7 @@ def test_the_page_says_it_in_its_first_sentence(made):
 
 def test_tables_and_figure(made):
     run, measured = made(half)
-    found = section(run, measured)
+    found = drawn(section(run, measured))
     assert "does not know the parent in" in found.sentence
     assert (run.figures / "parents.svg").is_file()
     rules, others, types, added, replies = found.tables

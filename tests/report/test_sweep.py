@@ -72,6 +72,7 @@ def test_more_axes_are_maps_with_a_panel_for_each_value_of_the_rest(sweep):
     made = sweep({"a.rate": [0.1, 0.2, 0.3], "a.order": ["x", "y"], "a.size": [8, 16, 32]})
     (figure,) = content(made)["figures"]
     assert figure.title == "By rate and size"
+    assert figure.light != figure.dark
     svg = (made.figures / "settings_1.svg").read_text()
     for panel in ("exact match, same order, x [%]", "exact match, in reverse, y [%]"):
         assert panel in svg

@@ -7,6 +7,7 @@ from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.symmetry_where import layers_of, section
 from interp_rc.report.symmetry_where_words import about_patching, about_probes
+from tests.conftest import drawn
 
 LAYERS = 3
 
@@ -51,7 +52,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(run):
-    return section(run, by_hand())
+    return drawn(section(run, by_hand()))
 
 
 def flat(text):

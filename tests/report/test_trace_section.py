@@ -12,6 +12,7 @@ from interp_rc.records.files import write_parquet
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured
 from interp_rc.report.trace import section
+from tests.conftest import drawn
 
 
 def by_hand(subsets):
@@ -38,7 +39,8 @@ def shown(make):
         run = make(measures=["trace"])
         table = by_hand(subsets)
         write_parquet(run.folder / f"{TABLE}.parquet", table)
-        return run, section(run, Measured(estimates(table, 0), tests=over_shuffled(table, 0)))
+        found = Measured(estimates(table, 0), tests=over_shuffled(table, 0))
+        return run, drawn(section(run, found))
 
     return build
 

@@ -105,7 +105,7 @@ def unsaved():
         return [folder / f"{name}.svg"] * 3
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("analysis.paper.parts.save_figure", only_made)
+        patch.setattr("interp_rc.report.section.save_figure", only_made)
         yield MADE
 
 

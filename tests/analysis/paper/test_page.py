@@ -52,7 +52,7 @@ def test_published_curves_and_maps_are_drawn_beside_ours(whole):
 
 
 def test_a_picture_is_drawn_light_and_dark(paper, monkeypatch):
-    monkeypatch.setattr("analysis.paper.parts.save_figure", save_figure)
+    monkeypatch.setattr("interp_rc.report.section.save_figure", save_figure)
     rows = [Dot("told name first", {"same": Estimate(0.5, 0.4, 0.6, 3, "fraction")})]
     picture = paper.picture("x", lambda theme: dots({"": rows}, theme, quantity="q"), alt="half")
     for uri, theme in ((picture.light, LIGHT), (picture.dark, DARK)):
