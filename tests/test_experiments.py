@@ -8,7 +8,7 @@ from interp_rc.pipeline.experiments import experiments
 from tests.test_readme import check_finished, commands
 
 # Those of the README's commands run there; `published` needs data that are not part of the project.
-ELSEWHERE = {"published"} | {name for _, command, name, *_ in commands() if command == "run"}
+ELSEWHERE = {"published"} | {one[2] for one in commands() if one[1] == "run"}
 OURS = [path.stem for path in experiments() if path.stem not in ELSEWHERE]
 
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,13 +19,27 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = TEXT) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def commands() -> list[list[str]]:
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
+def commands(text: str = TEXT) -> list[list[str]]:
+    lines = [line for block in blocks("sh", text) for line in block.splitlines()]
     return [shlex.split(line, comments=True) for line in lines if line.startswith("interp-rc ")]
+
+
+def tasks() -> dict[str, str]:
+    """What a user comes with, by the bold words that open it; examples alone go on where the task
+    before ended."""
+    _, _, text = TEXT.partition("\n## Tasks\n")
+    parts = re.split(r"^\*\*(.+?)\.?\*\*", text.partition("\n## ")[0], flags=re.MULTILINE)
+    found: dict[str, str] = {}
+    for name, part in zip(parts[1::2], parts[2::2], strict=True):
+        if commands(part):
+            found[name] = part
+        elif blocks("python", part):
+            found[[*found][-1]] += part
+    return found
 
 
 def matching(word: str) -> list[str]:
@@ -48,28 +63,32 @@ def check_finished(folder: Path) -> None:
     assert (folder / "report.html").is_file()
 
 
+def test_every_command_and_example_is_of_a_task():
+    assert [one for text in tasks().values() for one in commands(text)] == commands()
+    assert [one for text in tasks().values() for one in blocks("python", text)] == blocks("python")
+    assert len(commands()) >= 30
+    assert len(blocks("python")) == 3
+
+
 @pytest.mark.slow
-def test_every_command_and_the_python_example_run(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("task", tasks())
+def test_the_commands_and_examples_of_a_task_run(task, smoke_run, tmp_path, monkeypatch):
+    """One after the other, in a folder that holds the demo's run if they don't make it."""
     monkeypatch.chdir(tmp_path)
-    assert len(commands()) >= 12
-    files = re.findall(r"^```json (\S+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-    for name, lines in files:
+    text, demo = tasks()[task], Path("runs/demo")
+    if not any("--out runs/demo" in shlex.join(one) for one in commands(text)):
+        shutil.copytree(smoke_run.folder, demo)
+    for name, lines in re.findall(r"^```json (\S+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         Path(name).write_text(lines, encoding="utf-8")
-    assert [name for name, _ in files] == ["prompts.jsonl"]
-    for _, *written in commands():
+    for _, *written in commands(text):
         arguments = [one for word in written for one in (matching(word) or [word])]
         result = CliRunner().invoke(app, in_small(arguments))
         assert result.exit_code == 0, (arguments, result.output, result.exception)
         if arguments[0] == "run":
             check_finished(Path(arguments[arguments.index("--out") + 1]))
-    examples = blocks("python")
     names: dict[str, object] = {}  # one example goes on where another ended
-    for example in examples:
+    for example in blocks("python", text):
         exec(compile(example, "README.md", "exec"), names)
-    said = capsys.readouterr().out
-    assert "%" in said
-    assert "source.last" in said
-    assert len(examples) == 3
 
 
 def test_hub_commands_are_valid_configurations():
