@@ -68,11 +68,13 @@ class Study:
             )
         return pd.DataFrame(rows)
 
-    def with_added(self, experiment: str, folder: Path) -> str:
-        """The experiment's measures, or those of the run that is there, and those of this table
-        that it lacks, as a `--set`."""
+    def with_added(self, experiment: str, folder: Path, *, smoke: bool) -> str:
+        """The experiment's measures (in small only the answers, which the others need), or those of
+        the run that is there, and those of this table that it lacks, as a `--set`."""
         if (folder / "config.yaml").is_file():
             measures: list[Any] = Run(folder).config()["measures"]
+        elif smoke:
+            measures = [{"kind": "behaviour"}]
         else:
             config = load_config(find_experiment(experiment))
             measures = [measure.model_dump(mode="json") for measure in config.measures]
@@ -86,8 +88,8 @@ class Study:
         parser.add_argument("--runs", type=Path, default=Path("runs/descriptions_seeds"))
         parser.add_argument("--seeds", type=int, nargs="+", help="others than the plan's, to tune")
         arguments = parser.parse_args()
-        plan = self.prereg()
-        seeds = arguments.seeds or (plan["seeds"][:2] if arguments.smoke else plan["seeds"])
+        plan, smoke = self.prereg(), arguments.smoke
+        seeds = arguments.seeds or (plan["seeds"][:2] if smoke else plan["seeds"])
         runs = [
             run
             for seed in seeds
@@ -95,18 +97,18 @@ class Study:
                 plan["experiment"],
                 [seed],
                 arguments.runs,
-                [self.with_added(plan["experiment"], arguments.runs / f"seed{seed}")],
-                smoke=arguments.smoke,
+                [self.with_added(plan["experiment"], arguments.runs / f"seed{seed}", smoke=smoke)],
+                smoke=smoke,
             )
         ]
-        elsewhere = arguments.smoke or arguments.seeds
+        elsewhere = smoke or arguments.seeds
         folder = arguments.runs / "tables" if elsewhere else TABLES
         table = results_table(runs, self.beginnings)
         write_csv(folder, self.name, estimates_table(over_seeds(table)))
         tested = table.name.str.fullmatch("|".join(self.by_seed))
         write_csv(folder, f"{self.name}_by_seed", table[tested])
         # The small runs learn nothing, so that there is nothing to test; nor does one seed tell.
-        if not arguments.smoke and len(seeds) > 1:
+        if not smoke and len(seeds) > 1:
             value = table.pivot(index="seed", columns="name", values="value")
             write_csv(folder, f"{self.name}_tests", pd.DataFrame(self.tests(value, plan)))
         if len(seeds) > 1:
