@@ -12,6 +12,7 @@ from analysis.descriptions import TABLES
 from interp_rc.evaluation.symmetry.pools import symmetry_of
 from interp_rc.facts.relations import relations
 from interp_rc.records.runs import Run
+from tests.conftest import published
 
 
 @pytest.mark.slow
@@ -26,6 +27,20 @@ def test_the_small_table_is_what_the_run_found(tmp_path, monkeypatch):
     assert (tmp_path / "tables" / "symmetry.environment.json").is_file()
 
 
+@pytest.mark.slow
+def test_the_small_table_about_published_rows(tmp_path, monkeypatch):
+    table = published("symmetry", "sym_train.tsv") / "sym_train.tsv"
+    options = ["--smoke", "--published", str(table), "--runs", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["symmetry", *options])
+    symmetry.main()
+    run = Run.open(tmp_path / "seed0")
+    assert run.config()["facts"]["kind"] == "published_symmetry"
+    found = pd.read_csv(tmp_path / "tables" / "symmetry_published.csv").set_index("name")
+    assert list(found.index) == list(run.results())
+    assert not found.index.str.startswith("symmetry.left_out.").any()
+    assert not (tmp_path / "tables" / "symmetry_published_left_out.csv").exists()
+
+
 def test_the_committed_rates_are_those_of_the_counted_relations():
     table = pd.read_csv(TABLES / "symmetry.csv").set_index("name")
     counted = pd.read_csv(TABLES / "symmetry_left_out.csv")
@@ -36,6 +51,7 @@ def test_the_committed_rates_are_those_of_the_counted_relations():
         assert table.loc[name, "value"] == pytest.approx(np.mean(rates), rel=1e-5)
 
 
-def test_the_committed_run_says_where_it_was_made():
-    made = json.loads((TABLES / "symmetry.environment.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["symmetry", "symmetry_published"])
+def test_the_committed_run_says_where_it_was_made(name):
+    made = json.loads((TABLES / f"{name}.environment.json").read_text(encoding="utf-8"))
     assert all(len(run["commit"]) == 40 for run in made["runs"])
