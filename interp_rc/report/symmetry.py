@@ -177,7 +177,7 @@ def controls(run: Run, measured: Measured) -> Picture | None:
 
 
 def sample_curves(run: Run, measured: Measured) -> Picture | None:
-    panels, most = [], 0
+    panels, draws = [], 0
     for method in methods(measured):
         sizes = sample_sizes(measured, method)
         if len(sizes) > 1:
@@ -185,9 +185,10 @@ def sample_curves(run: Run, measured: Measured) -> Picture | None:
             points = [measured.estimates[f"{start}{size}"] for size in sizes]
             scaled = [_hundredfold(one) for one in points]
             panels.append(CurvePanel(METHODS[method], [Curve("accuracy", "same", sizes, scaled)]))
-            most = points[0].n
+            draws = points[0].n
     if not panels:
         return None
+    over = f"mean over {draws} draws with 95 % t intervals" if draws > 1 else "a single draw"
     return picture(
         run,
         "symmetry_samples",
@@ -197,8 +198,8 @@ def sample_curves(run: Run, measured: Measured) -> Picture | None:
         title="How many pairs it takes",
         alt="Accuracy of each method by the number of training pairs.",
         caption=(
-            f"Published form, names; mean over {most} draws with 95 % t intervals. A draw that got "
-            "every test pair right was not tried with more pairs and counts as right there."
+            f"Published form, names; {over}. A draw that got every test pair right was not tried "
+            "with more pairs and counts as right there."
         ),
     )
 

@@ -10,7 +10,7 @@ from interp_rc.records.files import write_parquet, write_yaml
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.headline import answer
-from interp_rc.report.symmetry import meaning, rates, section, sentence
+from interp_rc.report.symmetry import meaning, rates, sample_curves, section, sentence
 from interp_rc.report.symmetry_words import METHODS
 from interp_rc.report.wording import TIE
 
@@ -67,6 +67,17 @@ def run(tmp_path):
     write_parquet(made.folder / f"{TABLE}.parquet", pd.DataFrame(rows, columns=COLUMNS))
     write_yaml(made.config_file, {"name": "x", "seed": 0})
     return made
+
+
+def test_a_single_draw_is_not_called_a_mean(run):
+    assert "mean over 10 draws with 95 % t intervals." in sample_curves(run, measured()).caption
+    once = measured()
+    for name, one in once.estimates.items():
+        if ".size_" in name:
+            once.estimates[name] = Estimate(one.value, None, None, 1, one.unit)
+    caption = sample_curves(run, once).caption
+    assert "names; a single draw. A draw" in caption
+    assert "interval" not in caption
 
 
 def test_the_sentence_covers_relations_left_out_and_wrong_entities():
