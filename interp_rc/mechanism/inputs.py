@@ -10,7 +10,7 @@ from torch import Tensor
 from interp_rc.mechanism.sites import prompt_tokens, same_length
 from interp_rc.models.load import Loaded
 from interp_rc.models.masked import is_masked
-from interp_rc.models.tokenizer import Offsets, encode
+from interp_rc.models.tokenizer import Offsets, encode, encode_whole
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Contrast
 
@@ -76,12 +76,10 @@ def _continued(loaded: Loaded, prompts: Sequence[str], targets: Sequence[str]) -
 def _masked(loaded: Loaded, prompts: Sequence[str], targets: Sequence[str]) -> list[Input]:
     """One mask stands for all tokens of the target, or each mask for one."""
     mask = loaded.tokenizer.mask_token_id
-    read = loaded.tokenizer(list(prompts), return_offsets_mapping=True)
+    read = encode_whole(loaded.tokenizer, prompts)
     wanted = loaded.tokenizer(list(targets), add_special_tokens=False).input_ids
     inputs = []
-    for prompt, ids, offsets, target in zip(
-        prompts, read.input_ids, read.offset_mapping, wanted, strict=True
-    ):
+    for prompt, (ids, offsets, _), target in zip(prompts, read, wanted, strict=True):
         masks = ids.count(mask)
         if not target or masks not in (1, len(target)):
             raise DataError(

@@ -1,6 +1,10 @@
 """A byte-level BPE tokenizer trained on a corpus, and how texts become ids everywhere."""
 
-from collections.abc import Iterable, Sequence
+import json
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -44,26 +48,100 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, name: str) -> PreTrai
 Offsets = list[tuple[int, int]]
 
 
+class Encoding(NamedTuple):
+    """A text's token ids, each token's characters, and which tokens the tokenizer added itself."""
+
+    ids: list[int]
+    offsets: Offsets
+    special: list[bool]
+
+
 def encode(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
 ) -> list[tuple[list[int], Offsets]]:
     """Ids and each token's characters, per text.
 
     Special tokens that the tokenizer puts before a text stay; those after it (an end of text) do
-    not, because what follows a prompt is asked of the model.
+    not, because what follows a prompt is asked of the model. A space that stands alone is a token
+    of the text like any other, wherever it stands.
+    """
+    read, before = encode_whole(tokenizer, texts), 0
+    if any(all(encoding.special) for encoding in read):  # of nothing: what stands before a text?
+        [some] = encode_whole(tokenizer, ["a"])
+        before = some.special.index(False) if False in some.special else len(some.ids)
+    return [_without_end(encoding, before if all(encoding.special) else 0) for encoding in read]
+
+
+def encode_whole(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[Encoding]:
+    """Encode each text with all that the tokenizer adds; spaces count among a token's characters.
+
+    Args:
+        tokenizer: A fast tokenizer, whose settings are as before afterwards.
+        texts: What is encoded, each text for itself.
+
+    Returns:
+        Per text its ids, and for each token the half-open range of its characters. A token that
+        stands for none of them, as the tokenizer's own, has an empty one.
     """
     if not texts:
         return []
-    batch = tokenizer(list(texts), return_offsets_mapping=True, return_attention_mask=False)
+    with _untrimmed(tokenizer):
+        batch = tokenizer(
+            list(texts),
+            return_offsets_mapping=True,
+            return_special_tokens_mask=True,
+            return_attention_mask=False,
+        )
+    columns = batch["input_ids"], batch["offset_mapping"], batch["special_tokens_mask"]
     return [
-        _without_end(ids, offsets)
-        for ids, offsets in zip(batch["input_ids"], batch["offset_mapping"], strict=True)
+        Encoding(ids, offsets, list(map(bool, special)))
+        for ids, offsets, special in zip(*columns, strict=True)
     ]
 
 
-def _without_end(ids: list[int], offsets: Offsets) -> tuple[list[int], Offsets]:
-    """Tokens that stand for no character have an empty offset."""
-    end = len(ids)
-    while end and offsets[end - 1][0] == offsets[end - 1][1] and any(b for _, b in offsets):
+def _without_end(encoding: Encoding, before: int) -> tuple[list[int], Offsets]:
+    """Less the special tokens behind the text; `before` stand before it at least."""
+    end = len(encoding.ids)
+    while end > before and encoding.special[end - 1]:
         end -= 1
-    return ids[:end], offsets[:end]
+    return encoding.ids[:end], encoding.offsets[:end]
+
+
+_SWAPPING = threading.Lock()
+
+
+@contextmanager
+def _untrimmed(tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
+    """Have offsets count the spaces at a token's ends, whatever the tokenizer was saved with.
+
+    Byte-level tokenizers (GPT-2, GPT-NeoX, OPT, RoBERTa) may leave them out, and then a space that
+    stands alone has no characters, and a token that ends in one seems to end before it: neither
+    could be told to belong to a prompt or to its target.
+    """
+    backend = tokenizer.backend_tokenizer
+    with _SWAPPING:
+        own = backend.post_processor
+        whole = None if own is None else _counting_spaces(own)
+        if whole is not None:
+            backend.post_processor = whole
+        try:
+            yield
+        finally:
+            if whole is not None:
+                backend.post_processor = own
+
+
+def _counting_spaces(
+    processor: processors.PostProcessor,
+) -> processors.PostProcessor | None:
+    """The same post-processor without its trimming of offsets; None if it trims none."""
+    state = json.loads(processor.__getstate__())
+    parts = state["processors"] if state["type"] == "Sequence" else [state]
+    trimming = [part for part in parts if part.get("trim_offsets")]
+    if not trimming:
+        return None
+    for part in trimming:
+        part["trim_offsets"] = False
+    whole = processors.Sequence([])
+    whole.__setstate__(json.dumps(state).encode())
+    return whole
