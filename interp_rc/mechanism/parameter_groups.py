@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from interp_rc.mechanism.inputs import Input, padded, target_log_probs
 from interp_rc.models.adapters.parts import Parts
+from interp_rc.models.evaluating import evaluating
 
 MEMORY = 2**30  # bytes of gradients held at once
 AT_ONCE = 10
@@ -104,7 +105,7 @@ def _groups(model: PreTrainedModel, parts: Parts) -> list[tuple[nn.Parameter, Gr
 
 def gradient(model: PreTrainedModel, parameters: Parameters, one: Input) -> Gradient:
     """Of -log p(target | prompt), natural log, summed over the target's tokens."""
-    with torch.enable_grad():
+    with evaluating(model), torch.enable_grad():
         ids, mask = padded([one], model.device)
         logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
         loss = -target_log_probs(logits, [one]).sum()

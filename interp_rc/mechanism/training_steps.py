@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import Document
 from interp_rc.training.batches import Batches
@@ -47,13 +48,13 @@ def learn(
     training: TrainingOptions,
     optimizer: torch.optim.AdamW,
 ) -> None:
-    """One step on a batch of these documents, with the run's objective and clipping. The model
-    stays in evaluation mode: no dropout."""
+    """One step on a batch of these documents, with the run's objective and clipping, in
+    evaluation mode: no dropout."""
     examples = training.objective.examples(loaded.tokenizer, documents)
     batch = Batches(examples, [range(len(examples))])[0]
     batch = {name: value.to(loaded.model.device) for name, value in batch.items()}
     optimizer.zero_grad()  # whoever trained the model may have left some
-    with torch.enable_grad():
+    with evaluating(loaded.model), torch.enable_grad():
         training.objective.loss(loaded.model, batch).backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(loaded.model.parameters(), training.clip)
     optimizer.step()

@@ -19,6 +19,7 @@ from interp_rc.mechanism.memory import MOST, TOKENS, default_memory
 from interp_rc.mechanism.parameter_groups import Group, module_groups
 from interp_rc.mechanism.weights.exchange import check_alike, weights_of
 from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import Loaded
 
 POINTS = 8
@@ -141,7 +142,7 @@ def _directional(
     ids, mask = padded(inputs, model.device)
     # Given for each row, so that learnt positions are read row by row, too.
     positions = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
-    with torch.enable_grad(), _watched(leaves) as calls:
+    with evaluating(model), torch.enable_grad(), _watched(leaves) as calls:
         out = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False)
         nats = target_log_probs(out.logits, inputs)
         pulls = torch.autograd.grad(nats.sum(), [call.out for call in calls])

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
 
+from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import quiet
 from interp_rc.models.tokenizer import train_tokenizer
 from interp_rc.records.errors import ModelError
@@ -83,11 +84,9 @@ class Encoder:
     ) -> Float[Tensor, "text width"]:
         """Without gradients or dropout, on the CPU in float32, in the order that is given; equal
         texts are read once."""
-        was_training = self.model.training
-        self.model.eval()
         once = sorted(set(texts), key=_length)
-        parts = [self.embed(batch).cpu() for batch in _batches(once, batch_size)]
-        self.model.train(was_training)
+        with evaluating(self.model):
+            parts = [self.embed(batch).cpu() for batch in _batches(once, batch_size)]
         place = {text: row for row, text in enumerate(once)}
         vectors = torch.cat(parts) if parts else torch.empty(0, self.width)
         return vectors[[place[text] for text in texts]]

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp_rc.models.encoder import Encoder, Text
+from interp_rc.models.evaluating import evaluating
 from interp_rc.records.errors import DataError, ModelError
 from interp_rc.records.nouns import Span
 
@@ -108,12 +109,10 @@ def layer_states(
 
     In float32, on the encoder's device, without dropout.
     """
-    was_training = encoder.model.training
-    encoder.model.eval()
     features = encoder.features(texts)
     given = {name: value for name, value in features.items() if isinstance(value, Tensor)}
-    hidden = encoder.body(**given, output_hidden_states=True).hidden_states
-    encoder.model.train(was_training)
+    with evaluating(encoder.model):
+        hidden = encoder.body(**given, output_hidden_states=True).hidden_states
     return torch.stack([one.float() for one in hidden]), features
 
 

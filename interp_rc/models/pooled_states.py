@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import Loaded
 from interp_rc.models.tokenizer import encode
 
@@ -25,9 +26,10 @@ def pooled_states(
         mask = torch.zeros_like(ids)
         for row, tokens in enumerate(chosen):
             ids[row, : len(tokens)], mask[row, : len(tokens)] = torch.tensor(tokens), 1
-        states = loaded.model(
-            input_ids=ids.to(device), attention_mask=mask.to(device), output_hidden_states=True
-        ).hidden_states[-1]
+        with evaluating(loaded.model):
+            states = loaded.model(
+                input_ids=ids.to(device), attention_mask=mask.to(device), output_hidden_states=True
+            ).hidden_states[-1]
         weights = (mask / mask.sum(1, keepdim=True)).to(device)
         means.append((states.float() * weights[..., None]).sum(1).cpu())
     return torch.cat(means)

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
 from interp_rc.records.files import write_parquet
@@ -92,11 +93,10 @@ class Tracer(TrainerCallback):
 @contextmanager
 def _as_evaluated(model: torch.nn.Module) -> Iterator[None]:
     """Without dropout, and without the autocast that Accelerate lays over an instance's forward."""
-    training, autocast = model.training, model.__dict__.pop("forward", None)
-    model.eval()
+    autocast = model.__dict__.pop("forward", None)
     try:
-        yield
+        with evaluating(model):
+            yield
     finally:
-        model.train(training)
         if autocast is not None:
             model.__dict__["forward"] = autocast

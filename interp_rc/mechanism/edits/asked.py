@@ -9,6 +9,7 @@ import torch
 
 from interp_rc.mechanism.edits.cases import ASKED, Case, Known, otherwise
 from interp_rc.mechanism.inputs import Input, padded, read_inputs, target_log_probs
+from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import Loaded
 from interp_rc.records.seeds import generator
 
@@ -128,7 +129,8 @@ def _scored(model: Loaded, inputs: Sequence[Input]) -> tuple[np.ndarray, np.ndar
     for numbers in _batches(inputs):
         some = [inputs[number] for number in numbers]
         ids, mask = padded(some, model.model.device)
-        logits = model.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+        with evaluating(model.model):
+            logits = model.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
         values[numbers] = target_log_probs(logits, some).numpy()
         best = logits.argmax(-1).cpu()
         said[numbers] = [

@@ -13,6 +13,7 @@ from interp_rc.mechanism.erasure.asking import Case, Known, Question, knows_each
 from interp_rc.mechanism.inputs import Input, padded, read_inputs, target_log_probs
 from interp_rc.mechanism.memories.ranking import as_mask, rank_neurons
 from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import Loaded
 
 Masks = Bool[Tensor, "case layer neuron"]
@@ -183,8 +184,9 @@ def mean_neurons(model: Loaded, adapter: Adapter, cases: Sequence[Case]) -> Mean
 @contextmanager
 def neurons_changed(adapter: Adapter, changed: Changed) -> Iterator[None]:
     """Inside, every layer's `down` reads what `changed` makes of its neurons; no weight is
-    touched."""
+    touched. The model is in evaluation mode."""
     with ExitStack() as stack:
+        stack.enter_context(evaluating(adapter.model))
         for layer, block in enumerate(adapter.by_layers.parts.blocks):
 
             def before(module: Any, args: tuple[Any, ...], layer: int = layer) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from interp_rc.mechanism.symmetry_where.asked import Couple, together
 from interp_rc.models.encoder import Encoder, Together
 from interp_rc.models.encoder_edits import blocks, edited
 from interp_rc.models.encoder_states import layer_states
+from interp_rc.models.evaluating import evaluating
 from interp_rc.records.errors import ModelError
 
 Score = Callable[[Float[Tensor, "text width"]], Float[Tensor, " text"]]
@@ -48,8 +49,8 @@ def patched(
 
 def _patched(encoder: Encoder, couples: Sequence[Couple], score: Score) -> pd.DataFrame:
     def said(texts: Sequence[Together]) -> list[float]:
-        encoder.model.eval()
-        return score(encoder.embed(texts).cpu()).tolist()
+        with evaluating(encoder.model):
+            return score(encoder.embed(texts).cpu()).tolist()
 
     clean = [together(couple.clean) for couple in couples]
     corrupted = [couple.corrupted for couple in couples]

@@ -14,6 +14,7 @@ from interp_rc.mechanism.weights.exchange import weights_of
 from interp_rc.mechanism.weights.pair import Act, Whole
 from interp_rc.mechanism.weights.sites import Part, WeightSite, pieces_of
 from interp_rc.models.adapters.parts import neurons_of
+from interp_rc.models.evaluating import evaluating
 
 AT_ONCE = 16
 Of = Literal["key", "value", "both"]
@@ -93,7 +94,7 @@ def _gradients(
             weight.requires_grad_(True)
         for start in range(0, len(inputs), AT_ONCE):
             some = inputs[start : start + AT_ONCE]
-            with torch.enable_grad():
+            with evaluating(loaded.model), torch.enable_grad():
                 ids, mask = padded(some, loaded.model.device)
                 logits = loaded.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
                 signed = signs[start : start + AT_ONCE] * target_log_probs(logits, some)

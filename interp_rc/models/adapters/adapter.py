@@ -24,6 +24,7 @@ from interp_rc.models.adapters.parts import (
     Place,
 )
 from interp_rc.models.adapters.proof import prove, prove_layerwise
+from interp_rc.models.evaluating import evaluating
 from interp_rc.models.soft_prompt import SoftPrompted
 from interp_rc.records.errors import ModelError
 
@@ -92,10 +93,11 @@ class Adapter:
         self.offered: tuple[Component, ...] = STREAM if self.parts.known else ENDS
         self._thread = threading.local()
         self._hooked = 0
-        if self.parts.known:
-            self._prove()
-        else:
-            self._prove_offered()
+        with evaluating(model):
+            if self.parts.known:
+                self._prove()
+            else:
+                self._prove_offered()
 
     def _prove(self) -> None:
         now = _fingerprint(self.model)
@@ -150,13 +152,14 @@ class Adapter:
 
     @contextmanager
     def hooked(self, modules: Collection[Place] = ()) -> Iterator[None]:
-        """`run` works inside, also on the output of some `modules`; the model's modules are as
-        before afterwards."""
+        """`run` works inside, also on the output of some `modules`; the model
+        is in evaluation mode, and as before afterwards."""
         handles = [h for i, block in enumerate(self.parts.blocks) for h in self._hook(i, block)]
         handles += [self._hook_module(place) for place in modules]
         self._hooked += 1
         try:
-            yield
+            with evaluating(self.model):
+                yield
         finally:
             self._hooked -= 1
             for handle in handles:

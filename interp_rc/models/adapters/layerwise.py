@@ -16,6 +16,7 @@ from interp_rc.models.adapters.ragged import (
     ragged_attention,
     whole_prompts,
 )
+from interp_rc.models.evaluating import evaluating
 from interp_rc.models.lora import adapters_in, switched_off
 from interp_rc.models.machine import device_of
 from interp_rc.records.errors import ModelError
@@ -62,7 +63,8 @@ class Layerwise:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Inside, the model's attention takes lines of tokens, and its neurons can be seen."""
+        """Inside, the model is in evaluation mode, its attention takes lines of tokens, and its
+        neurons can be seen."""
 
         def at_neurons(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
             see: See | None = getattr(self._thread, "see", None)
@@ -70,7 +72,7 @@ class Layerwise:
 
         handles = [b.down.register_forward_pre_hook(at_neurons) for b in self.parts.blocks]
         try:
-            with ragged_attention(self.model), self._switched():
+            with evaluating(self.model), ragged_attention(self.model), self._switched():
                 yield
         finally:
             for handle in handles:
