@@ -10,7 +10,6 @@ from torch import Tensor
 
 from interp_rc.facts.tracings import Tracing
 from interp_rc.mechanism.effects import Effects
-from interp_rc.mechanism.full_passes import START
 from interp_rc.mechanism.inputs import read_inputs
 from interp_rc.mechanism.interventions import FromPrompt, Group
 from interp_rc.mechanism.metrics import Metric
@@ -20,9 +19,9 @@ from interp_rc.mechanism.store import Found, Store, Swept
 from interp_rc.mechanism.sweep import Batch, Case, Sweep, check
 from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.adapters.embedded import embed_without_positions
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded
-from interp_rc.models.machine import device_of
 from interp_rc.records.errors import DataError
 from interp_rc.records.seeds import derive_seed
 
@@ -48,9 +47,10 @@ def trace(
 ) -> Effects:
     """Corrupt each prompt's subject with noise, and restore the clean state at one site at a time.
 
-    Gaussian noise of `scale` standard deviations of the subjects' embeddings is added to what the
-    first layer reads at the subject's tokens; all values are means over the draws (Meng et al.
-    2022, arXiv:2202.05262, section 2.1; there ten draws and three standard deviations). Without
+    Gaussian noise of `scale` standard deviations of what the first layer reads at all subjects'
+    tokens, learnt positions taken off, is added there at the subject's own tokens; all values are
+    means over the draws (Meng et al. 2022, arXiv:2202.05262, section 2.1; there ten draws and
+    three standard deviations). Without
     `sites`, at every token of every prompt: the stream after each layer, and windows of ten layers
     of attention and of the MLPs. `noise` takes the place of what is drawn: for each prompt (draws,
     tokens of the subject, width). Corrupted is the metric with noise and nothing restored. What is
@@ -99,32 +99,26 @@ def trace_sites(model: Loaded, tracings: Sequence[Tracing], *, window: int = WIN
 def drawn_noise(
     model: Loaded, tracings: Sequence[Tracing], *, draws: int, scale: float, seed: int
 ) -> list[Noise]:
-    """Of each prompt: `scale` times the standard deviation of all subjects' embeddings."""
+    """Of each prompt: `scale` times the standard deviation, over all subjects' tokens, of what the
+    noise is added to: what the first layer reads there, less what learnt positions add.
+
+    (In the original that is the embedding itself; here it may have been scaled or normed since.)
+    """
     adapter = Adapter(model.model)
     inputs = read_inputs(model, [one.prompt for one in tracings], [one.target for one in tracings])
     subjects = [
         [at for at, _ in tokens_of(one.contrast, SUBJECT, read.offsets, read.offsets)]
         for one, read in zip(tracings, inputs, strict=True)
     ]
-    ids = [read.ids[t] for read, tokens in zip(inputs, subjects, strict=True) for t in tokens]
-    deviation = scale * float(_embedded(adapter, ids).float().std())
+    starts = embed_without_positions(adapter.model, adapter.parts, [read.ids for read in inputs])
+    at_subjects = [start[tokens] for start, tokens in zip(starts, subjects, strict=True)]
+    deviation = scale * float(torch.cat(at_subjects).float().std())
     width = model.model.config.hidden_size
     found = []
     for one, tokens in zip(tracings, subjects, strict=True):
         draw = torch.Generator().manual_seed(derive_seed(seed, one.id))
         found.append(deviation * torch.randn(draws, len(tokens), width, generator=draw))
     return found
-
-
-@torch.no_grad()
-def _embedded(adapter: Adapter, ids: Sequence[int]) -> Float[Tensor, "token width"]:
-    """As the first layer reads them (some models scale them), without learnt positions."""
-    rows = torch.tensor(ids, device=device_of(adapter.model))
-    if len(adapter.parts.embeddings) > 1:
-        return adapter.parts.embeddings[0](rows).to(rows.device)
-    with adapter.hooked():
-        _, at = adapter.run(rows[:, None], capture=[START])
-    return at[START][:, 0].to(rows.device)
 
 
 def _noised(

@@ -280,8 +280,10 @@ class Adapter:
 
 
 def _first(out: Any) -> Tensor:
-    return out[0] if isinstance(out, tuple) else out
+    return out[0] if isinstance(out, tuple | list) else out
 
 
 def _with_first(out: Any, value: Tensor) -> Any:
+    if isinstance(out, list):
+        return [value, *out[1:]]
     return (value, *out[1:]) if isinstance(out, tuple) else value

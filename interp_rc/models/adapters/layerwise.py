@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from interp_rc.models.adapters.embedded import embed
 from interp_rc.models.adapters.parts import Component, Parts, through
 from interp_rc.models.adapters.ragged import (
     Attending,
@@ -28,10 +29,6 @@ See = Callable[[Component, Tensor], Tensor]
 
 def unchanged(_: Component, value: Tensor) -> Tensor:
     return value
-
-
-class _Embedded(Exception):
-    """Ends a forward pass once the first layer's input is known."""
 
 
 class Layerwise:
@@ -85,20 +82,7 @@ class Layerwise:
 
     def embed(self, ids: Int[Tensor, "prompt position"]) -> Float[Tensor, "prompt position width"]:
         """What the first layer reads, as the model's own forward makes it."""
-        found = {}
-
-        def stop(_: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
-            found["stream"] = args[0] if args else kwargs["hidden_states"]
-            raise _Embedded
-
-        handle = self.parts.blocks[0].whole.register_forward_pre_hook(stop, with_kwargs=True)
-        try:
-            self.model(input_ids=ids)
-        except _Embedded:
-            pass
-        finally:
-            handle.remove()
-        return found["stream"].to(self.home)
+        return embed(self.model, self.parts, ids).to(self.home)
 
     def whole(
         self,
