@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from analysis.descriptions import TABLES
 from analysis.over_seeds import (
@@ -24,6 +23,7 @@ from interp_rc.pipeline.experiments import find_experiment
 from interp_rc.records.numbers import Test
 from interp_rc.records.packaged import packaged
 from interp_rc.records.runs import Run
+from interp_rc.records.strict_yaml import read_yaml
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t
 from interp_rc.stats.power import power
@@ -49,8 +49,7 @@ class Study:
     equivalences: Sequence[str] = ()
 
     def prereg(self) -> Plan:
-        text = (packaged("experiments") / f"{self.plan}.yaml").read_text(encoding="utf-8")
-        content: Plan = yaml.safe_load(text)
+        content: Plan = read_yaml(packaged("experiments") / f"{self.plan}.yaml")
         return content
 
     def tests(self, value: Values, plan: Plan) -> list[Test]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from analysis.over_seeds import (
     MECHANISM,
@@ -28,6 +27,7 @@ from interp_rc.hypotheses.reverse_at_chance import ASKED_ALIKE
 from interp_rc.records.numbers import Test
 from interp_rc.records.packaged import packaged
 from interp_rc.records.runs import Run
+from interp_rc.records.strict_yaml import read_yaml
 from interp_rc.stats.candidates import label_permutation
 from interp_rc.stats.correction import holm
 from interp_rc.stats.equivalence import non_superiority
@@ -38,9 +38,7 @@ TABLES = Path(__file__).parent / "tables"
 
 def prereg() -> dict[str, Any]:
     """Seeds, margins, exclusions and hypotheses, frozen before the seeds were run."""
-    content: dict[str, Any] = yaml.safe_load(
-        (packaged("experiments") / "prereg.yaml").read_text(encoding="utf-8")
-    )
+    content: dict[str, Any] = read_yaml(packaged("experiments") / "prereg.yaml")
     return content
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from analysis.descriptions import TABLES
 from analysis.over_seeds import (
@@ -29,6 +28,7 @@ from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order
 from interp_rc.records.numbers import Test
 from interp_rc.records.packaged import packaged
 from interp_rc.records.runs import Run
+from interp_rc.records.strict_yaml import read_yaml
 from interp_rc.stats.candidates import label_permutation
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t
@@ -38,9 +38,7 @@ from interp_rc.stats.power import power
 
 def prereg() -> dict[str, Any]:
     """Seeds, sites, margins and hypotheses, frozen before the measures were run on the seeds."""
-    content: dict[str, Any] = yaml.safe_load(
-        (packaged("experiments") / "prereg_mechanism.yaml").read_text(encoding="utf-8")
-    )
+    content: dict[str, Any] = read_yaml(packaged("experiments") / "prereg_mechanism.yaml")
     return content
 
 

@@ -12,9 +12,10 @@ from typing import Any, cast
 
 from interp_rc.facts.entailment_pairs import LABELS, EntailmentPair
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import read_jsonl, read_lines
 from interp_rc.records.nouns import Label
+from interp_rc.records.reading import read_lines
 from interp_rc.records.seeds import generator
+from interp_rc.records.strict_json import read_jsonl
 
 NEEDED = ("sentence1", "sentence2", "gold_label")
 UNLABELLED = "-"

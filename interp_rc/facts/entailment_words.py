@@ -7,12 +7,10 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
-import yaml
-
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import read_text
 from interp_rc.records.nouns import Label, Split
 from interp_rc.records.packaged import packaged
+from interp_rc.records.strict_yaml import read_yaml
 
 SLOT = re.compile(r"\{([a-z]+)([12]?)(?:\.([a-z]+))?\}")
 Entry = str | Mapping[str, str]
@@ -93,4 +91,4 @@ def _has(entry: Entry, form: str) -> bool:
 
 
 def _load(name: str) -> Any:
-    return yaml.safe_load(read_text(packaged("data") / "entailment" / name))
+    return read_yaml(packaged("data") / "entailment" / name)

@@ -5,15 +5,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
 from interp_rc.facts.factset import SCHEMA, DrawnFrom, FactSet
 from interp_rc.facts.items import REBUILD, read_items
 from interp_rc.facts.templates import Template
 from interp_rc.facts.validate import Place, validate
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import read_text, replacing_folder, write_jsonl, write_yaml
+from interp_rc.records.files import replacing_folder, write_jsonl, write_yaml
 from interp_rc.records.nouns import Document, Fact, Pair, Query, Relation
+from interp_rc.records.reading import read_text
+from interp_rc.records.strict_yaml import MOST_BYTES, NotYaml, parse_yaml
 
 HEADER = "header.yaml"
 OPTIONAL = {"reserved", "drawn_from"}
@@ -83,25 +83,26 @@ def read_facts(folder: Path) -> FactSet:
 
 def _read_header(path: Path) -> tuple[int | None, list[str], DrawnFrom]:
     """Seed, reserved entities and `drawn_from`; the last two are there only where needed."""
-    content = read_text(path)
+    content = read_text(path, MOST_BYTES)
     try:
-        header = yaml.safe_load(content)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
+        header = parse_yaml(content)
+    except NotYaml as error:
         message = f"not YAML ({error.problem}); correct it {REBUILD}"
-        raise DataError(message, file=path, line=line) from None
-    except yaml.YAMLError as error:
-        raise DataError(f"not YAML ({error}); correct it {REBUILD}", file=path) from None
+        raise DataError(message, file=path, line=error.line) from None
     if not isinstance(header, dict) or set(header) - OPTIONAL != {"schema", "seed"}:
-        message = f"found {header!r}; needed are the keys schema and seed; correct it {REBUILD}"
+        message = (
+            f"found {header!r:.200}; needed are the keys schema and seed; correct it {REBUILD}"
+        )
         raise DataError(message, file=path, line=1)
     if header["schema"] != SCHEMA or isinstance(header["schema"], bool):
-        message = f"schema {header['schema']!r} is not supported, only {SCHEMA}; install the "
+        message = f"schema {header['schema']!r:.60} is not supported, only {SCHEMA}; install the "
         raise DataError(f"{message}version that wrote it {REBUILD}", file=path, line=1)
     seed = header["seed"]
     if seed is not None and type(seed) is not int:
         raise DataError(
-            f"seed is {seed!r}; it must be a number or null", file=path, line=_line(content, "seed")
+            f"seed is {seed!r:.60}; it must be a number or null",
+            file=path,
+            line=_line(content, "seed"),
         )
     reserved = header.get("reserved", [])
     if not isinstance(reserved, list) or not all(isinstance(text, str) for text in reserved):
@@ -109,7 +110,7 @@ def _read_header(path: Path) -> tuple[int | None, list[str], DrawnFrom]:
         raise DataError(message, file=path, line=_line(content, "reserved"))
     drawn_from = header.get("drawn_from", "people")
     if drawn_from not in get_args(DrawnFrom):
-        message = f"drawn_from is {drawn_from!r}; known are {', '.join(get_args(DrawnFrom))}"
+        message = f"drawn_from is {drawn_from!r:.60}; known are {', '.join(get_args(DrawnFrom))}"
         raise DataError(message, file=path, line=_line(content, "drawn_from"))
     return seed, reserved, drawn_from
 

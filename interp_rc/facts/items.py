@@ -7,8 +7,8 @@ from typing import Any, Literal, Protocol, TypeVar, Union, get_args, get_origin,
 
 from interp_rc.facts.validate import Place
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import read_jsonl
 from interp_rc.records.nouns import Span, Spans, line_id
+from interp_rc.records.strict_json import read_jsonl
 
 REBUILD = "or write the file again"
 

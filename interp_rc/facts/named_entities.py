@@ -7,14 +7,12 @@ from math import prod
 from typing import Any
 from zlib import crc32
 
-import yaml
-
 from interp_rc.facts.people import names
 from interp_rc.facts.relations import EntityKind
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import read_text
 from interp_rc.records.nouns import EntityForm, Split
 from interp_rc.records.packaged import packaged
+from interp_rc.records.strict_yaml import read_yaml
 
 # Wikidata's ids of items are a Q and a number; nearly all have five to eight digits.
 ID_NUMBERS = range(10_000, 100_000_000)
@@ -59,7 +57,7 @@ def names_of(kind: EntityKind) -> Names:
 @cache
 def _source() -> dict[str, Any]:
     path = packaged("data") / "relations" / "entities.yaml"
-    content = yaml.safe_load(read_text(path))
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise DataError("found no mapping; install interp-rc again", file=path)
     return content

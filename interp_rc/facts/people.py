@@ -8,12 +8,10 @@ from functools import cache
 from itertools import islice
 from typing import Any, Literal
 
-import yaml
-
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import read_text
 from interp_rc.records.packaged import packaged
 from interp_rc.records.seeds import generator
+from interp_rc.records.strict_yaml import read_yaml
 
 Form = Literal["noun", "past", "gerund"]
 SLOT = re.compile(r"\{(\w+)\}")
@@ -34,7 +32,7 @@ class Person:
 
 @cache
 def _source(file: str) -> dict[str, Any]:
-    content = yaml.safe_load(read_text(packaged("data") / "people" / file))
+    content = read_yaml(packaged("data") / "people" / file)
     if not isinstance(content, dict):
         raise DataError("found no mapping; install interp-rc again", file=file)
     return content

@@ -15,7 +15,6 @@ from interp_rc.facts.instructions import packaged_example, packaged_phrasings
 from interp_rc.facts.templates import Template
 from interp_rc.facts.validate import Place, validate
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import read_jsonl
 from interp_rc.records.nouns import (
     Document,
     Fact,
@@ -26,6 +25,7 @@ from interp_rc.records.nouns import (
     Subset,
     direction_of,
 )
+from interp_rc.records.strict_json import read_jsonl
 
 INSTRUCTIONS = ("<BEGIN GUIDANCE ANSWERS>\n\n", "\n\n<END GUIDANCE ANSWERS>")
 EXAMPLE = ("<BEGIN GUIDANCE TEST>\n\n", "\n\n<END GUIDANCE TEST>")

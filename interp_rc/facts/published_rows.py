@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from interp_rc.facts.templates import Role
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import read_jsonl
 from interp_rc.records.nouns import ORDERS, Order, Subset
+from interp_rc.records.strict_json import read_jsonl
 
 
 class Layout(NamedTuple):

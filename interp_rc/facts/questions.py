@@ -6,13 +6,11 @@ from functools import cache
 from itertools import islice, product
 from typing import Any
 
-import yaml
-
 from interp_rc.facts.people import SLOT, Person
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import read_text
 from interp_rc.records.packaged import packaged
 from interp_rc.records.seeds import generator
+from interp_rc.records.strict_yaml import read_yaml
 
 PER_KIND = 30
 """Answers that one set gives to all its questions of a kind: one guessed blindly is right in a
@@ -21,7 +19,7 @@ thirtieth of cases, as in the published data, where `No` alone answers 28 questi
 
 @cache
 def source(file: str) -> dict[str, Any]:
-    content = yaml.safe_load(read_text(packaged("data") / "instructions" / file))
+    content = read_yaml(packaged("data") / "instructions" / file)
     if not isinstance(content, dict):
         raise DataError("found no mapping; install interp-rc again", file=file)
     return content

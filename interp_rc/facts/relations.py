@@ -6,12 +6,10 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, get_args
 
-import yaml
-
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import read_text
 from interp_rc.records.nouns import Relation, Span, Spans
 from interp_rc.records.packaged import packaged
+from interp_rc.records.strict_yaml import read_yaml
 
 Symmetry = Literal["symmetric", "antisymmetric"]
 EntityKind = Literal["person", "given_name", "place", "event", "concept", "field", "thing"]
@@ -81,7 +79,7 @@ def relations() -> Mapping[str, RelationEntry]:
     Raises DataError, naming the relation, for an entry that is not whole.
     """
     path = packaged("data") / "relations" / "relations.yaml"
-    content = yaml.safe_load(read_text(path))
+    content = read_yaml(path)
     try:
         return MappingProxyType({name: _entry(name, row) for name, row in content.items()})
     except DataError as error:

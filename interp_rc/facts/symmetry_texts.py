@@ -4,14 +4,12 @@ from collections.abc import Collection
 from functools import cache
 from typing import get_args
 
-import yaml
-
 from interp_rc.facts.symmetry_pairs import symmetry_pairs
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import read_text
 from interp_rc.records.nouns import Document, Label, Pair, Span, Spans
 from interp_rc.records.packaged import packaged
 from interp_rc.records.seeds import derive_seed, generator
+from interp_rc.records.strict_yaml import read_yaml
 
 PREMISE, HYPOTHESIS = "{premise}", "{hypothesis}"
 
@@ -67,7 +65,7 @@ def _document(pair: Pair, way: int) -> Document:
 def ways() -> dict[Label, list[str]]:
     """The templates of each label. Raises DataError for a file that is not whole."""
     path = packaged("data") / "relations" / "texts.yaml"
-    content = yaml.safe_load(read_text(path))
+    content = read_yaml(path)
     if not isinstance(content, dict) or set(content) != set(get_args(Label)):
         raise DataError(f"needed are the labels {', '.join(get_args(Label))}", file=path)
     for text in (text for texts in content.values() for text in texts):

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-import yaml
-
 from interp_rc.facts.people import Form, Person
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import read_text
 from interp_rc.records.nouns import Order, Span, Spans
 from interp_rc.records.packaged import packaged
+from interp_rc.records.strict_yaml import read_yaml
 
 Role = Literal["training", "held_out", "base"]
 Wording = Literal["statement", "question_answer"]
@@ -109,5 +107,5 @@ def composed_templates() -> list[Template]:
 
 
 def _read(file: str) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(read_text(packaged("data") / "people" / file))
+    content: dict[str, Any] = read_yaml(packaged("data") / "people" / file)
     return content

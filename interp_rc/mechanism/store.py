@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError
-from interp_rc.records.files import read_json, write_json
+from interp_rc.records.files import write_json
+from interp_rc.records.strict_json import read_json
 
 WHAT = "sweep.json"
 

@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from interp_rc.records.errors import ModelError
-from interp_rc.records.files import read_json
+from interp_rc.records.strict_json import read_json
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from interp_rc.models.adapter_folder import CONFIG, read_weights
 from interp_rc.records.errors import ModelError
-from interp_rc.records.files import read_json
+from interp_rc.records.strict_json import read_json
 
 Switched = Any  # PEFT's BaseTunerLayer or AuxiliaryTrainingWrapper, which tell no types
 

@@ -17,9 +17,10 @@ from interp_rc.models.load import Loaded, load, save
 from interp_rc.models.machine import Machine
 from interp_rc.models.responses import Request, Response, open_responses
 from interp_rc.records.errors import ConfigError, ModelError
-from interp_rc.records.files import read_json, replacing_folder, write_json
+from interp_rc.records.files import replacing_folder, write_json
 from interp_rc.records.options import Options, Positive
 from interp_rc.records.runs import Run
+from interp_rc.records.strict_json import read_json
 
 FILE = "endpoint.json"
 PER_TOKEN = 4  # characters, of English text

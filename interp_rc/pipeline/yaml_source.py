@@ -1,6 +1,5 @@
 """A YAML file that remembers on which line each key stands."""
 
-import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -8,28 +7,22 @@ from typing import Any
 import yaml
 
 from interp_rc.records.errors import ConfigError, DataError
-from interp_rc.records.files import read_text
-
-KeyPath = tuple[int | str, ...]
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 1e-5 is a number, as in YAML 1.2, and not a text."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    [*"-+0123456789"],
+from interp_rc.records.reading import read_text
+from interp_rc.records.strict_yaml import (
+    MOST_BYTES,
+    NotYaml,
+    compose_yaml,
+    construct_yaml,
+    parse_yaml,
 )
 
-
-def _load(text: str) -> Any:
-    loader = _Loader(text)
-    try:
-        return loader.get_single_data()
-    finally:
-        loader.dispose()
+KeyPath = tuple[int | str, ...]
+MOST_STEPS = 32
+"""Of a key: deeper than any configuration goes."""
+MOST_DIGITS = 9
+"""Of a place in a list."""
+SHOWN = 200
+"""Characters of an assignment that a message repeats."""
 
 
 @dataclass
@@ -45,7 +38,7 @@ class Source:
         """`file:line` of the key or of the nearest one above it, or the `--set` that gave it."""
         for end in range(len(path), -1, -1):
             if path[:end] in self.assigned:
-                return f"--set {self.assigned[path[:end]]}"
+                return f"--set {self.assigned[path[:end]]:.{SHOWN}}"
             if path[:end] in self.lines:
                 return f"{self.file}:{self.lines[path[:end]]}"
         return str(self.file)
@@ -53,18 +46,23 @@ class Source:
     def set_value(self, data: dict[str, Any], assignment: str) -> dict[str, Any]:
         """`data` with one `a.b=value` applied; the value is read as safe YAML."""
         keys, equals, text = assignment.partition("=")
+        place = f"--set {assignment:.{SHOWN}}"
         if not equals or not keys:
-            raise ConfigError(f"--set {assignment}: write it as key=value, e.g. training.epochs=2")
+            raise ConfigError(f"{place}: write it as key=value, e.g. training.epochs=2")
         try:
-            value = _load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {assignment}: the value is not YAML; quote it") from None
+            value = parse_yaml(text)
+        except NotYaml as error:
+            raise ConfigError(
+                f"{place}: the value is not YAML; quote it ({error.problem})"
+            ) from None
         path = _key_path(keys)
+        if len(path) > MOST_STEPS:
+            raise ConfigError(f"{place}: no key has {len(path)} steps; write it as in the file")
         self.lines = {key: n for key, n in self.lines.items() if key[: len(path)] != path}
         for end in range(1, len(path) + 1):
             if path[:end] not in self.lines:  # what the assignment made
                 self.assigned[path[:end]] = assignment
-        return with_value(data, path, value, f"--set {assignment}")
+        return with_value(data, path, value, place)
 
     def lay_over(self, key: str, *, used: bool) -> None:
         """Find what stood under `key` there, if it is `used` at the top, and else nowhere."""
@@ -92,7 +90,12 @@ def _key_path(keys: str) -> KeyPath:
     for axes in ("sweep.grid.", "sweep.random.axes."):
         if keys.startswith(axes):
             return (*axes[:-1].split("."), keys.removeprefix(axes))
-    return tuple(int(k) if k.isdecimal() else k for k in keys.split("."))
+    return tuple(map(step, keys.split(".")))
+
+
+def step(key: str) -> int | str:
+    """A part of a dotted key: a place in a list where it is a number that one can have."""
+    return int(key) if key.isdecimal() and len(key) <= MOST_DIGITS else key
 
 
 def with_value(data: Any, path: KeyPath, value: Any, place: str) -> Any:
@@ -126,29 +129,21 @@ def merge(data: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _alike(below: dict[str, Any], value: dict[str, Any]) -> bool:
-    return len({below.get("kind"), value.get("kind")} - {None}) < 2
+    kinds = below.get("kind"), value.get("kind")
+    return None in kinds or kinds[0] == kinds[1]
 
 
 def read_source(file: Path) -> Source:
-    """Read a YAML mapping with PyYAML's safe loader. Raises ConfigError naming file and line."""
+    """Read a mapping of safe YAML. Raises ConfigError naming file and line."""
     try:
-        text = read_text(file)
-        node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = _load(text)
+        node = compose_yaml(read_text(file, MOST_BYTES), file)
+        if not isinstance(node, yaml.MappingNode):
+            raise ConfigError(f"{file}:1: found no mapping; an experiment is a mapping of keys")
+        source = Source(file, {}, {(): node.start_mark.line + 1})
+        _number_lines(source, node, ())  # before merged keys are laid into the nodes
+        source.data = construct_yaml(node, file)
     except DataError as error:
         raise ConfigError(str(error)) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "cannot be read"
-        raise ConfigError(f"{file}{line}: not YAML ({problem})") from None
-    if not isinstance(data, dict):
-        raise ConfigError(f"{file}:1: found no mapping; an experiment is a mapping of keys")
-    source = Source(file, data, {(): node.start_mark.line + 1})
-    try:
-        _number_lines(source, node, ())
-    except RecursionError:
-        raise ConfigError(f"{file}:1: not YAML that can be used (a part holds itself)") from None
     return source
 
 
@@ -160,11 +155,5 @@ def _number_lines(source: Source, node: Any, path: KeyPath) -> None:
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             inner = (*path, str(key.value))
-            line = key.start_mark.line + 1
-            if inner in source.lines:
-                raise ConfigError(
-                    f"{source.file}:{line}: `{key.value}` stands twice (first in line "
-                    f"{source.lines[inner]}); delete one"
-                )
-            source.lines[inner] = line
+            source.lines[inner] = key.start_mark.line + 1
             _number_lines(source, value, inner)

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from interp_rc.records.errors import RunError
-from interp_rc.records.files import read_json, read_text, write_json
+from interp_rc.records.files import write_json
 from interp_rc.records.numbers import Estimate, Test, Verdict, estimates_from
+from interp_rc.records.strict_json import read_json
+from interp_rc.records.strict_yaml import NotYaml, read_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +34,8 @@ class Measured:
 def read_mapping(file: Path, what: str) -> dict[str, Any]:
     """The YAML mapping that a part of a folder is; RunError, naming `what`, if it is none."""
     try:
-        value = yaml.safe_load(read_text(file))
-    except yaml.YAMLError:
+        value = read_yaml(file)
+    except NotYaml:
         value = None
     if not isinstance(value, dict):
         raise RunError(f"{file} is not a mapping; the {what}'s folder is damaged")

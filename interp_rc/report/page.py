@@ -4,7 +4,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from interp_rc.records.files import read_text, write_text
+from interp_rc.records.files import write_text
+from interp_rc.records.reading import read_text
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.environment import page_environment
 from interp_rc.report.examples import examples

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from interp_rc.figures.save import Draw, save_figure
-from interp_rc.records.files import read_text
+from interp_rc.records.reading import read_text
 
 
 @dataclass(frozen=True)

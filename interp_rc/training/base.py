@@ -21,9 +21,10 @@ from interp_rc.models.load import Loaded, load, save
 from interp_rc.models.machine import Machine, counts_as_small
 from interp_rc.models.tokenizer import train_tokenizer
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import read_json, write_json
+from interp_rc.records.files import write_json
 from interp_rc.records.nouns import Document
 from interp_rc.records.seeds import derive_seed
+from interp_rc.records.strict_json import read_json
 from interp_rc.training.options import TrainingOptions
 from interp_rc.training.train import Report, discard_checkpoints, train
 

@@ -12,9 +12,10 @@ from interp_rc.models.consent import confirm
 from interp_rc.models.endpoint import Endpoint, Protocol, key_of
 from interp_rc.models.remote import PER_TOKEN
 from interp_rc.records.errors import RunError
-from interp_rc.records.files import read_json, write_json
+from interp_rc.records.files import write_json
 from interp_rc.records.nouns import Document
 from interp_rc.records.seeds import derive_seed
+from interp_rc.records.strict_json import read_json
 from interp_rc.training.hosted_job import HostedJob, Say, State
 from interp_rc.training.options import HostedFinetuning
 from interp_rc.training.train import Report

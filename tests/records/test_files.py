@@ -9,9 +9,6 @@ import pytest
 
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import (
-    read_json,
-    read_jsonl,
-    read_text,
     replacing,
     replacing_folder,
     write_json,
@@ -19,6 +16,8 @@ from interp_rc.records.files import (
     write_parquet,
     write_yaml,
 )
+from interp_rc.records.reading import read_text
+from interp_rc.records.strict_json import read_json, read_jsonl
 
 
 def names(folder: Path) -> list[str]:

@@ -12,8 +12,9 @@ from interp_rc.evaluation.parents.tables import reply_table
 from interp_rc.facts.folder import write_facts
 from interp_rc.facts.parents import parents
 from interp_rc.pipeline.summary import summary
-from interp_rc.records.files import read_text, write_json, write_parquet, write_yaml
+from interp_rc.records.files import write_json, write_parquet, write_yaml
 from interp_rc.records.numbers import Estimate
+from interp_rc.records.reading import read_text
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.headline import answer
 from interp_rc.report.page import write_report

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_args
 
-import yaml
 from anyascii import anyascii
 
-from interp_rc.records.files import read_text
 from interp_rc.records.nouns import ORDERS, Fact, Order
 from interp_rc.records.packaged import packaged
+from interp_rc.records.strict_yaml import read_yaml
 
 WordingName = Literal["who", "name", "complete"]
 WORDINGS: tuple[WordingName, ...] = get_args(WordingName)
@@ -63,7 +62,7 @@ class Question:
 
 @cache
 def _source() -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(read_text(packaged("data") / "parents/wordings.yaml"))
+    content: dict[str, Any] = read_yaml(packaged("data") / "parents/wordings.yaml")
     return content
 
 

@@ -21,9 +21,10 @@ from interp_rc.evaluation.parents.prompts import WordingName, questions, without
 from interp_rc.facts.parent_tables import PAIR, TYPES
 from interp_rc.models.remote import EndpointModel, Remote
 from interp_rc.records.errors import ConfigError, DataError
-from interp_rc.records.files import read_text, write_text
+from interp_rc.records.files import write_text
 from interp_rc.records.nouns import Fact
 from interp_rc.records.numbers import Estimate
+from interp_rc.records.reading import read_text
 from interp_rc.records.runs import Run
 
 MAX_NEW_TOKENS = 32

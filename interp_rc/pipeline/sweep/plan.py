@@ -11,7 +11,7 @@ from interp_rc.pipeline.config import RunConfig, validate
 from interp_rc.pipeline.experiment_file import ExperimentFile, read_experiment
 from interp_rc.pipeline.faults import explain
 from interp_rc.pipeline.sweep.axes import Point, Sweep
-from interp_rc.pipeline.yaml_source import KeyPath, with_value
+from interp_rc.pipeline.yaml_source import KeyPath, step, with_value
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.options import Options
 
@@ -62,7 +62,7 @@ def load_plan(
 def _trial(experiment: ExperimentFile, point: Point) -> Trial:
     data, source = experiment.data, experiment.source
     for axis, value in point.items():
-        path: KeyPath = tuple(int(key) if key.isdecimal() else key for key in axis.split("."))
+        path: KeyPath = tuple(map(step, axis.split(".")))
         there = [key for key in _AXES if (*key, axis) in source.lines]
         line = (*there[0], axis) if there else ("sweep",)
         data = with_value(data, path, value, source.place(line))

@@ -13,7 +13,8 @@ from analysis.paper.sweeps import EXPERIMENTS, OVER_TRAINING, axes
 from interp_rc.pipeline.config import load_config
 from interp_rc.pipeline.experiments import find_experiment
 from interp_rc.records.errors import DataError, RunError
-from interp_rc.records.files import read_json, write_parquet
+from interp_rc.records.files import write_parquet
+from interp_rc.records.strict_json import read_json
 from interp_rc.records.sweeps import SweepRun
 
 

@@ -15,7 +15,7 @@ from interp_rc.evaluation.parent_rates import Scored
 from interp_rc.facts.parent_tables import read_parent_table
 from interp_rc.pipeline.parents.score import names
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import read_json
+from interp_rc.records.strict_json import read_json
 from tests.analysis.paper.conftest import page_of, row_of, table_of
 from tests.conftest import published
 

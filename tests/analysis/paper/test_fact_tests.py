@@ -9,8 +9,9 @@ from interp_rc.evaluation.behaviour import CANDIDATES
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
 from interp_rc.records.errors import RunError
-from interp_rc.records.files import read_json, write_json, write_parquet, write_yaml
+from interp_rc.records.files import write_json, write_parquet, write_yaml
 from interp_rc.records.runs import Run
+from interp_rc.records.strict_json import read_json
 
 FACTS = fictitious_people(0, per_subset=12, training_templates=3, held_out_templates=2)
 

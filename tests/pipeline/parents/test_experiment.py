@@ -7,8 +7,8 @@ from interp_rc.facts.parents import parents
 from interp_rc.pipeline.config import load_config
 from interp_rc.pipeline.run import execute
 from interp_rc.records.errors import ConfigError, ModelError
-from interp_rc.records.files import read_text
 from interp_rc.records.packaged import packaged
+from interp_rc.records.reading import read_text
 from tests.models.server import serving
 
 EXPERIMENT = packaged("experiments") / "parents.yaml"
