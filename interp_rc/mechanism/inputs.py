@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp_rc.mechanism.sites import prompt_tokens, same_length
+from interp_rc.models.causality import prove_causal
 from interp_rc.models.load import Loaded
 from interp_rc.models.masked import is_masked
 from interp_rc.models.tokenizer import Offsets, encode, encode_whole
@@ -42,9 +43,13 @@ def read_inputs(
 
     Raises DataError for an empty target, nothing before it, or more tokens than the model reads;
     in a masked model for a prompt without a mask, or with another number of masks than one or
-    the target's tokens.
+    the target's tokens. Raises ScoringError for a model that neither goes on nor fills in masks.
     """
-    read = _masked if is_masked(loaded.model) else _continued
+    if is_masked(loaded.model):
+        read = _masked
+    else:
+        prove_causal(loaded.model)
+        read = _continued
     inputs = read(loaded, prompts, targets)
     if foils is not None:
         given = [foil or own for foil, own in zip(foils, targets, strict=True)]

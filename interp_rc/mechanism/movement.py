@@ -21,9 +21,9 @@ from interp_rc.mechanism.movement_estimates import moved, movement_estimates
 from interp_rc.mechanism.pairings import asked, subsets_of
 from interp_rc.mechanism.training_steps import learn, optimizer_of, restored
 from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.causality import prove_causal
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
-from interp_rc.models.masked import refuse_masked
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import Document, Fact, Subset
@@ -90,9 +90,9 @@ def by_steps(
     so many (see `gradient_norms`); its others are the rows of an untold fact's entities, whose
     streams are not in that document: null.
 
-    Raises ScoringError for masked models.
+    Raises ScoringError for models that are not causal.
     """
-    refuse_masked(base.model)
+    prove_causal(base.model)
     adapter = Adapter(base.model)
     rows: list[dict[str, Any]] = []
     for subset in subsets_of(facts.queries):

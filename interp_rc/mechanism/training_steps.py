@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from interp_rc.models.causality import prove_causal
 from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import Document
@@ -49,7 +50,8 @@ def learn(
     optimizer: torch.optim.AdamW,
 ) -> None:
     """One step on a batch of these documents, with the run's objective and clipping, in
-    evaluation mode: no dropout."""
+    evaluation mode: no dropout. Raises ScoringError for a model that is not causal."""
+    prove_causal(loaded.model)
     examples = training.objective.examples(loaded.tokenizer, documents)
     batch = Batches(examples, [range(len(examples))])[0]
     batch = {name: value.to(loaded.model.device) for name, value in batch.items()}

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from interp_rc.models.causality import prove_causal
 from interp_rc.models.machine import spread
-from interp_rc.models.masked import refuse_masked
 from interp_rc.models.scoring import Tick
 from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import encode
@@ -27,9 +27,10 @@ def complete(
 
     Only prompts of equal length share a batch: padding never enters. A batch goes on for the
     largest of its `max_new_tokens`, and each text is cut to its own. A text also ends where the
-    model's context does. Raises ScoringError for a masked model.
+    model's context does. Raises ScoringError for a model that
+    is not causal.
     """
-    refuse_masked(model)
+    prove_causal(model)
     context = context_of(model)
     texts = [""] * len(prompts)
     ids = [ids for ids, _ in encode(tokenizer, prompts)]

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
+from interp_rc.models.causality import prove_causal
 from interp_rc.models.machine import spread
-from interp_rc.models.masked import refuse_masked
 from interp_rc.models.scoring import Tick
 from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import encode
@@ -34,9 +34,10 @@ def sample_completions(
 
     Each is written until an end of text, the context's end, or until `stop` stands in it after
     other text. Every prompt and sample has random numbers of its own, so that neither order nor
-    `batch_size` (texts written at once) matter. Raises ScoringError for a masked model.
+    `batch_size` (texts written at once) matter. Raises ScoringError for a model that
+    is not causal.
     """
-    refuse_masked(model)
+    prove_causal(model)
     context = context_of(model)
     ids = [ids for ids, _ in encode(tokenizer, prompts)]
     by_length: dict[int, list[int]] = defaultdict(list)  # padding never enters

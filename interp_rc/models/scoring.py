@@ -17,8 +17,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
+from interp_rc.models.causality import prove_causal
 from interp_rc.models.machine import spread
-from interp_rc.models.masked import refuse_masked
 from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import encode
 from interp_rc.records.errors import ScoringError
@@ -60,9 +60,9 @@ def score(
     """Score `targets[i]` given `prompts[i]`. `batch_size` counts prompts; `tick(n)` tells progress.
 
     Raises ScoringError for an empty target, a prompt and target longer than the context, or a
-    masked model.
+    model that is not causal.
     """
-    refuse_masked(model)
+    prove_causal(model)
     groups = _group(tokenizer, prompts, targets, context_of(model))
     # Decoding starts from the prompt by itself: where a token reaches across its end, elsewhere.
     unique = list(dict.fromkeys(prompts))

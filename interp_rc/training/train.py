@@ -20,6 +20,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from interp_rc.models.causality import prove_causal
 from interp_rc.models.load import Loaded, quiet
 from interp_rc.models.machine import Machine, threads_for
 from interp_rc.models.soft_prompt import context_of
@@ -88,8 +89,10 @@ def train(
 
     Continues from the newest whole checkpoint in `checkpoints`, whose batches are the same ones
     in the same order: on a CPU the final weights are bit for bit those of an unbroken training.
-    Raises ModelError if there is nothing to learn or the loss is no longer finite.
+    Raises ModelError if there is nothing to learn or the loss is no longer finite, ScoringError
+    for a model that does not go on from the left.
     """
+    prove_causal(loaded.model)
     if not documents:
         raise ModelError("there are no documents to train on; choose other facts, or training=null")
     examples = options.objective.examples(loaded.tokenizer, documents)

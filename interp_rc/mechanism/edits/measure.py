@@ -17,9 +17,9 @@ from interp_rc.mechanism.edits.locating import located, predicted, transplanted,
 from interp_rc.mechanism.edits.rome import invertible
 from interp_rc.mechanism.learnt_contrasts import check_asked
 from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.causality import prove_causal
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
-from interp_rc.models.masked import refuse_masked
 from interp_rc.records.files import write_parquet
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run
@@ -47,8 +47,8 @@ class Editing(Options):
         check_asked(facts, ASKED, NAME)
 
     def run(self, run: Run, model: Loaded) -> Measured:
-        """Raises ScoringError for masked models."""
-        refuse_masked(model.model)
+        """Raises ScoringError for models that are not causal."""
+        prove_causal(model.model)
         facts = read_facts(run.facts)
         seed = derive_seed(run.config()["seed"], NAME)
         cases = cases_of(facts, run.table(ANSWERS), self.facts, seed)

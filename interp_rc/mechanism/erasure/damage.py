@@ -17,8 +17,8 @@ from interp_rc.mechanism.erasure.overwriting import (
     longer,
     overwriting,
 )
+from interp_rc.models.causality import prove_causal
 from interp_rc.models.load import Loaded
-from interp_rc.models.masked import refuse_masked
 
 Method = Literal["ablation", "gradient", "edit"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -37,10 +37,11 @@ def damage_table(
     number of neurons, of steps, or times the edit; `reached` whether the lead, where the fact is
     erased, fell by `share`. `texts` are what keys of edits are compared with.
 
-    Every case is erased by itself, in the model as it was. Raises ScoringError for masked models,
-    ModelError for a family that no adapter knows or a model behind a soft prompt.
+    Every case is erased by itself, in the model as it was. Raises ScoringError for models
+    that are not causal, ModelError for a family that no adapter knows or a model behind a soft
+    prompt.
     """
-    refuse_masked(model.model)
+    prove_causal(model.model)
     before = knows_each(scorer(model), [case.questions for case in cases])
     rows: list[dict[str, Any]] = []
     with tqdm(total=len(METHODS) * len(cases), desc="facts erased", disable=None) as bar:

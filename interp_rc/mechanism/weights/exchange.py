@@ -12,9 +12,9 @@ from interp_rc.mechanism.parameter_groups import untied
 from interp_rc.mechanism.training_steps import restored
 from interp_rc.mechanism.weights.sites import Piece, WeightSite, pieces_of
 from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.causality import prove_causal
 from interp_rc.models.load import Loaded
 from interp_rc.models.lora import has_lora
-from interp_rc.models.masked import refuse_masked
 from interp_rc.records.errors import ModelError
 
 Weights = Mapping[str, Tensor]  # by the name of the parameter
@@ -55,7 +55,6 @@ def weights_of(loaded: Loaded) -> Weights:
 def check_alike(one: Loaded, other: Loaded) -> None:
     """Raises ModelError unless the two models differ in nothing but their weights."""
     for loaded in (one, other):
-        refuse_masked(loaded.model)
         if has_lora(loaded.model):
             raise ModelError(
                 "a model with a LoRA adapter in it has no weights to exchange; switch the adapter "
@@ -85,6 +84,8 @@ def check_alike(one: Loaded, other: Loaded) -> None:
             "the two models read other tokens; exchange weights between a model and what it was "
             "finetuned from"
         )
+    for loaded in (one, other):
+        prove_causal(loaded.model)
 
 
 def _is_tied(loaded: Loaded) -> bool:

@@ -21,9 +21,9 @@ from interp_rc.mechanism.weights.sites import (
     units,
 )
 from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.causality import prove_causal
 from interp_rc.models.load import Loaded
 from interp_rc.models.lora import Switched, adapters_in, has_lora, switched_off
-from interp_rc.models.masked import refuse_masked
 from interp_rc.records.errors import ModelError
 
 Act = Literal["given", "taken"]
@@ -117,7 +117,7 @@ class Adapted:
     _adapter: Adapter = field(init=False)
 
     def __post_init__(self) -> None:
-        refuse_masked(self.model.model)
+        prove_causal(self.model.model)
         self._adapter = Adapter(self.model.model)
 
     def adapter(self, act: Act) -> Adapter:

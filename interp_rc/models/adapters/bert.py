@@ -1,4 +1,5 @@
-"""BERT and RoBERTa: every token sees every other, and the stream is normed after each sum."""
+"""BERT and RoBERTa: every token sees every other, unless the configuration says `is_decoder`, and
+the stream is normed after each sum."""
 
 from typing import Any
 
@@ -16,7 +17,7 @@ def parts(model: PreTrainedModel) -> Parts:
         final_norm=None,
         head=model.cls if hasattr(model, "cls") else model.lm_head,
         positions=in_embeddings,
-        causal=False,
+        causal=model.config.is_decoder,
     )
 
 
