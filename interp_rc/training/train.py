@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +21,37 @@ from transformers import (
 )
 
 from interp_rc.models.causality import prove_causal
+from interp_rc.models.finite import check_finite
 from interp_rc.models.load import Loaded, quiet
 from interp_rc.models.machine import Machine, threads_for
 from interp_rc.models.soft_prompt import context_of
 from interp_rc.records.errors import ModelError
 from interp_rc.records.nouns import Document
 from interp_rc.records.seeds import derive_seed
-from interp_rc.training.batches import Batches, only, plan_batches
+from interp_rc.training.batches import IGNORED, Batches, Example, only, plan_batches
 from interp_rc.training.checkpoints import newest_whole, step_of
 from interp_rc.training.objectives.next_token import NextToken
 from interp_rc.training.options import Schedule
 from interp_rc.training.tracer import Tracer, Watch
 
+_FORWARDS = ("forward", "_original_forward")
+
 Report = Callable[[int, int, float | None], object]  # step, steps, loss in nats
 
 
 class _Trainer(Trainer):
-    """Trainer with the loss of an objective."""
+    """Trainer with the loss of an objective: of an update, the mean over all tokens that bear one,
+    in however many batches it is accumulated."""
 
     objective: NextToken
+    loss_is_scaled_for_ga = True  # `compute_loss` does it
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[dict[str, Tensor]], num_batches: int, device: torch.device
+    ) -> tuple[list[dict[str, Tensor]], Tensor | int | None]:
+        """The batches of the next update, and how many of their tokens bear a loss."""
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        return batches, sum(self.objective.scored_tokens(batch) for batch in batches)
 
     def compute_loss(
         self,
@@ -48,7 +60,30 @@ class _Trainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
-        return self.objective.loss(model, inputs)
+        """What this batch adds to the update's loss; of an update of one batch, that batch's."""
+        assert num_items_in_batch is not None
+        share = self.objective.scored_tokens(inputs) / num_items_in_batch
+        return self.objective.loss(model, inputs) * share
+
+    def training_step(
+        self,
+        model: PreTrainedModel,
+        inputs: dict[str, Tensor],
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor:
+        """One batch forwards and backwards. Raises ModelError for a loss that is not finite."""
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        check_loss(loss, self.state.global_step + 1, self.state.max_steps)
+        return loss
+
+
+class _OneDevice(TrainingArguments):
+    """Trainer would take a batch for every visible GPU and copy the model onto each of them; a
+    plan of batches is for one."""
+
+    @property
+    def n_gpu(self) -> int:
+        return min(1, super().n_gpu)
 
 
 class _Reporter(TrainerCallback):
@@ -89,19 +124,29 @@ def train(
 
     Continues from the newest whole checkpoint in `checkpoints`, whose batches are the same ones
     in the same order: on a CPU the final weights are bit for bit those of an unbroken training.
-    Raises ModelError if there is nothing to learn or the loss is no longer finite, ScoringError
-    for a model that does not go on from the left.
+    Whatever happens, the model is in evaluation mode afterwards, and computes in its own precision.
+
+    Raises ModelError if there is nothing to learn, if the weights are not finite, or at the step at
+    which the loss no longer is; ScoringError for a model that does not go on from the left.
     """
-    prove_causal(loaded.model)
     if not documents:
         raise ModelError("there are no documents to train on; choose other facts, or training=null")
     examples = options.objective.examples(loaded.tokenizer, documents)
     lengths = [len(example.ids) for example in examples]
     _check_lengths(loaded, documents, lengths)
+    _check_scored(documents, examples)
+    check_finite(loaded.model, "the model to train")
+    prove_causal(loaded.model)
     plan = plan_batches(lengths, batch_size=options.batch_size, epochs=options.epochs, seed=seed)
     updates = -(-len(plan) // options.accumulation)
     tracer = watch and Tracer(loaded, watch, updates=updates, epochs=options.epochs)
-    with quiet(), _attention(machine), threads_for(loaded.model), warnings.catch_warnings():
+    with (
+        quiet(),
+        _attention(machine),
+        threads_for(loaded.model),
+        _as_before(loaded.model),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
         trainer = _Trainer(
             model=loaded.model,
@@ -117,14 +162,41 @@ def train(
         if resume and tracer and not tracer.continues_from(step_of(resume)):
             discard_checkpoints(checkpoints)  # what was said before it cannot be asked again
             resume = None
-        result = trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
-    finite = torch.isfinite(torch.tensor(result.training_loss)) and all(
-        parameter.isfinite().all() for parameter in loaded.model.parameters()
-    )
-    if not finite:
-        raise ModelError("the training loss is not finite; lower training.learning_rate")
-    loaded.model.eval()
+        trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
+    if not all(parameter.isfinite().all() for parameter in loaded.model.parameters()):
+        raise ModelError("weights are not finite after the last step; lower training.learning_rate")
     return sum(lengths[i] for batch in plan for i in batch)
+
+
+@contextlib.contextmanager
+def _as_before(model: PreTrainedModel) -> Iterator[None]:
+    """Whatever happens within, `model` is in evaluation mode afterwards, and computes without the
+    autocast that Accelerate lays over an instance's forward and leaves there."""
+    own = {name: model.__dict__[name] for name in _FORWARDS if name in model.__dict__}
+    try:
+        yield
+    finally:
+        for name in _FORWARDS:
+            model.__dict__.pop(name, None)
+        model.__dict__.update(own)
+        model.eval()
+
+
+def check_loss(loss: Tensor, step: int, steps: int, key: str = "training.learning_rate") -> None:
+    """Raise ModelError for a loss that is not finite: there is nothing left to learn from it.
+
+    Before the first step nothing was learnt that could be at fault, so it is the model that is;
+    later it is the learning rate, which `key` names.
+    """
+    if loss.isfinite():
+        return
+    at = f"the training loss is not finite ({float(loss)}) at step {step} of {steps}"
+    if step == 1:
+        raise ModelError(
+            f"{at}, before anything was learnt, although the weights are: the model overflows on "
+            "these documents; look at its logits, or choose machine.precision=float32"
+        )
+    raise ModelError(f"{at}; lower {key}")
 
 
 def _attention(machine: Machine) -> contextlib.AbstractContextManager[None]:
@@ -145,10 +217,19 @@ def _check_lengths(loaded: Loaded, documents: Sequence[Document], lengths: Seque
         )
 
 
+def _check_scored(documents: Sequence[Document], examples: Sequence[Example]) -> None:
+    for document, example in zip(documents, examples, strict=True):
+        if all(label == IGNORED for label in example.labels[1:]):
+            raise ModelError(
+                f"document {document.id} ({document.text!r:.60}) has no token that bears a loss; "
+                "leave it out, give it a longer completion, or choose loss_on: document"
+            )
+
+
 def _arguments(
     options: Schedule, machine: Machine, seed: int, checkpoints: Path, updates: int
 ) -> TrainingArguments:
-    return TrainingArguments(
+    return _OneDevice(
         output_dir=str(checkpoints),
         num_train_epochs=1,  # the plan holds all epochs, one batch an item
         per_device_train_batch_size=1,

@@ -130,13 +130,14 @@ def adamw_by_hand(loaded, batches, options, rates):
     ]
     for step, (group, rate) in enumerate(zip(groups, rates, strict=True), 1):
         model.zero_grad()
+        tokens = sum(int((batch["labels"][:, 1:] != -100).sum()) for batch in group)
         for batch in group:
             logits = model(batch["input_ids"], attention_mask=batch["attention_mask"]).logits
             log_probs = logits[:, :-1].log_softmax(-1)
             labels = batch["labels"][:, 1:]
             bearing = labels != -100
             chosen = log_probs.gather(-1, labels.clamp(min=0)[..., None])[..., 0]
-            (-chosen[bearing].mean() / len(group)).backward()
+            (-chosen[bearing].sum() / tokens).backward()
         norm = math.sqrt(sum(float((w.grad**2).sum()) for w in named.values()))
         shrink = min(1.0, options.clip / (norm + 1e-6))
         with torch.no_grad():
@@ -248,7 +249,9 @@ def test_autocast_rounds_and_keeps_the_weights_in_float32(fresh, documents, tmp_
 
 def test_a_loss_that_is_not_finite(fresh, documents, tmp_path):
     options = QUICK.model_copy(update={"learning_rate": 1e30})
-    with pytest.raises(ModelError, match=r"not finite; lower training\.learning_rate"):
+    with pytest.raises(
+        ModelError, match=r"not finite \(nan\) at step [23] of 14; lower training\.learn"
+    ):
         trained(fresh(), documents, options, tmp_path)
 
 

@@ -1,1 +1,2 @@
-"""Training objectives; each offers ``loss(model, batch) -> scalar tensor``."""
+"""Training objectives; each offers ``loss(model, batch) -> scalar tensor``, a mean over tokens, and
+``scored_tokens(batch)``, how many those are."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -57,3 +57,7 @@ class NextToken(Options):
         return torch.nn.functional.cross_entropy(
             logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=IGNORED
         )
+
+    def scored_tokens(self, batch: dict[str, Tensor]) -> Int[Tensor, ""]:
+        """How many tokens of the batch bear a loss: those that `loss` is the mean over."""
+        return (batch["labels"][:, 1:] != IGNORED).sum()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from interp_rc.models.encoder import Encoder
+from interp_rc.models.finite import check_finite
 from interp_rc.records.errors import ModelError
 from interp_rc.records.nouns import Label, Pair
 from interp_rc.records.seeds import derive_seed
@@ -15,7 +16,7 @@ from interp_rc.training.symmetry.methods import Rule
 from interp_rc.training.symmetry.options import Retraining
 from interp_rc.training.symmetry.reading import Tokens, vectors_of
 from interp_rc.training.symmetry.rows import only_rows_of
-from interp_rc.training.train import Report
+from interp_rc.training.train import Report, check_loss
 
 
 def retrain(
@@ -30,7 +31,10 @@ def retrain(
 
     A function of its arguments alone, so that the same ones give the same judge, in whatever
     thread: there is no dropout, whose numbers all threads draw from one generator, and which takes
-    a quarter of the time on a CPU. Raises ModelError for pairs that hold fewer than two labels.
+    a quarter of the time on a CPU.
+
+    Raises ModelError for pairs that hold fewer than two labels, for an encoder whose weights are
+    not finite, and at the step at which the loss no longer is.
     """
     labels = tuple(sorted({pair.label for pair in pairs}))
     if len(labels) < 2:
@@ -38,6 +42,7 @@ def retrain(
             f"{len(pairs)} pairs with {len(labels)} label{'s' * (len(labels) != 1)} "
             f"({', '.join(labels) or 'none'}) teach no difference; give pairs of two labels or more"
         )
+    check_finite(encoder.model, "the encoder to retrain")
     seed = derive_seed(seed, "retrain")
     learner = encoder.copy() if options.epochs else encoder
     rule = options.rule(labels, encoder.width, seed)
@@ -64,6 +69,7 @@ def _train(
     report: Report,
 ) -> None:
     """In place."""
+    learner.model.eval()  # no dropout, in whatever mode the encoder was left
     own = [labels.index(pair.label) for pair in pairs]
     tokens = Tokens.of(learner, pairs, rule.together)
     plan = [
@@ -81,6 +87,7 @@ def _train(
         for step, batch in enumerate(plan, start=1):
             vectors = tokens.vectors(batch)
             loss = rule.loss(vectors, torch.tensor([own[at] for at in batch]).to(vectors.device))
+            check_loss(loss.detach(), step, len(plan), f"learning_rate of method {options.method}")
             adam.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             adam.step()

@@ -289,3 +289,32 @@ def test_batches_hold_each_pair_once_and_mixed_ones_hold_all_labels():
         assert found != list(batches(own, 8, mixed=mixed, seed=100, epoch=1))
     assert all({own[place] for place in batch} == {0, 1, 2} for batch in found)
     assert [len(batch) for batch in found] == [8, 8, 8, 8, 8, 9]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_encoder_left_in_training_mode_is_retrained_without_dropout_all_the_same(small, method):
+    options = Retraining(method=method, learning_rate=1e-3, epochs=1)
+    left = small.copy()
+    left.model.train()
+    judges = [retrain(encoder, TOLD, options, seed=100) for encoder in (small, left)]
+    first, second = (weights_of(judge.encoder) for judge in judges)
+    assert all(torch.equal(weights, second[name]) for name, weights in first.items())
+    assert left.model.training
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_loss_that_is_no_number_is_said_at_its_step(small, method):
+    """Its vectors would be no numbers, and the first label or neighbour nearest to everything."""
+    options = Retraining(method=method, learning_rate=1e38, epochs=3, batch_size=4)
+    with pytest.raises(
+        ModelError, match=rf"step [2-9] of 1\d; lower learning_rate of method {method}"
+    ):
+        retrain(small, TOLD, options, seed=100)
+
+
+def test_an_encoder_whose_weights_are_no_numbers_is_refused(small):
+    broken = small.copy()
+    with torch.no_grad():
+        next(broken.model.parameters())[3, 2] = float("nan")
+    with pytest.raises(ModelError, match=r"encoder to retrain holds .* 1 of .*word_embeddings"):
+        retrain(broken, TOLD, Retraining(method="head"), seed=100)
