@@ -189,7 +189,11 @@ def trace(
     ] = 3.0,
     window: Annotated[
         int | None,
-        typer.Option(min=1, help="Layers of attention or MLPs restored together [default: 10]."),
+        typer.Option(
+            min=1,
+            help="Layers of attention or MLPs restored together [default: 10, or half of a "
+            "model's that has fewer than 20].",
+        ),
     ] = None,
     metric: Annotated[TracedOption, typer.Option(help="Of the target.")] = TracedOption.probability,
     seed: Annotated[int, typer.Option(min=0, help="Draws the noise.")] = 0,

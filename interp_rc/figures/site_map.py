@@ -31,11 +31,12 @@ IMPOSSIBLE = "no effect possible"
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """One panel. NaN is not measured; `impossible` cells are greyed, `masked` ones hatched."""
+    """One panel; a null layer is none. NaN is not measured; `impossible` cells are greyed, `masked`
+    ones hatched."""
 
     title: str
     labels: Sequence[str]
-    layers: Sequence[int]
+    layers: Sequence[int | None]
     values: Float[np.ndarray, "row layer"]
     impossible: Bool[np.ndarray, "row layer"]
     masked: Bool[np.ndarray, "row layer"]
@@ -131,7 +132,8 @@ def draw_grid(
     axes.set_title(grid.title)
     axes.set_xlabel("layer")
     step = -(-layers // 8)
-    axes.set_xticks(np.arange(0, layers, step) + 0.5, [str(n) for n in grid.layers[::step]])
+    ticks = ["none" if layer is None else str(layer) for layer in grid.layers]
+    axes.set_xticks(np.arange(0, layers, step) + 0.5, ticks[::step])
     axes.set_yticks(np.arange(rows) + 0.5, grid.labels if named else [""] * rows)
     axes.tick_params(length=0)
     for side in axes.spines.values():

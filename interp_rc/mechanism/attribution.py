@@ -93,6 +93,11 @@ def _check(sites: Sequence[Site], metric: Metric, steps: int) -> None:
     if steps < 1:
         raise ConfigError(f"{steps} steps; take one at least")
     for site in sites:
+        if site.is_module:
+            raise ConfigError(
+                f"site {site.name}: attribution takes components; patch() takes modules "
+                "by their names"
+            )
         if site.window > 1 or site.direction is not None:
             raise ConfigError(
                 f"site {site.name}: attribution takes components, heads and neurons of one layer; "

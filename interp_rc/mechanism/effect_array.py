@@ -39,7 +39,9 @@ def array_of(table: pd.DataFrame, baselines: pd.DataFrame) -> "xr.Dataset":
     at, labels = {}, {}
     for dim in dims:
         ordered = dim in ("layer", "head", "neuron") or rows[dim].dtype == int
-        at[dim], known = pd.factorize(rows[dim], sort=ordered)
+        if dim == "layer" and rows.layer.isna().any():  # NaN: outside the layers
+            rows["layer"] = rows.layer.astype(float)
+        at[dim], known = pd.factorize(rows[dim], sort=ordered, use_na_sentinel=False)
         labels[dim] = np.asarray(known)
     shape = tuple(len(labels[dim]) for dim in dims)
     where = tuple(at[dim] for dim in dims)

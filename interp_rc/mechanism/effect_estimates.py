@@ -56,7 +56,7 @@ def estimates_of(
     for key, part in per_fact.groupby(list(KEYS), sort=False, dropna=False):
         effects, totals = (part[name].to_numpy(float) for name in ("effect", "total"))
         site: dict[str, Any] = dict(zip(KEYS, key, strict=True))
-        limit = limits.get((without_window(str(site["site"]))[0], site["layer"]))
+        limit = limits.get((without_window(str(site["site"]))[0], _layer(site["layer"])))
         zero = bool(part.structural_zero.all())
         which = totals.tobytes()
         if which not in separated:
@@ -78,7 +78,7 @@ def estimates_of(
             if zero or len(effects) < 2
             else beyond_floor(effects, limit or 0.0, "")
         )
-    estimates = pd.DataFrame(found)
+    estimates = pd.DataFrame(found).astype({"layer": rows.layer.dtype})
     estimates["p"] = [_number(test.p) for test in tests]
     estimates["p_adjusted"] = np.nan
     for _, of in estimates.groupby(["order", "metric"], dropna=False):
@@ -97,10 +97,16 @@ def linearised_share(effects: PerFact, totals: PerFact) -> PerFact:
     return share + (effects - share * totals) / totals.mean()
 
 
-def _limits(floor: pd.DataFrame | None) -> dict[tuple[str, int], float]:
+def _limits(floor: pd.DataFrame | None) -> dict[tuple[str, int | None], float]:
     if floor is None:
         return {}
-    return dict(zip(zip(floor.site, floor.layer, strict=True), floor.floor, strict=True))
+    keys = zip(floor.site, map(_layer, floor.layer), strict=True)
+    return dict(zip(keys, floor.floor, strict=True))
+
+
+def _layer(number: Any) -> int | None:
+    """Null ones are not equal to each other."""
+    return None if pd.isna(number) else int(number)
 
 
 def _ends(values: PerFact, seed: int) -> Ends:

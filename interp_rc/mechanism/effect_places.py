@@ -5,9 +5,11 @@ import re
 import pandas as pd
 
 from interp_rc.mechanism.sites import OF_NEURONS
+from interp_rc.models.adapters.parts import COMPONENTS
 
 KEYS = ("site", "layer", "place", "head", "neuron", "order", "metric")
 """What tells the sites of a map apart, and maps from each other."""
+WINDOWED = re.compile(rf"({'|'.join(COMPONENTS)})x(\d+)")
 
 
 def with_place(table: pd.DataFrame) -> pd.DataFrame:
@@ -38,12 +40,11 @@ def with_place(table: pd.DataFrame) -> pd.DataFrame:
 
 def without_window(site: str) -> tuple[str, str]:
     """A site of `with_place` as its component (or module), and its window or nothing."""
-    found = re.fullmatch(r"(.+?)(?:x(\d+))?", site, re.DOTALL)
-    assert found is not None
-    return found[1], found[2] or ""
+    found = WINDOWED.fullmatch(site)  # modules have none, whatever their names end in
+    return (site, "") if found is None else (found[1], found[2])
 
 
-def site_name(site: str, layer: int, place: int | str, head: float, neuron: float) -> str:
+def site_name(site: str, layer: float, place: int | str, head: float, neuron: float) -> str:
     """The name of a site of `with_place`, as `parse_site` reads it; a null head is none.
 
     What is numbered as a neuron of another component than these is a direction.
@@ -53,4 +54,5 @@ def site_name(site: str, layer: int, place: int | str, head: float, neuron: floa
     if not pd.isna(neuron):
         part += f".{'n' if component in OF_NEURONS else 'd'}{int(neuron)}"
     part += f"x{window}" if window else ""
-    return f"{component}.{layer}{part}@{place}"
+    number = f".{int(layer)}" if component in COMPONENTS else ""
+    return f"{component}{number}{part}@{place}"

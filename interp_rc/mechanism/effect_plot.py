@@ -1,5 +1,6 @@
 """Estimates as a figure: what is drawn where, and how it is called."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from interp_rc.figures.style import Theme, styled
 from interp_rc.mechanism.discoveries import RATE
 from interp_rc.mechanism.effect_estimates import unit_of
 from interp_rc.mechanism.effect_places import without_window
+from interp_rc.models.adapters.parts import COMPONENTS
 
 MASKED = "not told from zero"
 OR_ROUNDING = ", or from rounding"
@@ -38,7 +40,8 @@ def effects_figure(estimates: pd.DataFrame, baselines: pd.DataFrame, theme: Them
 
 def grids_of(estimates: pd.DataFrame, value: str, texts: dict[int, str]) -> Iterator[Grid]:
     """Panels in the order of the table; `texts` are those of tokens that all prompts share."""
-    layers = sorted(set(estimates.layer))
+    numbered = estimates[estimates["site"].map(_is_of_layers)]
+    every = sorted(map(int, numbered.layer.unique()))
     orders = estimates.order.nunique(dropna=False)
     single = estimates["head"].notna() | estimates.neuron.notna()
     kind = np.select([estimates["head"].notna(), estimates.neuron.notna()], ["head", "neuron"], "")
@@ -60,7 +63,18 @@ def grids_of(estimates: pd.DataFrame, value: str, texts: dict[int, str]) -> Iter
         # Beside those of an MLP, what is numbered are directions that the user gave.
         unit = "direction" if of == "neuron" and not titles[0].startswith("mlp_post") else of
         labels = [f"{unit} {int(row)}" if of else _label(row, texts) for row in rows]
+        # A module by its name is in one layer, or in none.
+        layers = every if _is_of_layers(str(site)) else [_number(part.layer.iloc[0])]
         yield _grid(part, ", ".join(titles), labels, rows, row_key, layers, value)
+
+
+def _is_of_layers(site: str) -> bool:
+    """Whether it is a component, which every layer has, and no module by its name."""
+    return re.split("x[0-9]| ", site)[0] in COMPONENTS
+
+
+def _number(layer: Any) -> int | None:
+    return None if pd.isna(layer) else int(layer)
 
 
 def _grid(
@@ -69,11 +83,11 @@ def _grid(
     labels: Sequence[str],
     rows: Sequence[Any],
     row_key: str,
-    layers: Sequence[int],
+    layers: Sequence[int | None],
     value: str,
 ) -> Grid:
     y = part[row_key].map({row: i for i, row in enumerate(rows)}).to_numpy(int)
-    x = part.layer.map({layer: i for i, layer in enumerate(layers)}).to_numpy(int)
+    x = [layers.index(_number(layer)) for layer in part.layer]
     shape = len(rows), len(layers)
     values = np.full(shape, np.nan)
     values[y, x] = part[value].to_numpy(float)

@@ -9,6 +9,7 @@ from interp_rc.mechanism.effects import Effects
 from interp_rc.mechanism.inputs import Input
 from interp_rc.mechanism.metrics import Metric
 from interp_rc.mechanism.patching import in_itself, is_one_token, whole_difference
+from interp_rc.mechanism.planning import check_windows
 from interp_rc.mechanism.sites import Site, parse_site, tokens_of
 from interp_rc.mechanism.steps import Patch, Token
 from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep, check, read_cases
@@ -59,8 +60,9 @@ def knockout(
     seen = keys if isinstance(keys, Chosen) else _site(keys, 0, 1)
     check(contrasts, sites, metric, into)
     for site in sites:
-        if site.layer >= adapter.layers:
+        if site.place.layer >= adapter.layers:
             raise ConfigError(f"this model has no layer {site.layer}; it has {adapter.layers}")
+    check_windows(sites, adapter.layers)
     cases = read_cases(model, model, contrasts, metric)
     if metric == "logit_difference" and not all(is_one_token(case) for case in cases):
         return whole_difference(

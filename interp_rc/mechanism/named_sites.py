@@ -3,8 +3,11 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from torch import nn
+
 from interp_rc.mechanism.inputs import positions
 from interp_rc.mechanism.sites import Site, means_every_position, parse_site
+from interp_rc.models.adapters.module_layers import layer_of
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import Contrast
 
@@ -33,9 +36,23 @@ def named_sites(
             positions=there,
         )
         if module is not None:
-            sites = [replace(site, component=module, layer=0) for site in sites]
+            sites = [
+                replace(site, component=module, layer=layer_of(model.model, module))
+                for site in sites
+            ]
         found |= dict.fromkeys(sites)
     return list(found)
+
+
+def placed(sites: Sequence[Site], model: nn.Module) -> list[Site]:
+    """The same sites, modules by their names each in the layer that it is part of."""
+    names = {site.component for site in sites if site.is_module}
+    there = names.intersection(name for name, _ in model.named_modules())
+    layers = {name: layer_of(model, name) for name in there}
+    return [
+        replace(site, layer=layers[site.component]) if site.component in layers else site
+        for site in sites
+    ]
 
 
 def _module(text: str, modules: Collection[str]) -> tuple[str, str | None]:

@@ -19,6 +19,7 @@ from interp_rc.mechanism.interventions import (
     WithoutAdapters,
 )
 from interp_rc.mechanism.metrics import Metric
+from interp_rc.mechanism.named_sites import placed
 from interp_rc.mechanism.planning import check_sites, means_of, patches_of, places_of, runs_of
 from interp_rc.mechanism.sites import Site
 from interp_rc.mechanism.store import Store
@@ -71,6 +72,7 @@ def patch(
     """
     check(contrasts, sites, metric, into)
     adapter = Adapter(model.model)
+    sites = placed(sites, model.model)
     check_sites(sites, adapter, intervention)
     cases = _cases(model, contrasts, intervention, metric)
     if metric == "logit_difference" and not all(is_one_token(case) for case in cases):
@@ -199,6 +201,10 @@ def noise_floors(
     effects = patch(
         model, some, sites, metric=metric, intervention=Itself(), memory=memory, floor=False
     )
-    floors = effects.table.effect.abs().groupby([effects.table.site, effects.table.layer]).max()
+    floors = (
+        effects.table.effect.abs()
+        .groupby([effects.table.site, effects.table.layer], dropna=False)
+        .max()
+    )
     rounding = torch.finfo(model.model.dtype).eps * effects.baselines.corrupted.abs().median()
     return floors.clip(lower=rounding).rename("floor").reset_index()

@@ -14,6 +14,7 @@ from interp_rc.mechanism.learnt import learnt_facts
 from interp_rc.mechanism.learnt_contrasts import check_asked, learnt_contrasts, with_conditions
 from interp_rc.mechanism.patching import noise_floors, patch
 from interp_rc.mechanism.sites import PROMPT, Site, Token
+from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded
 from interp_rc.records.files import write_parquet
@@ -54,7 +55,7 @@ class PatchingMap(Options):
         if not contrasts:
             learnt = _learnt(answers, facts, seed)
             return Measured(estimates={f"patching.{k}": v for k, v in learnt.items()})
-        sites = map_sites(model.model.config.num_hidden_layers)
+        sites = map_sites(Adapter(model.model))
         effects = patch(model, contrasts, sites)
         floor = float(noise_floors(model, contrasts, sites).floor.max())
         table, baselines = with_condition(effects, facts)
@@ -73,11 +74,13 @@ class PatchingMap(Options):
         )
 
 
-def map_sites(layers: int) -> list[Site]:
+def map_sites(adapter: Adapter) -> list[Site]:
+    """Of those of the components that are known in this model."""
     return [
         Site(component, layer, span, token)
         for component in MAPPED
-        for layer in range(layers)
+        if component in adapter.offered
+        for layer in range(adapter.layers)
         for span, token in WHERE.values()
     ]
 

@@ -52,18 +52,22 @@ def check_paths(pairs: Sequence[Pair], parts: Parts) -> None:
             "before, and no path in it is direct; patch() works"
         )
     for site in {site for pair in pairs for site in pair}:
+        if site.is_module:
+            raise ConfigError(
+                f"site {site.name}: no path joins modules by their names; patch() them"
+            )
         if site.component == "pattern" or site.window > 1 or site.direction is not None:
             raise ConfigError(
                 f"site {site.name}: paths join heads, neurons and outputs of one layer and the "
                 "stream; name no pattern, window or direction"
             )
     for sender, receiver in pairs:
-        parallel = parts.blocks[receiver.layer].parallel
+        parallel = parts.blocks[receiver.place.layer].parallel
         reads = READS[receiver.component]
         if parallel and receiver.component in ("mlp_post", "mlp_out"):
             reads = 0
-        written = 3 * sender.layer + WRITES[sender.component]
-        if sender.place == receiver.place or written > 3 * receiver.layer + reads:
+        written = 3 * sender.place.layer + WRITES[sender.component]
+        if sender.place == receiver.place or written > 3 * receiver.place.layer + reads:
             raise ConfigError(
                 f"nothing goes from {sender.name} along the stream to {receiver.name}, which reads "
                 "it before, or elsewhere; name a later receiver"

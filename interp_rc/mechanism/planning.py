@@ -1,5 +1,6 @@
 """What a sweep over sites has to compute, and what it can know without."""
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 
@@ -35,7 +36,7 @@ def check_sites(sites: Sequence[Site], adapter: Adapter, intervention: Intervent
     for site in sites:
         there = site.place in known or adapter.module(site.place) is not None
         if not there or (site.head or 0) >= heads_of(adapter.model):
-            raise ConfigError(f"this model has no {site.name}; name another component or layer")
+            raise ConfigError(f"this model has no {site.name}; {_known(adapter)}")
         if site.place.is_module and site.window > 1:
             raise ConfigError(f"site {site.name}: a module is of one layer; leave the window out")
         if (site.neuron or 0) >= neurons_of(adapter.model):
@@ -56,6 +57,46 @@ def check_sites(sites: Sequence[Site], adapter: Adapter, intervention: Intervent
             )
         if basis is not None and (site.window > 1 or (site.head, site.neuron) != (None, None)):
             raise ConfigError(f"site {site.name}: a basis takes whole components of one layer")
+    check_windows(sites, adapter.layers)
+
+
+def _known(adapter: Adapter) -> str:
+    components = list(dict.fromkeys(place.component for place in adapter.components))
+    return (
+        f"it has {', '.join(components)} of layers 0 to {adapter.layers - 1}, heads 0 to "
+        f"{heads_of(adapter.model) - 1}, and modules by their names in model.named_modules()"
+    )
+
+
+def check_windows(sites: Sequence[Site], layers: int) -> None:
+    """Warn of windows that are the same around several layers.
+
+    Raises ConfigError where a component's windows are the same around all of them: what is named
+    after different layers would be one number.
+    """
+    kinds: dict[tuple[object, ...], dict[range, set[int]]] = {}
+    for site in sites:
+        if site.window > 1:
+            kind = site.component, site.window, site.span, site.token, site.position
+            columns = kinds.setdefault(kind, {})
+            columns.setdefault(site.layers(layers), set()).add(site.place.layer)
+    alike: dict[str, set[int]] = {}
+    for (component, window, *_), columns in kinds.items():
+        if len(columns) == 1 and len(*columns.values()) > 1:
+            raise ConfigError(
+                f"a window of {window} layers is the same around every layer of this model, which "
+                f"has {layers}; take one of {max(1, layers // 2)} layers or fewer"
+            )
+        same = set().union(*(some for some in columns.values() if len(some) > 1))
+        alike.setdefault(f"{component} x {window}", set()).update(same)
+    for what, same in alike.items():
+        if same:
+            warnings.warn(
+                f"windows of {what} layers are the same around layers "
+                f"{', '.join(map(str, sorted(same)))} of this model, which has {layers}; take "
+                "narrower ones to tell these layers apart",
+                stacklevel=4,
+            )
 
 
 def runs_of(adapter: Adapter, sites: Sequence[Site]) -> Layerwise | FullPasses:

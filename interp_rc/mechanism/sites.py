@@ -38,13 +38,14 @@ class Site:
     `neuron` one of `mlp_post`, `direction` one row of a basis (see `FromPrompt`); null for all of
     them at once. A `window` of layers is changed
     together. The component may also be a module's name, which stands for its output; the layer is
-    then 0. An `optional` position may be behind the end of some prompts, which it leaves out.
+    then the one that the module is part of, null if it is part of none (tools correct what was
+    given). An `optional` position may be behind the end of some prompts, which it leaves out.
 
     Raises ConfigError for what no network has.
     """
 
     component: Component | str
-    layer: int
+    layer: int | None
     span: str | None = None
     token: Token = "last"
     position: int | None = None
@@ -57,6 +58,8 @@ class Site:
     def __post_init__(self) -> None:
         if (self.span is None) == (self.position is None):
             raise ConfigError(f"site {self.name} needs a span or a position, and not both")
+        if self.layer is None and not self.is_module:
+            raise ConfigError(f"site {self.name} needs a layer; name one, from 0")
         for what, number, of in (
             ("head", self.head, OF_HEADS),
             ("neuron", self.neuron, OF_NEURONS),
@@ -75,8 +78,13 @@ class Site:
             raise ConfigError(f"site {self.name}: a window has one layer at least")
 
     @property
+    def is_module(self) -> bool:
+        """Whether the component is a module's name."""
+        return self.component not in COMPONENTS
+
+    @property
     def place(self) -> Place:
-        return Place(self.component, self.layer)
+        return Place(self.component, 0 if self.is_module else self.layer or 0)
 
     @property
     def unit(self) -> int | None:
@@ -87,11 +95,13 @@ class Site:
         """The layers that are changed together: the window around `layer`, cut at both ends.
 
         As in the causal tracing of Meng et al. (2022, arXiv:2202.05262): of w layers, from
-        l - ⌊w/2⌋ up to, not including, l + ⌈w/2⌉.
+        l - ⌊w/2⌋ up to, not including, l + ⌈w/2⌉. A module is at the only layer of its `place`.
         """
+        if self.is_module:
+            return range(1)
+        layer = self.place.layer
         return range(
-            max(0, self.layer - self.window // 2),
-            min(n_layers, self.layer + (self.window + 1) // 2),
+            max(0, layer - self.window // 2), min(n_layers, layer + (self.window + 1) // 2)
         )
 
     @property
@@ -101,7 +111,8 @@ class Site:
         part += "" if self.direction is None else f".d{self.direction}"
         part += "" if self.window == 1 else f"x{self.window}"
         where = self.position if self.span is None else f"{self.span}.{self.token}"
-        return f"{self.component}.{self.layer}{part}@{where}"
+        layer = "" if self.is_module else f".{self.layer}"
+        return f"{self.component}{layer}{part}@{where}"
 
 
 def parse_site(

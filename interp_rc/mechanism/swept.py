@@ -84,7 +84,8 @@ def effects_of(
             if (number, n) in done.found:
                 rows.append(_line(case, site, metric, done.found[number, n], *ends))
     table = pd.DataFrame(rows).reindex(columns=COLUMNS)
-    for column in ("position", "head", "neuron"):
+    unnumbered = any(site.layer is None for site in sites)  # modules outside the layers
+    for column in ("position", "head", "neuron", *(["layer"] if unnumbered else [])):
         table[column] = table[column].astype("Int64")
     if any(site.window > 1 for site in sites):
         table["window"] = [row["window"] for row in rows]

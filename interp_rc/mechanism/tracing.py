@@ -1,5 +1,6 @@
 """Causal tracing: noise on the subject, and one state after another restored."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from interp_rc.mechanism.effects import Effects
 from interp_rc.mechanism.inputs import read_inputs
 from interp_rc.mechanism.interventions import FromPrompt, Group
 from interp_rc.mechanism.metrics import Metric
+from interp_rc.mechanism.named_sites import placed
 from interp_rc.mechanism.planning import check_sites, patches_of, places_of, runs_of
 from interp_rc.mechanism.sites import Site, tokens_of
 from interp_rc.mechanism.store import Found, Store, Swept
@@ -25,7 +27,8 @@ from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
 from interp_rc.records.seeds import derive_seed
 
-DRAWS, SCALE, WINDOW = 10, 3.0, 10
+DRAWS, SCALE = 10, 3.0
+WINDOW = 10  # layers, at the most
 WINDOWED: tuple[Component, ...] = ("attn_out", "mlp_out")
 SUBJECT = Site("resid_pre", 0, "A", "all")
 
@@ -50,17 +53,17 @@ def trace(
     Gaussian noise of `scale` standard deviations of what the first layer reads at all subjects'
     tokens, learnt positions taken off, is added there at the subject's own tokens; all values are
     means over the draws (Meng et al. 2022, arXiv:2202.05262, section 2.1; there ten draws and
-    three standard deviations). Without
-    `sites`, at every token of every prompt: the stream after each layer, and windows of ten layers
-    of attention and of the MLPs. `noise` takes the place of what is drawn: for each prompt (draws,
-    tokens of the subject, width). Corrupted is the metric with noise and nothing restored. What is
-    drawn depends on `seed` and a prompt's id only.
+    three standard deviations). Without `sites`, at every token of every prompt: the stream after
+    each layer, and windows of layers of attention and of the MLPs (see `trace_sites`). `noise`
+    takes the place of what is drawn: for each prompt (draws, tokens of the subject, width).
+    Corrupted is the metric with noise and nothing restored. What is drawn depends on `seed` and a
+    prompt's id only.
 
     `resume` is the folder of the sweep's results so far, as in `patch`, which also says what is
     raised.
     """
     adapter = Adapter(model.model)
-    sites = trace_sites(model, tracings) if sites is None else sites
+    sites = trace_sites(model, tracings) if sites is None else placed(sites, model.model)
     contrasts = [one.contrast for one in tracings]
     check(contrasts, sites, metric, "corrupted")
     check_sites(sites, adapter, FromPrompt())
@@ -83,17 +86,41 @@ def trace(
     return _over_draws(sweep, sites, swept(sweep, plan, "tracing"), of_contrast)
 
 
-def trace_sites(model: Loaded, tracings: Sequence[Tracing], *, window: int = WINDOW) -> list[Site]:
-    """The published ones: each state at every position of the longest prompt."""
+def trace_sites(
+    model: Loaded, tracings: Sequence[Tracing], *, window: int | None = None
+) -> list[Site]:
+    """The published ones: each state at every position of the longest prompt.
+
+    Without a `window`, of attention and MLPs, it has ten layers, or half of the model's if it has
+    fewer than twenty: a wider one would be the same at many layers. Where attention and MLPs are
+    not told apart, the stream alone is traced, and a warning says so.
+    """
+    adapter = Adapter(model.model)
     prompts = [one.prompt for one in tracings]
     read = read_inputs(model, prompts, [one.target for one in tracings])
     positions = range(max(one.start for one in read))
+    wide = default_window(adapter.layers) if window is None else window
+    windows: dict[Component, int] = {"resid_post": 1}
+    if set(WINDOWED) <= set(adapter.offered):
+        windows |= dict.fromkeys(WINDOWED, wide)
+    else:
+        warnings.warn(
+            f"in models of type {model.model.config.model_type!r} it is not known what attention "
+            "and MLPs add, so the stream alone is traced; name modules by sites of your own, as in "
+            "model.named_modules()",
+            stacklevel=2,
+        )
     return [
         Site(component, layer, position=position, window=layers, optional=True)
-        for component, layers in (("resid_post", 1), *((name, window) for name in WINDOWED))
-        for layer in range(model.model.config.num_hidden_layers)
+        for component, layers in windows.items()
+        for layer in range(adapter.layers)
         for position in positions
     ]
+
+
+def default_window(layers: int) -> int:
+    """Ten layers, as published for models of 28 and 48, and half of a shallower model's."""
+    return max(1, min(WINDOW, layers // 2))
 
 
 def drawn_noise(

@@ -7,7 +7,7 @@ import pandas as pd
 from interp_rc.facts.tracings import read_tracings
 from interp_rc.mechanism.metrics import Metric
 from interp_rc.mechanism.named_sites import named_sites
-from interp_rc.mechanism.tracing import DRAWS, SCALE, WINDOW, trace, trace_sites
+from interp_rc.mechanism.tracing import DRAWS, SCALE, trace, trace_sites
 from interp_rc.models.machine import Device
 from interp_rc.pipeline.effect_files import (
     Spread,
@@ -41,7 +41,8 @@ def trace_file(
     """Write what restoring each site does to every prompt of the file to `out`, and the map to
     `figure`; returns each site's mean with its interval.
 
-    Without `sites`, the published ones, with windows of attention and MLPs over `window` layers.
+    Without `sites`, the published ones, with windows of attention and MLPs over `window` layers
+    (see `trace_sites`).
     `memory` is in GiB. What is found is kept beside `out` until all is; with `resume` an
     interrupted sweep continues there. Raises ConfigError for options that contradict each other,
     and what `read_tracings`, `load`, `named_sites` and `trace` raise; nothing is written then.
@@ -61,7 +62,7 @@ def trace_file(
         tracings,
         named_sites(loaded, contrasts, sites)
         if sites
-        else trace_sites(loaded, tracings, window=WINDOW if window is None else window),
+        else trace_sites(loaded, tracings, window=window),
         metric=metric,
         draws=draws,
         scale=scale,

@@ -9,6 +9,7 @@ import pandas as pd
 from interp_rc.figures.heatmap import Map, Rows, heatmap_figure
 from interp_rc.mechanism.discoveries import is_discovery
 from interp_rc.mechanism.patching_map import BASELINES, EFFECTS, MAPPED, WHERE
+from interp_rc.models.adapters.parts import Component
 from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
@@ -153,7 +154,7 @@ def map_picture(run: Run, table: pd.DataFrame, measured: Measured, order: Order)
     ]
     source = SOURCE[order]
     labels = [f"{source}, first", f"{source}, last", f"{source}, all", "prompt, last"]
-    groups = [Rows(COMPONENT[component], labels) for component in MAPPED]
+    groups = [Rows(COMPONENT[component], labels) for component in _mapped(rows)]
     return picture(
         run,
         f"patching_map_{order}",
@@ -182,7 +183,7 @@ def one_map(rows: pd.DataFrame, title: str, total: float, found: set[str], name:
     means = rows.groupby(["site", "where", "layer"]).effect.mean()
     zero = rows.groupby(["site", "where", "layer"]).structural_zero.all()
     layers = int(rows.layer.max()) + 1
-    keys = [(component, where) for component in MAPPED for where in WHERE]
+    keys = [(component, where) for component in _mapped(rows) for where in WHERE]
 
     def grid(cell: "pd.Series", scale: float) -> np.ndarray:
         return np.array([[cell[(*key, layer)] / scale for layer in range(layers)] for key in keys])
@@ -192,6 +193,11 @@ def one_map(rows: pd.DataFrame, title: str, total: float, found: set[str], name:
         for component, where in keys
     ]
     return Map(title, grid(means, total), grid(zero, 1).astype(bool), np.array(discovered))
+
+
+def _mapped(rows: pd.DataFrame) -> list[Component]:
+    """Of some models the stream alone is known."""
+    return [component for component in MAPPED if (rows["site"] == component).any()]
 
 
 def noise_note(measured: Measured) -> str:

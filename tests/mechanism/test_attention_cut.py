@@ -8,6 +8,7 @@ import pytest
 from interp_rc.mechanism.attention_cut import ALL, cut_costs
 from interp_rc.mechanism.knockout import Chosen, knockout
 from interp_rc.records.errors import DataError
+from interp_rc.records.errors import ConfigError
 from interp_rc.records.nouns import Span
 from tests.mechanism.test_knockout import covered, plain, read
 from tests.mechanism.tiny import masked, precise
@@ -103,9 +104,12 @@ def test_a_prompt_without_others_is_left_out(taught, contrasts):
     assert set(table[table.pair == one.id]["keys"]) == {"source", "others"}
 
 
-def test_windows_wider_than_the_model_are_not_taken_for_all_of_it(taught, contrasts):
-    table = cut_costs(precise(taught, "gpt2"), contrasts[:1], window=5)
+def test_a_window_of_all_layers_is_all_where_it_has_them_and_refused_as_a_map(taught, contrasts):
+    model = precise(taught, "gpt2")
+    table = cut_costs(model, contrasts[:1], window=2)
     assert sorted(set(table.layer)) == sorted({ALL, 0, 1})
     costs = table[table["keys"] == "source"].set_index("layer").cost
-    assert costs[0] == pytest.approx(costs[ALL])
     assert costs[1] == pytest.approx(costs[ALL])
+    assert costs[0] != pytest.approx(costs[ALL])
+    with pytest.raises(ConfigError, match="window of 5 layers is the same around every layer"):
+        cut_costs(model, contrasts[:1], window=5)

@@ -11,7 +11,7 @@ PLACES = [
     ({"site": "z", "head": 0, "position": 4}, 2.0, "z.1.h0@4"),
     ({"site": "mlp_out", "window": 5, "span": "A", "token": "last"}, 3.0, "mlp_out.1x5@A.last"),
     ({"site": "mlp_post", "neuron": 7, "position": 4}, 4.0, "mlp_post.1.n7@4"),
-    ({"site": "gpt_neox.layers.0.mlp", "position": 4}, 6.0, "gpt_neox.layers.0.mlp.1@4"),
+    ({"site": "gpt_neox.layers.1.mlp", "position": 4}, 6.0, "gpt_neox.layers.1.mlp@4"),
     ({"site": "resid_pre", "neuron": 7, "position": 4}, 5.0, "resid_pre.1.d7@4"),
 ]
 
