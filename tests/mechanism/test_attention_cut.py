@@ -7,8 +7,7 @@ import pytest
 
 from interp_rc.mechanism.attention_cut import ALL, cut_costs
 from interp_rc.mechanism.knockout import Chosen, knockout
-from interp_rc.records.errors import DataError
-from interp_rc.records.errors import ConfigError
+from interp_rc.records.errors import ConfigError, DataError
 from interp_rc.records.nouns import Span
 from tests.mechanism.test_knockout import covered, plain, read
 from tests.mechanism.tiny import masked, precise
