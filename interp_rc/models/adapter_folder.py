@@ -6,8 +6,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from interp_rc.models.checkpoint import read_object
 from interp_rc.records.errors import ModelError
-from interp_rc.records.strict_json import read_json
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -16,7 +16,7 @@ def kind_of_adapter(folder: Path) -> str | None:
     """PEFT's name for the kind of adapter; None if the folder holds a whole model, or nothing."""
     if not (folder / CONFIG).is_file() or (folder / "config.json").is_file():
         return None
-    return str(read_json(folder / CONFIG).get("peft_type"))
+    return str(read_object(folder / CONFIG).get("peft_type"))
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:

@@ -5,8 +5,6 @@ from typing import Literal
 import torch
 from pydantic import model_validator
 from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForMaskedLM,
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
@@ -15,6 +13,7 @@ from transformers import (
     Qwen2Config,
 )
 
+from interp_rc.models.auto_class import auto_class
 from interp_rc.records.options import Options, Positive
 from interp_rc.records.seeds import derive_seed
 
@@ -77,6 +76,5 @@ def build_model(config: PreTrainedConfig, seed: int) -> PreTrainedModel:
     """A float32 model with weights drawn from `seed`; the global generator stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
-        masked = any(name.endswith("ForMaskedLM") for name in config.architectures or ())
-        kind = AutoModelForMaskedLM if masked else AutoModelForCausalLM
-        return kind.from_config(config, dtype=torch.float32)
+        model: PreTrainedModel = auto_class(config).from_config(config, dtype=torch.float32)
+    return model

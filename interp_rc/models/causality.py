@@ -86,7 +86,7 @@ def _texts(
     """Random texts, others that differ from them at every position, and what is before the cut."""
     context = context_of(model)
     length = TOKENS if context is None or context < 1 else min(TOKENS, context)
-    vocabulary = _vocabulary(model)
+    vocabulary = plain_tokens(model)
     draw = torch.Generator().manual_seed(0)
     cuts = sorted({min(cut, length - 1) for cut in CUTS} - {0})
     before = torch.arange(length) < torch.tensor(cuts).repeat(DRAWS)[:, None]
@@ -100,7 +100,7 @@ def _texts(
     return base.to(device), other.to(device), before.to(device)
 
 
-def _vocabulary(model: PreTrainedModel) -> Int[Tensor, " token"]:
+def plain_tokens(model: PreTrainedModel) -> Int[Tensor, " token"]:
     """Ids of plain tokens: special ones (padding, images) may be read as something else."""
     config = model.config.get_text_config(decoder=True)
     rows = getattr(model.get_input_embeddings(), "num_embeddings", config.vocab_size)

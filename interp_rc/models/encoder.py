@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -12,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
 
+from interp_rc.models.checkpoint import explaining, in_one_line
 from interp_rc.models.evaluating import evaluating
+from interp_rc.models.hub import only_in_cache
 from interp_rc.models.load import quiet
 from interp_rc.models.tokenizer import train_tokenizer
+from interp_rc.models.whole import HARMLESS, check_finite, refuse_partly_loaded, unused_in_body
 from interp_rc.records.errors import ModelError
 from interp_rc.records.seeds import derive_seed
 
@@ -110,7 +113,7 @@ def load_encoder(
     """
     from sentence_transformers import SentenceTransformer
 
-    folder = Path(source)
+    folder, cached = Path(source), False
     if folder.is_dir():
         if not any(folder.rglob("*.safetensors")):
             raise ModelError(
@@ -119,22 +122,45 @@ def load_encoder(
             )
     elif isinstance(source, Path) or str(source).startswith((".", "/", "~")):
         raise ModelError(f"encoder folder {source} not found; check the path")
-    try:
-        with quiet(), _quiet_here():
-            model = SentenceTransformer(
-                str(source),
-                revision=revision,
-                device=device,
-                trust_remote_code=False,
-                model_kwargs={"use_safetensors": True},
-            )
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError, RuntimeError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(
-            f"{source} gives no encoder ({first}); give a folder of sentence-transformers or "
-            "Transformers with safetensors weights, or a hub id that is in the cache or reachable"
-        ) from None
+    else:
+        cached = only_in_cache(str(source), revision)
+    with quiet(), _quiet_here(), explaining(partial(_no_encoder, source)):
+        model = SentenceTransformer(
+            str(source),
+            revision=revision,
+            device=device,
+            trust_remote_code=False,
+            local_files_only=cached,
+            model_kwargs={"use_safetensors": True},
+        )
+        _refuse_partly_loaded(source, model[0].model)
+    check_finite(source, model)
     return Encoder(model.eval(), str(source), bf16)
+
+
+def _no_encoder(source: object, error: BaseException) -> str:
+    return (
+        f"{source} gives no encoder ({in_one_line(error)}); give a folder of sentence-transformers "
+        "or Transformers with safetensors weights, or a hub id that is in the cache or reachable"
+    )
+
+
+def _refuse_partly_loaded(source: object, body: Any) -> None:
+    """The library draws at random what it does not find, and says nothing of what it leaves."""
+    if not isinstance(body, PreTrainedModel):
+        return
+    _, info = type(body).from_pretrained(
+        body.name_or_path,
+        config=body.config,
+        use_safetensors=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+        local_files_only=True,
+    )
+    info["unexpected_keys"] = unused_in_body(info["unexpected_keys"], body.base_model_prefix)
+    # No pooling reads what BERT's own pooler makes of the first state.
+    info["missing_keys"] = [key for key in info["missing_keys"] if not HARMLESS.search(key)]
+    refuse_partly_loaded(source, body, info)
 
 
 @contextmanager

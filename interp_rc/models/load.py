@@ -1,25 +1,39 @@
 """Load and save Hugging Face language models: safetensors only, no remote code."""
 
 import logging
+from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
-from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForMaskedLM,
-    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.utils import logging as transformers_logging
 
 from interp_rc.models.adapter_folder import kind_of_adapter
+from interp_rc.models.auto_class import auto_class
+from interp_rc.models.checkpoint import (
+    CONFIG,
+    GENERATION,
+    Weights,
+    check_numbers,
+    check_size,
+    explaining,
+    in_one_line,
+    read_object,
+)
+from interp_rc.models.hub import only_in_cache
 from interp_rc.models.lora import base_of, has_lora, read_lora
 from interp_rc.models.machine import device_of
 from interp_rc.models.soft_prompt import BASE, SoftPrompted, read_soft_prompt
+from interp_rc.models.tokenizer_files import check_tokens, read_tokenizer
+from interp_rc.models.trial import check_computes
+from interp_rc.models.whole import check_finite, refuse_partly_loaded
 from interp_rc.records.errors import ModelError
 from interp_rc.records.files import replacing_folder
 
@@ -49,7 +63,9 @@ def load(
     `device_map="auto"`).
 
     Raises ModelError when the folder or the hub does not give a whole model: missing files,
-    weights that are not safetensors, code of its own, no network and not in the cache.
+    weights that are not safetensors, code of its own, no network and not in the cache; weights
+    that the model lacks or has no place for, or that are no numbers; files that do not fit
+    together.
     """
     folder = Path(source)
     adapter = kind_of_adapter(folder)
@@ -62,37 +78,63 @@ def load(
         return loads[adapter](folder, dtype, device)
     if folder.is_dir():
         _check_folder(folder)
+        cached = False
     elif isinstance(source, Path) or str(source).startswith((".", "/", "~")):
         raise ModelError(f"model folder {source} not found; check the path")
-    options = {"revision": revision, "trust_remote_code": False}
-    spread = {"device_map": "auto"} if device == SPREAD else {}
-    try:
-        with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(str(source), **options)
-            config = AutoConfig.from_pretrained(str(source), **options)
-            masked = any(name.endswith("ForMaskedLM") for name in config.architectures or ())
-            kind = AutoModelForMaskedLM if masked else AutoModelForCausalLM
-            model, found = kind.from_pretrained(
-                str(source),
+    else:
+        cached = only_in_cache(str(source), revision)
+    return _load_whole(str(source), dtype, device, revision=revision, local_files_only=cached)
+
+
+def _load_whole(source: str, dtype: Dtype, device: str, **options: Any) -> Loaded:
+    options |= {"trust_remote_code": False}
+    with quiet():
+        config, kind = _read_config(source, options)
+        tokenizer = read_tokenizer(source, **options)
+        with explaining(partial(_explain, source, "")):
+            model, info = kind.from_pretrained(
+                source,
+                config=config,
                 dtype=getattr(torch, dtype),
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
-                **spread,
+                **({"device_map": "auto"} if device == SPREAD else {}),
                 **options,
             )
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        raise ModelError(_explain(str(source), folder.is_dir(), error)) from error
-    # Transformers draws at random what it does not find.
-    lacking = {*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}
-    if lacking:
+    if getattr(model, "_hf_peft_config_loaded", False):
         raise ModelError(
-            f"{source} holds no weights that fit {min(lacking)} ({len(lacking)} in all); "
-            "give a whole language model"
+            f"{source} holds a model and an adapter of one; move the adapter into a folder of its "
+            "own, and give the one that you mean"
         )
-    if not tokenizer.is_fast:
-        raise ModelError(f"{source} has no fast tokenizer, which offsets need; convert it first")
-    return Loaded((model if spread else model.to(device)).eval(), tokenizer)
+    refuse_partly_loaded(source, model, info)
+    check_finite(source, model)
+    model = (model if device == SPREAD else model.to(device)).eval()
+    tokenizer = check_tokens(source, model, tokenizer)
+    if device != SPREAD:  # weights that come and go would be read once more
+        check_computes(source, model)
+    return Loaded(model, tokenizer)
+
+
+def _read_config(source: str, options: dict[str, Any]) -> tuple[PreTrainedConfig, Any]:
+    """The configuration, which describes a model of the size of the weights beside it, and the
+    class that finds the model's own."""
+    folder = Path(source)
+    weights = Weights(sorted(folder.glob("*.safetensors"))) if folder.is_dir() else None
+    if weights is not None:
+        check_numbers(folder / CONFIG, read_object(folder / CONFIG), weights)
+    with explaining(partial(_explain, source, CONFIG)):
+        config = AutoConfig.from_pretrained(source, **options)
+        try:
+            kind = auto_class(config)
+        except ModelError as error:
+            raise ModelError(f"{source}: {error}") from error
+    if weights is not None:
+        check_size(folder / CONFIG, kind, config, weights)
+    if (folder / GENERATION).is_file():
+        with explaining(partial(_explain, source, GENERATION)):
+            GenerationConfig.from_dict(read_object(folder / GENERATION))
+    return config, kind
 
 
 def _load_soft_prompt(folder: Path, dtype: Dtype, device: str) -> Loaded:
@@ -118,7 +160,8 @@ def _load_lora(folder: Path, dtype: Dtype, device: str) -> Loaded:
     tokenizer = base.tokenizer
     if (folder / "tokenizer_config.json").is_file():
         with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+            tokenizer = read_tokenizer(str(folder))
+        tokenizer = check_tokens(str(folder), model, tokenizer)
     return Loaded(model, tokenizer)
 
 
@@ -132,18 +175,20 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _explain(source: str, is_folder: bool, error: Exception) -> str:
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    if "trust_remote_code" in str(error) or "custom code" in str(error):
+def _explain(source: str, file: str, error: BaseException) -> str:
+    """What went wrong with a file of `source` (or with its weights: ""), and what to do."""
+    whole = str(error)
+    if "trust_remote_code" in whole or "custom code" in whole:
         return f"{source} needs code of its own, which is never run; use a built-in architecture"
-    if is_folder:
-        return f"{source} cannot be loaded: {first}"
-    if "safetensors" in str(error):
+    if Path(source).is_dir():
+        remedy = "give the one that was saved with the weights" if file else "save it again"
+        return f"{Path(source) / file} cannot be loaded: {in_one_line(error)}; {remedy}"
+    if "safetensors" in whole:
         return f"{source} has no safetensors weights at this revision; choose one that has"
     return (
         f"{source} is not a folder, not in the local hub cache, and could not be fetched; check "
         f"the name, the revision and the network, or download it elsewhere and give its folder "
-        f"({first})"
+        f"({in_one_line(error)})"
     )
 
 

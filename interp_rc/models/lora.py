@@ -1,31 +1,36 @@
 """A LoRA adapter inside the model it was trained in (Hu et al. 2021, arXiv:2106.09685)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from peft import LoraConfig, PeftModelForCausalLM, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from interp_rc.models.adapter_folder import CONFIG, read_weights
+from interp_rc.models.checkpoint import explaining, in_one_line, read_object
+from interp_rc.models.whole import check_finite
 from interp_rc.records.errors import ModelError
-from interp_rc.records.strict_json import read_json
 
 Switched = Any  # PEFT's BaseTunerLayer or AuxiliaryTrainingWrapper, which tell no types
 
 # Kinds that begin by changing the base model's own weights.
 CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
+# In the names of an adapter's own weights.
+OF_ADAPTERS = ("lora_", "modules_to_save", "trainable_tokens")
 
 
 def base_of(folder: Path) -> tuple[str, str | None]:
     """Where the adapter's base model is, and its revision: a folder (as it is written, or seen
     from the adapter's own), or else a hub id. Raises ModelError if the adapter does not say."""
-    config = read_json(folder / CONFIG)
+    config = read_object(folder / CONFIG)
     named = config.get("base_model_name_or_path")
     if not isinstance(named, str) or not named:
         raise ModelError(
@@ -43,20 +48,61 @@ def read_lora(folder: Path, model: PreTrainedModel) -> PreTrainedModel:
     than its layers, and for weights that are missing or do not fit.
     """
     weights = read_weights(folder)
-    try:
+    with explaining(partial(_unfit, folder)):
         config = LoraConfig.from_pretrained(str(folder))
         _check(folder, config)
+        _check_rank(folder, config, weights)
+        _refuse_base_weights(folder, config, weights, model)
         config.inference_mode = True
         inside = PeftModelForCausalLM(model, config)
         left = set_peft_model_state_dict(inside, weights)
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{folder} holds no adapter that fits its base model: {first}") from error
-    lacking = [name for name in left.missing_keys if "lora_" in name]
+    lacking = [name for name in left.missing_keys if any(part in name for part in OF_ADAPTERS)]
     if lacking or left.unexpected_keys:
         name = min([*lacking, *left.unexpected_keys])
         raise ModelError(f"{folder} holds an adapter of another model: see {name}; give its own")
+    check_finite(folder, inside)
     return cast(PreTrainedModel, inside.base_model.model)
+
+
+def _unfit(folder: Path, error: BaseException) -> str:
+    return (
+        f"{folder} holds no adapter that fits its base model: {in_one_line(error)}; give its own "
+        f"base model, and the {CONFIG} that was saved with its weights"
+    )
+
+
+def _refuse_base_weights(
+    folder: Path, config: LoraConfig, weights: Mapping[str, Tensor], model: PreTrainedModel
+) -> None:
+    """An adapter whose vocabulary was resized brings the base's own matrices along."""
+    base, whole = model.state_dict(), set(config.modules_to_save or ())
+    for name, weight in weights.items():
+        if any(part in name for part in OF_ADAPTERS) or whole & set(name.split(".")):
+            continue
+        own = base.get(name.removeprefix("base_model.model."))
+        if own is not None and own.shape == weight.shape and torch.equal(own.to(weight), weight):
+            continue
+        is_here = "" if own is None else f" ({_shape(own)} in its base)"
+        raise ModelError(
+            f"{folder} holds {name} of shape {_shape(weight)}{is_here}, a weight of the base that "
+            "was changed with the adapter, as when a vocabulary is resized, and cannot be switched "
+            "off; merge the adapter into that model first"
+        )
+
+
+def _shape(weight: Tensor) -> str:
+    return " x ".join(map(str, weight.shape))
+
+
+def _check_rank(folder: Path, config: LoraConfig, weights: Mapping[str, Tensor]) -> None:
+    """What the configuration asks for is made before it is filled: it must be what is there."""
+    largest = max((max(weight.shape, default=1) for weight in weights.values()), default=1)
+    for rank in (config.r, *config.rank_pattern.values()):
+        if rank > largest:
+            raise ModelError(
+                f"{folder / CONFIG} names a rank of {rank}, and no weight beside it is that large; "
+                "give the configuration that was saved with them"
+            )
 
 
 def has_lora(model: PreTrainedModel) -> bool:

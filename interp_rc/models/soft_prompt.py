@@ -1,5 +1,6 @@
 """A soft prompt in front of a model that stays as it is (Lester et al. 2021, arXiv:2104.08691)."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,15 @@ from peft import PeftModelForCausalLM, PromptTuningConfig, set_peft_model_state_
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from interp_rc.models.adapter_folder import read_weights
+from interp_rc.models.adapter_folder import CONFIG, read_weights
+from interp_rc.models.checkpoint import explaining, in_one_line
+from interp_rc.models.whole import check_finite
 from interp_rc.records.errors import ModelError
 
 BASE = "base"
 """A saved soft prompt holds no model: this folder, beside its own, does."""
+EMBEDDINGS = "prompt_embeddings"
+"""The only weight of a saved soft prompt."""
 
 
 class SoftPrompted(PeftModelForCausalLM):
@@ -105,14 +110,29 @@ def read_soft_prompt(folder: Path, model: PreTrainedModel) -> SoftPrompted:
     Raises ModelError for weights that are missing or do not fit.
     """
     weights = read_weights(folder)
-    try:
-        prompted = SoftPrompted(model, PromptTuningConfig.from_pretrained(str(folder)))
+    unused = sorted(weights.keys() - {EMBEDDINGS})
+    if unused or EMBEDDINGS not in weights:
+        what = f"{unused[0]}, which is none of a soft prompt's" if unused else f"no {EMBEDDINGS}"
+        raise ModelError(f"{folder} holds {what}; give the folder as it was saved")
+    with explaining(partial(_unfit, folder)):
+        config = PromptTuningConfig.from_pretrained(str(folder))
+        if config.num_virtual_tokens != len(weights[EMBEDDINGS]):
+            raise ValueError(
+                f"num_virtual_tokens is {config.num_virtual_tokens}, and there are "
+                f"{len(weights[EMBEDDINGS])}"
+            )
+        config.inference_mode = True
+        prompted = SoftPrompted(model, config)
         set_peft_model_state_dict(prompted, weights)
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        message = f"{folder} holds no soft prompt that fits the model beside it: {first}"
-        raise ModelError(message) from error
+    check_finite(folder, prompted)
     return prompted
+
+
+def _unfit(folder: Path, error: BaseException) -> str:
+    return (
+        f"{folder} holds no soft prompt that fits the model beside it: {in_one_line(error)}; give "
+        f"the {CONFIG} and the base that were saved with it"
+    )
 
 
 def context_of(model: PreTrainedModel) -> int | None:

@@ -1,5 +1,6 @@
 """A model is loaded as it was saved, whole and without running any code of its own, or refused."""
 
+import copy
 import json
 import shutil
 
@@ -7,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from interp_rc.models.load import load, save
+from interp_rc.models.load import Loaded, load, save
+from interp_rc.models.scoring import score
 from interp_rc.records.errors import ModelError
 
 IDS = torch.tensor([[1, 40, 50, 60, 70, 80, 90]])
@@ -127,3 +129,37 @@ def test_weights_that_are_missing_are_not_made_up(damaged):
     del weights["model.layers.1.mlp.up_proj.weight"]
     save_file(weights, damaged / "model.safetensors", metadata={"format": "pt"})
     refused(damaged, "model.layers.1.mlp.up_proj.weight (1 in all)", "give a whole language")
+
+
+def test_a_tokenizer_reads_as_it_did_before_it_was_saved(tiny, tmp_path):
+    """By the family alone, Transformers takes Qwen2's own, which splits numbers digit by digit."""
+    save(tiny, tmp_path / "model")
+    again = load(tmp_path / "model").tokenizer
+    for text in ("it's 12345", "DON'T", "  two\n\n  lines\t", "e\u0301 ﬁ", "<|endoftext|> </s>"):
+        assert again(text).input_ids == tiny.tokenizer(text).input_ids
+    assert len(again) == len(tiny.tokenizer)
+    assert again.special_tokens_map == tiny.tokenizer.special_tokens_map
+
+
+def with_added(tiny, *, special):
+    words = copy.deepcopy(tiny.tokenizer)
+    words.add_tokens(["quite-another-word"], special_tokens=special)
+    return Loaded(tiny.model, words)
+
+
+def test_a_special_token_without_an_embedding_is_read_as_text(taught, tmp_path):
+    llama = taught["llama"]
+    added = with_added(llama, special=True)
+    added.tokenizer.pad_token = "quite-another-word"
+    save(added, tmp_path / "model")
+    again = load(tmp_path / "model")
+    for text in ("A text", "a quite-another-word </s>"):
+        assert again.tokenizer(text).input_ids == llama.tokenizer(text).input_ids
+    assert again.tokenizer.pad_token == again.tokenizer.eos_token == "</s>"
+    expected = score(*llama, ["A quite-another-word"], [" here"]).log_prob
+    assert torch.equal(score(*again, ["A quite-another-word"], [" here"]).log_prob, expected)
+
+
+def test_a_word_without_an_embedding_is_refused(taught, tmp_path):
+    save(with_added(taught["llama"], special=False), tmp_path / "model")
+    refused(tmp_path / "model", "'quite-another-word' the id 420", "embedding for 420 tokens")
