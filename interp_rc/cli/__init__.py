@@ -12,6 +12,7 @@ from interp_rc.cli.facts import facts_app
 from interp_rc.cli.parents import parents_app
 from interp_rc.cli.runs import doctor, evaluate, mechanism, report, run
 from interp_rc.records.errors import InterpError
+from interp_rc.records.signals import ENDING, end_tidily
 
 app = typer.Typer(
     name="interp-rc",
@@ -46,7 +47,9 @@ def _top(
 
 
 def main() -> None:
-    """Entry point; exit codes: 0 ok, 1 an error of ours, 2 usage, 130 interrupted."""
+    """Entry point; exit codes: 0 ok, 1 an error of ours, 2 usage, 130 interrupted, 143 asked to
+    end (SIGTERM), 129 as its terminal ended."""
+    end_tidily()
     # Threads that spin while they wait make two busy processes many times slower than one. Must
     # be set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -63,4 +66,6 @@ def main() -> None:
     except SystemExit as end:
         if end.code == 130:  # typer makes this of an interruption
             print("interrupted; continue with --resume", file=sys.stderr)
+        elif end.code in {128 + number for number in ENDING}:
+            print("asked to end, and ended; continue with --resume", file=sys.stderr)
         raise

@@ -19,7 +19,8 @@ from interp_rc.models.remote import AnyModel, load_any, save_any
 from interp_rc.pipeline.config import RunConfig
 from interp_rc.records.environment import environment
 from interp_rc.records.errors import RunError
-from interp_rc.records.files import sweep_temporary, write_json, write_yaml
+from interp_rc.records.files import write_json, write_yaml
+from interp_rc.records.leftovers import sweep_temporary
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Run
 from interp_rc.report.page import write_report

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from interp_rc.records.leftovers import temporary_beside
 from interp_rc.records.strict_yaml import yaml_text
 
 if TYPE_CHECKING:
@@ -18,24 +19,16 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the place of `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with temporary_beside(path, _new_file) as temporary:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Yield a new temporary folder beside `path`; on success it takes the place of `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    try:
+    with temporary_beside(path, _new_folder) as temporary:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
         old = temporary.with_suffix(".old")
@@ -43,17 +36,16 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             path.replace(old)  # a kill between the two renames leaves the old folder beside
         temporary.replace(path)
         shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def sweep_temporary(folder: Path) -> None:
-    """Delete what a killed process left of `replacing` and `replacing_folder` below a folder."""
-    for left in [*folder.rglob(".*.part"), *folder.rglob(".*.old")]:
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
+def _new_file(suffix: str, prefix: str, folder: str) -> Path:
+    handle, file = tempfile.mkstemp(suffix, prefix, folder)
+    os.close(handle)
+    return Path(file)
+
+
+def _new_folder(suffix: str, prefix: str, folder: str) -> Path:
+    return Path(tempfile.mkdtemp(suffix, prefix, folder))
 
 
 def _umask() -> int:

@@ -22,6 +22,7 @@ from interp_rc.models.machine import Machine, counts_as_small
 from interp_rc.models.tokenizer import train_tokenizer
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_json
+from interp_rc.records.leftovers import sweep_temporary
 from interp_rc.records.nouns import Document
 from interp_rc.records.seeds import derive_seed
 from interp_rc.records.strict_json import read_json
@@ -105,6 +106,7 @@ def embedded_base(
             return load(entry), True
         if entry.exists():
             log.warning("the cached base model %s is damaged and is built again", entry)
+        sweep_temporary(entry.parent)
         checkpoints = entry.with_suffix(".building")
         loaded = _pretrain(recipe, documents, machine, seed, checkpoints, report)
         save(loaded, entry)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -12,7 +13,8 @@ from interp_rc.pipeline.sweep.plan import Plan, Trial
 from interp_rc.pipeline.sweep.table import results, specification, trials_table
 from interp_rc.pipeline.sweep.workers import Pool
 from interp_rc.records.errors import RunError
-from interp_rc.records.files import sweep_temporary, write_json, write_parquet, write_yaml
+from interp_rc.records.files import write_json, write_parquet, write_yaml
+from interp_rc.records.leftovers import sweep_temporary
 from interp_rc.records.sweeps import SweepRun
 from interp_rc.report.sweep import write_sweep_report
 
@@ -72,12 +74,13 @@ def _run_missing(plan: Plan, sweep: SweepRun, say: Say) -> dict[str, str]:
             stages = Counter(text.removesuffix(" …") for text in doing)
             bar.set_postfix_str("; ".join(f"{n} × {stage}" for stage, n in stages.items()))
 
-        for outcome in pool.work(missing, tell):
-            bar.update()
-            if outcome.fault is None:
-                continue
-            faults[outcome.trial.id] = outcome.fault
-            say(f"run {outcome.trial.id} failed: {outcome.fault}")
+        with closing(pool.work(missing, tell)) as outcomes:
+            for outcome in outcomes:
+                bar.update()
+                if outcome.fault is None:
+                    continue
+                faults[outcome.trial.id] = outcome.fault
+                say(f"run {outcome.trial.id} failed: {outcome.fault}")
     return faults
 
 

@@ -5,8 +5,9 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
@@ -15,8 +16,13 @@ from pathlib import Path
 from interp_rc.pipeline.run import execute
 from interp_rc.pipeline.sweep.plan import Trial
 from interp_rc.records.errors import InterpError
+from interp_rc.records.signals import end_tidily
 from interp_rc.records.sweeps import SweepRun
 
+PATIENCE = 5.0
+"""Seconds that an interrupted process has to delete what it has half-written."""
+LOOK = 0.2
+"""Seconds between two looks at whether the driver is there."""
 DEATHS = 5
 """A trial whose process was killed this often is given up: something here kills it each time."""
 
@@ -59,15 +65,18 @@ class Pool:
     count: int
     threads: int
     working: list[_Worker] = field(default_factory=list)
+    alive: Connection = field(init=False)
+    """The end of a pipe that this process alone has: processes end when it is closed."""
 
-    def work(self, trials: Sequence[Trial], tell: Tell) -> Iterator[Outcome]:
+    def work(self, trials: Sequence[Trial], tell: Tell) -> Generator[Outcome, None, None]:
         """Every trial's outcome, as they end. A killed process's trial is continued in another."""
         pending, deaths = deque(trials), dict.fromkeys([trial.id for trial in trials], 0)
         context = _context()
+        watched, self.alive = context.Pipe(duplex=False)
         try:
             while pending or self.working:
                 while pending and len(self.working) < self.count:
-                    self.working.append(self._start(context, pending.popleft()))
+                    self.working.append(self._start(context, pending.popleft(), watched))
                 for worker in self._ended(tell):
                     if worker.fault is None and self._was_killed(worker):
                         deaths[worker.trial.id] += 1
@@ -76,21 +85,36 @@ class Pool:
                             continue
                         worker.fault = (
                             f"its process was killed {DEATHS} times (by signal "
-                            f"{-(worker.process.exitcode or 0)}); is there enough memory?"
+                            f"{_signal_of(worker.process)}); is there enough memory?"
                         )
                     yield Outcome(worker.trial, worker.fault)
         finally:
+            self._end()
+            watched.close()
+
+    def _end(self) -> None:
+        """Let processes that still work tidy up; what takes too long, or is not known to have been
+        started because that was interrupted, ends as the watched pipe does."""
+        try:
+            for worker in self.working:
+                worker.process.terminate()
+            patience = time.monotonic() + PATIENCE
+            for worker in self.working:
+                worker.process.join(max(0.0, patience - time.monotonic()))
+        finally:
+            self.alive.close()
             for worker in self.working:
                 worker.process.kill()
                 worker.process.join()
             self.working.clear()
 
-    def _start(self, context: BaseContext, trial: Trial) -> _Worker:
+    def _start(self, context: BaseContext, trial: Trial, watched: Connection) -> _Worker:
         receiver, sender = context.Pipe(duplex=False)
         log = self.sweep.logs / f"{trial.id}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         process = context.Process(  # type: ignore[attr-defined]  # each context has its own
-            target=_run, args=(trial, self.sweep.trial(trial.id).folder, log, self.threads, sender)
+            target=_run,
+            args=(trial, self.sweep.trial(trial.id).folder, log, self.threads, sender, watched),
         )
         process.start()
         sender.close()
@@ -113,6 +137,12 @@ class Pool:
         return not self.sweep.trial(worker.trial.id).finished
 
 
+def _signal_of(process: multiprocessing.process.BaseProcess) -> int:
+    """What ended it, at once or tidily."""
+    code = process.exitcode or 0
+    return -code if code < 0 else code - 128
+
+
 def _context() -> BaseContext:
     """Processes that share the loaded packages, where the system can; else each loads its own."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
@@ -122,10 +152,18 @@ def _context() -> BaseContext:
     return context
 
 
-def _run(trial: Trial, folder: Path, log: Path, threads: int, messages: Connection) -> None:
+def _run(
+    trial: Trial,
+    folder: Path,
+    log: Path,
+    threads: int,
+    messages: Connection,
+    watched: Connection,
+) -> None:
     """One trial from where it stands, in a process of its own; its words go to `log`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the driver's to handle
-    threading.Thread(target=_die_with_the_driver, daemon=True).start()
+    end_tidily()
+    threading.Thread(target=_die_with_the_driver, args=(watched, os.getppid()), daemon=True).start()
     with log.open("a", encoding="utf-8", buffering=1) as out:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
@@ -143,9 +181,9 @@ def _run(trial: Trial, folder: Path, log: Path, threads: int, messages: Connecti
             raise
 
 
-def _die_with_the_driver() -> None:
-    """A trial that went on without its driver would be in the way of the next one."""
-    driver = multiprocessing.parent_process()
-    if driver is not None:
-        wait([driver.sentinel])
-        os._exit(1)
+def _die_with_the_driver(watched: Connection, parent: int) -> None:
+    """A trial that went on without its driver would be in the way of the next one. The driver is
+    gone when its end of the pipe is; what started this process may be gone before it."""
+    while not watched.poll(LOOK) and os.getppid() == parent:
+        pass
+    os._exit(1)
