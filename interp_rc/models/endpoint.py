@@ -1,14 +1,19 @@
 """Remote models behind any API that speaks OpenAI's chat or completion protocol."""
 
 import asyncio
+import contextlib
 import os
+import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import httpx2
 import openai
 
+from interp_rc.models.reply import BoundedClient, NoAnswerError, response_of
 from interp_rc.models.responses import Request, Response, Responses
 from interp_rc.records.errors import ConfigError, ModelError
 
@@ -16,8 +21,10 @@ Protocol = Literal["chat", "completions"]
 Limit = Literal["max_tokens", "max_completion_tokens"]
 KEY = "OPENAI_API_KEY"
 NO_KEY = "no-key-is-needed"
-RETRIES = 8  # of the client: it waits as long as Retry-After says, or twice as long each time
-AGAIN = 3  # times a response that is no answer is asked for again
+RETRIES = 8  # after a pause as long as Retry-After says, or twice as long each time
+AGAIN = 3  # times a response that is no answer is asked for, and timeouts that a question may take
+LONGEST = 120  # seconds of a pause that an endpoint may ask for
+SILENCE = 10  # seconds between two words on what is in the way
 HOPELESS = 2  # requests of each worker in a row without an answer: the endpoint is not there
 REFUSED = (
     openai.AuthenticationError,
@@ -29,13 +36,15 @@ REFUSED = (
 """What no further request would change."""
 Tick = Callable[[int], object]
 Note = Callable[["Asked"], object]
+Tell = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """`url` is the API's base, e.g. https://api.openai.com/v1; `key_from` names the environment
-    variable of the key, which an endpoint on this machine may lack. `timeout` in seconds, prices in
-    dollars for a million tokens read and written.
+    variable of the key, which an endpoint on this machine may lack. `timeout` in seconds, from a
+    question's sending to the last byte of its reply; prices in dollars for a million tokens read
+    and written.
 
     `limit` is what the API calls the most tokens of an answer: OpenAI's newer chat models refuse
     `max_tokens`, and many others know nothing else. Raises ConfigError where completions, which
@@ -89,22 +98,21 @@ class Asked:
     why: str | None
 
 
-class _NoAnswerError(Exception):
-    """A response came, and there is no text in it."""
-
-
 def ask(
     endpoint: Endpoint,
     requests: Sequence[Request],
     store: Responses,
     tick: Tick = lambda done: None,
     note: Note = lambda asked: None,
+    tell: Tell = lambda message: None,
 ) -> Asked:
     """Ask what the store does not hold, at most `concurrency` at once, and store every response
-    the moment it arrives. `tick(1)` tells each answer, `note` how it ended, an error or not.
+    the moment it arrives. `tick(1)` tells each answer, `note` how it ended, an error or not, `tell`
+    what is in the way of answers.
 
-    Requests that get no answer after all retries are counted as failed, and the others go on; all
-    that are left fail where not one of many in a row is answered.
+    Requests that get no answer after all retries, or within three times the endpoint's timeout
+    (pauses between retries apart), are counted as failed, with the reason in the store, and the
+    others go on; all that are left fail where not one of many in a row is answered.
     Raises ModelError where the endpoint refuses what no other request would change (key, model,
     form of the request), ConfigError for a URL that needs a key where there is none.
     """
@@ -112,7 +120,7 @@ def ask(
     there = store.found(unique)
     missing = [request for request in unique if request.key not in there]
     repeated = len(store.interrupted() & {request.key for request in missing})
-    work = _Work(endpoint, store, tick)
+    work = _Work(endpoint, store, tick, tell)
 
     def done() -> Asked:
         return Asked(len(there), work.answered, repeated, len(missing) - work.answered, work.why)
@@ -126,20 +134,16 @@ def ask(
 
 
 class _Work:
-    def __init__(self, endpoint: Endpoint, store: Responses, tick: Tick) -> None:
-        self.endpoint, self.store, self.tick = endpoint, store, tick
+    def __init__(self, endpoint: Endpoint, store: Responses, tick: Tick, tell: Tell) -> None:
+        self.endpoint, self.store, self.tick, self.tell = endpoint, store, tick, tell
         self.key = key_of(endpoint)
         self.answered = self.in_a_row = 0
         self.why: str | None = None
+        self.told = float("-inf")
 
     async def all_of(self, requests: Sequence[Request]) -> None:
         queue = iter(requests)
-        client = openai.AsyncOpenAI(
-            api_key=self.key,
-            base_url=self.endpoint.url,
-            timeout=self.endpoint.timeout,
-            max_retries=self.endpoint.retries,
-        )
+        client = client_for(self.endpoint, self.key)
 
         async def worker() -> None:
             for request in queue:  # shared: each takes the next one
@@ -151,10 +155,12 @@ class _Work:
             async with client, asyncio.TaskGroup() as group:
                 for _ in range(self.endpoint.concurrency):
                     group.create_task(worker())
-        except* REFUSED as errors:
+        except BaseExceptionGroup as errors:
             first: BaseException = errors
             while isinstance(first, BaseExceptionGroup):
                 first = first.exceptions[0]
+            if not isinstance(first, REFUSED):
+                raise first from None
             self.why = self.without_key(first)
             raise ModelError(
                 f"{self.endpoint.url} refuses to answer for {self.endpoint.model}: "
@@ -169,10 +175,10 @@ class _Work:
         except REFUSED:
             self.store.give_up(request)
             raise
-        except (openai.OpenAIError, _NoAnswerError) as error:
-            self.store.give_up(request)
-            self.in_a_row += isinstance(error, openai.OpenAIError)
+        except (openai.OpenAIError, TimeoutError, NoAnswerError) as error:
+            self.in_a_row += not isinstance(error, NoAnswerError)
             self.why = self.without_key(error)
+            self.store.give_up(request, self.why)
             return
         self.store.keep(request, response)
         self.answered += 1
@@ -180,16 +186,39 @@ class _Work:
         self.tick(1)
 
     async def answer(self, client: openai.AsyncOpenAI, request: Request) -> Response:
-        for left in reversed(range(AGAIN)):
+        """Asked for again after a pause while there is trouble on the way, and at once where a
+        reply is no answer."""
+        trouble, unread, spent = 0, 0, 0.0
+        while True:
+            began = time.monotonic()
             try:
-                return _read(await _create(client, self.endpoint, request))
-            except (
-                _NoAnswerError,
-                ValueError,
-            ) as error:  # JSON may end too early
-                if not left:
-                    raise _NoAnswerError(f"no answer in the response ({error})") from None
-        raise AssertionError
+                async with asyncio.timeout(self.endpoint.timeout):
+                    return response_of(await _create(client, self.endpoint, request))
+            except NoAnswerError as error:
+                unread += 1
+                if unread == AGAIN:
+                    raise NoAnswerError(f"no answer in the response ({error})") from None
+            except (openai.OpenAIError, TimeoutError) as met:
+                trouble += 1
+                spent += time.monotonic() - began
+                fault = self.in_words(met)
+                pause = _pause(fault, trouble)
+                late = spent > (AGAIN - 0.5) * self.endpoint.timeout
+                if pause is None or trouble > self.endpoint.retries or late:
+                    raise fault from fault.__cause__
+                self.say(f"{self.endpoint.url}: {self.without_key(fault)}")
+                await asyncio.sleep(pause)
+
+    def say(self, message: str) -> None:
+        """Now and then: many requests meet the same trouble."""
+        if time.monotonic() - self.told > SILENCE:
+            self.told = time.monotonic()
+            self.tell(f"{message}; asking again")
+
+    def in_words(self, error: Exception) -> Exception:
+        if isinstance(error, TimeoutError | openai.APITimeoutError):
+            return TimeoutError(f"no whole reply within {self.endpoint.timeout:g} s")
+        return error
 
     def hint(self, error: BaseException) -> str:
         """Two refusals that are not what they seem."""
@@ -205,8 +234,11 @@ class _Work:
 
 
 def without_key(error: BaseException, key: str) -> str:
-    """One line of an error that may repeat what was sent."""
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """One line of an error that may repeat what was sent, and of what lies behind it."""
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    behind = error.__cause__
+    if isinstance(error, openai.APIConnectionError) and behind is not None:
+        first = f"{first} ({type(behind).__name__} {str(behind).strip()[:100]})"
     return first.replace(key, "…")[:300].rstrip(".")
 
 
@@ -226,7 +258,41 @@ def key_of(endpoint: Endpoint) -> str:
     return key or NO_KEY
 
 
-async def _create(client: openai.AsyncOpenAI, endpoint: Endpoint, request: Request) -> Any:
+def client_for(endpoint: Endpoint, key: str) -> openai.AsyncOpenAI:
+    """Sends a call once: when another is due is decided here."""
+    return openai.AsyncOpenAI(
+        api_key=key,
+        base_url=endpoint.url,
+        timeout=endpoint.timeout,
+        max_retries=0,
+        http_client=BoundedClient(),
+    )
+
+
+def _pause(error: Exception, times: int) -> float | None:
+    """Seconds before a request that met trouble so many times is sent again; None if that would
+    change nothing."""
+    if refused(error) or isinstance(
+        error.__cause__, (httpx2.TooManyRedirects, httpx2.DecodingError)
+    ):
+        return None
+    asked = None
+    if isinstance(error, openai.APIStatusError):
+        with contextlib.suppress(ValueError, OverflowError):
+            asked = float(error.response.headers.get("Retry-After", ""))
+    if asked is not None and asked > 0:
+        return asked if asked <= LONGEST else None
+    return float(min(0.5 * 2 ** (times - 1), 8.0)) * random.uniform(0.75, 1.0)
+
+
+def refused(error: Exception) -> bool:
+    """An answer that no repetition would change: neither trouble on the way nor too many calls."""
+    if not isinstance(error, openai.APIStatusError):
+        return False
+    return error.status_code < 500 and error.status_code not in (408, 409, 429)
+
+
+async def _create(client: openai.AsyncOpenAI, endpoint: Endpoint, request: Request) -> bytes:
     options: dict[str, Any] = {
         "model": request.model,
         "temperature": request.temperature,
@@ -236,25 +302,8 @@ async def _create(client: openai.AsyncOpenAI, endpoint: Endpoint, request: Reque
         options["stop"] = list(request.stop)
     if endpoint.protocol == "completions":
         [(_, prompt)] = request.messages
-        return await client.completions.create(prompt=prompt, **options)
+        reply = await client.completions.with_raw_response.create(prompt=prompt, **options)
+        return reply.content
     messages: Any = [{"role": role, "content": text} for role, text in request.messages]
-    return await client.chat.completions.create(messages=messages, **options)
-
-
-def _read(found: Any) -> Response:
-    choices = getattr(found, "choices", None)
-    if not isinstance(choices, list) or len(choices) != 1:
-        count = len(choices) if isinstance(choices, list) else "no"
-        raise _NoAnswerError(f"{count} choices instead of one")
-    [choice] = choices
-    message = getattr(choice, "message", None)
-    text = getattr(choice, "text", None) if message is None else message.content
-    if not isinstance(text, str):
-        raise _NoAnswerError("a choice without text")
-    usage = getattr(found, "usage", None)
-    return Response(
-        text,
-        getattr(choice, "finish_reason", None),
-        getattr(usage, "prompt_tokens", None),
-        getattr(usage, "completion_tokens", None),
-    )
+    chat = client.chat.completions.with_raw_response
+    return (await chat.create(messages=messages, **options)).content

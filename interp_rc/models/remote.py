@@ -135,8 +135,11 @@ def replies(remote: Remote, requests: Sequence[Request], run: Run, label: str) -
             def note(asked: Asked) -> None:
                 run.note("calls", label=label, **asdict(asked))
 
+            def tell(message: str) -> None:
+                tqdm.write(message, file=sys.stderr)
+
             with tqdm(total=len(missing), desc=label, unit="call", disable=None) as bar:
-                done = ask(remote.endpoint, requests, store, bar.update, note)
+                done = ask(remote.endpoint, requests, store, bar.update, note, tell)
             if done.failed:
                 raise ModelError(
                     f"{done.failed} of {len(requests)} questions have no answer ({done.why}); the "

@@ -80,8 +80,8 @@ def test_every_fault_and_every_answer_once(tmp_path, caplog, capfd):
 
     caplog.set_level(logging.DEBUG)
     path = tmp_path / "faults.sqlite"
-    with serving(fault, slow=1.2) as server, open_responses(path) as store:
-        endpoint = Endpoint(server.url, "m", concurrency=24, timeout=0.6)
+    with serving(fault, slow=6.0) as server, open_responses(path) as store:
+        endpoint = Endpoint(server.url, "m", concurrency=24, timeout=3.0)
         requests = requests_for(endpoint, 500)
         done = ask(endpoint, requests, store)
         assert (done.answered, done.failed, done.why) == (500, 0, None)
