@@ -19,3 +19,14 @@ def test_small(name, tmp_path):
     assert result.exit_code == 0, (result.output, result.exception)
     check_finished(tmp_path / name)
     assert "%" in result.stdout or "nat" in result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["descriptions", "symmetric_reversal"])
+def test_small_on_a_pretrained_model(name, smoke_run, tmp_path):
+    """Those that ask an embedded model what it forgot: of another one they leave that out."""
+    model = f"model={{kind: pretrained, source: {smoke_run.base}}}"
+    arguments = ["run", name, "--smoke", "--set", model, "--out", str(tmp_path / name)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, (result.output, result.exception)
+    check_finished(tmp_path / name)

@@ -109,6 +109,7 @@ TOOLS: list[str] = [
 """Measures that look inside a language model, which `interp-rc mechanism` runs one of."""
 # What each measure needs, besides the facts that its `check` looks at.
 NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "symmetric_reversal", "trace"}
+ASKS_ABOUT_THE_CORPUS = {"forgetting"}
 NEEDS_BASE = {"gradients", "transplant", "update_geometry"}
 NEEDS_PLAIN_MODEL = set(TOOLS)
 TAKES_REMOTE = {"exact_match", "parents"}
@@ -182,16 +183,32 @@ class RunConfig(Options):
         if self.model.kind == "endpoint":
             self._asks_an_endpoint(kinds)
         elif self.training is not None and self.training.kind == "hosted":
-            raise ValueError("`training.kind: hosted` is of models behind an API (kind `endpoint`)")
+            raise ValueError(
+                "`training.kind: hosted` is of models behind an API (kind `endpoint`): give "
+                "`training: {kind: finetune}`, or null"
+            )
         if self.model.kind != "embedded":
-            if "forgetting" in kinds:
-                raise ValueError("measure `forgetting` needs an embedded model")
+            if kinds and not self.made():
+                raise ValueError(
+                    "measure `forgetting` asks about the corpus of an embedded model, and nothing "
+                    "else is measured: add to `measures`, e.g. {kind: behaviour}"
+                )
             if isinstance(self.training, TrainingOptions) and self.training.replay:
-                raise ValueError("`training.replay` needs an embedded model, whose corpus is known")
+                raise ValueError(
+                    "`training.replay` needs an embedded model, whose corpus is known: set it to 0"
+                )
         for kind in READS_BEHAVIOUR.intersection(kinds):
             if "behaviour" not in kinds[: kinds.index(kind)]:
                 raise ValueError(f"measure `{kind}` reads `behaviour`: put that before")
         return self
+
+    def made(self) -> list[Measure]:
+        """The measures that can be made of this model: all, but for what asks about a corpus that
+        is not known. Experiments name that for their embedded model, and take others all the same.
+        """
+        if self.model.kind == "embedded":
+            return self.measures
+        return [one for one in self.measures if one.kind not in ASKS_ABOUT_THE_CORPUS]
 
     def _reads_pairs(self, kinds: list[str]) -> None:
         """Encoders are measured by what asks about pairs, and language models by the rest."""
@@ -224,8 +241,8 @@ class RunConfig(Options):
         for kind in kinds:
             if kind not in TAKES_REMOTE:
                 raise ValueError(
-                    f"measure `{kind}` needs a model that is loaded here; of one behind an API can "
-                    f"be made: {', '.join(sorted(TAKES_REMOTE))}"
+                    f"measure `{kind}` needs a model that is loaded here; of one behind an API "
+                    f"`measures` can be: {', '.join(sorted(TAKES_REMOTE))}"
                 )
 
     @staticmethod

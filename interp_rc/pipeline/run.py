@@ -108,6 +108,7 @@ class _Stages:
         self.config, self.run, self.say = config, run, say
         asked = config.machine
         self.machine = choose_machine(asked.device, asked.precision, asked.threads or threads)
+        self.measures = config.made()
 
     def all(self, page: bool) -> None:
         use_threads(self.machine)
@@ -117,6 +118,7 @@ class _Stages:
         self.run.results_file.unlink(missing_ok=True)  # measures are added to a finished run
         write_yaml(self.run.config_file, self.config.model_dump(mode="json"))
         self.environment()
+        self.leave_out()
         self.facts()
         self.train()
         self.measure()
@@ -134,6 +136,16 @@ class _Stages:
             self.say(f"warning: the run goes on with another {', '.join(changed)} than it began")
             self.run.note("environment", changed={key: here[key] for key in changed})
 
+    def leave_out(self) -> None:
+        """Say which measures are not made, before hours are spent on the others."""
+        for measure in self.config.measures:
+            if measure not in self.measures:
+                self.say(
+                    f"measure {measure.kind} is left out: it asks about the corpus of an embedded "
+                    f"model, and what a model of kind {self.config.model.kind} read is not known"
+                )
+                self.run.note("measure", left_out=measure.kind)
+
     def facts(self) -> None:
         if not self.run.facts.is_dir():
             with self.stage("facts"):
@@ -146,7 +158,7 @@ class _Stages:
         if self.config.training is not None:
             self.config.training.told(facts)
             self.watch(facts)
-        for measure in self.config.measures:
+        for measure in self.measures:
             measure.check(facts)
 
     def watch(self, facts: FactSet) -> Watch | None:
@@ -215,7 +227,7 @@ class _Stages:
     def measure(self) -> None:
         """Every measure of the configuration, each with the same model."""
         model: AnyModel | None = None
-        for measure in self.config.measures:
+        for measure in self.measures:
             if self.run.read_measured(measure.kind) is None:
                 model = model or self.model()
                 with self.stage(f"measure {measure.kind}"):

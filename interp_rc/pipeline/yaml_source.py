@@ -35,7 +35,11 @@ class Source:
     assigned: dict[KeyPath, str] = field(default_factory=dict)
 
     def place(self, path: KeyPath) -> str:
-        """`file:line` of the key or of the nearest one above it, or the `--set` that gave it."""
+        """`file:line` of the key or of the nearest one above it, or the `--set` that gave it; of
+        what does not go together, all of them: the file alone may well be right."""
+        if not path and self.assigned:
+            sets = (f"--set {text:.{SHOWN}}" for text in dict.fromkeys(self.assigned.values()))
+            return f"{' '.join(sets)} (over {self.file})"
         for end in range(len(path), -1, -1):
             if path[:end] in self.assigned:
                 return f"--set {self.assigned[path[:end]]:.{SHOWN}}"

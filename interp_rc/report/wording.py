@@ -106,8 +106,15 @@ def setup_line(config: Mapping[str, Any]) -> str:
         f"loss on {on or loss}" if loss else "",
         "low-rank adapters" if training.get("lora") else "",
         f"{training['only'].replace('_', ' ')} facts only" if training.get("only") else "",
+        "what it forgot not known, nor what it read" if _corpus_not_known(config) else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _corpus_not_known(config: Mapping[str, Any]) -> bool:
+    """Whether forgetting was to be measured on a model whose corpus is not known."""
+    kinds = [measure.get("kind") for measure in config.get("measures") or []]
+    return "forgetting" in kinds and (config.get("model") or {}).get("kind") != "embedded"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -23,11 +23,12 @@ from scipy import stats
 from interp_rc.facts.folder import read_facts, write_facts
 from interp_rc.facts.world import world
 from interp_rc.models.load import load
-from interp_rc.pipeline.config import RunConfig
+from interp_rc.pipeline.config import RunConfig, load_config
 from interp_rc.pipeline.run import execute
 from interp_rc.pipeline.summary import summary
 from interp_rc.records.errors import ConfigError, DataError, RunError
 from interp_rc.records.files import write_parquet, write_yaml
+from interp_rc.records.packaged import packaged
 from interp_rc.records.runs import Run
 from interp_rc.training.base import cache_folder
 
@@ -306,6 +307,31 @@ def test_forgetting_from_its_answers(smoke_run, results):
         agrees(results[f"{name.format('exact_match')}.after"], match.finetuned, "fraction")
         agrees(results[f"{name.format('log_prob')}.before"], nats.base, "nat")
         agrees(results[f"{name.format('log_prob')}.change"], nats.finetuned - nats.base, "nat")
+
+
+def test_what_asks_about_a_corpus_is_left_out_where_none_is_known(smoke_run, tmp_path):
+    """With a word before anything is learnt, in the log and on the page; all else is measured."""
+    source, said = smoke_run.base, []
+    config = load_config(
+        packaged("experiments") / "descriptions.yaml",
+        [
+            f"model={{kind: pretrained, source: {source}}}",
+            "measures=[{kind: exact_match}, {kind: forgetting}]",
+            "training.only=null",
+            "machine.threads=1",
+        ],
+        smoke=True,
+    )
+    run = execute(config, tmp_path / "run", say=said.append)
+    assert said[0].startswith("measure forgetting is left out: it asks about the corpus of an emb")
+    assert run.read_measured("forgetting") is None
+    assert "exact_match.pooled.reverse" in run.results()
+    assert not any("base_facts" in name for name in run.results())
+    assert '"left_out": "forgetting"' in (run.folder / "log.jsonl").read_text()
+    assert "what it forgot not known" in run.report_file.read_text()
+    said.clear()
+    execute(config, tmp_path / "run", resume=True, say=said.append)
+    assert not said  # it is finished
 
 
 # Resume
