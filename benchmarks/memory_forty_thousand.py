@@ -85,7 +85,7 @@ def measured(folder: Path, out: Path) -> dict[str, Any]:
 
 def peak() -> float:
     """The largest resident memory of this process so far, in GiB."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return round(int(status.split("VmHWM:")[1].split()[0]) / 1024**2, 3)
 
 

@@ -1,8 +1,11 @@
 """The commands: parse and print, decide nothing. Heavy imports wait until a command runs."""
 
+import io
 import os
 import sys
-from typing import Annotated
+import tempfile
+import traceback
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -13,6 +16,9 @@ from interp_rc.cli.parents import parents_app
 from interp_rc.cli.runs import doctor, evaluate, mechanism, report, run
 from interp_rc.records.errors import InterpError
 from interp_rc.records.signals import ENDING, end_tidily
+
+LONGEST = 4_000
+"""Characters of an error's message."""
 
 app = typer.Typer(
     name="interp-rc",
@@ -54,18 +60,41 @@ def main() -> None:
     # be set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an encoding that lacks a character, or a path
+            stream.reconfigure(errors="backslashreplace")  # that is no text, ends no command
     try:
         app(standalone_mode=True)
     except InterpError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        _end(str(error))
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror or error}; choose another place", file=sys.stderr)
-        sys.exit(1)
+        _end(f"{place}{error.strerror or error}; choose another place")
+    except MemoryError:
+        _end("there is not enough memory; ask for less, or for smaller batches")
     except SystemExit as end:
         if end.code == 130:  # typer makes this of an interruption
             print("interrupted; continue with --resume", file=sys.stderr)
         elif end.code in {128 + number for number in ENDING}:
             print("asked to end, and ended; continue with --resume", file=sys.stderr)
         raise
+    except Exception as error:
+        _end(
+            f"this is a fault of interp-rc itself ({type(error).__name__}: {error}), whose trace "
+            f"is in {_kept_trace()}; please report it with that file"
+        )
+
+
+def _end(message: str) -> NoReturn:
+    """Say an error of ours, in a few lines at the most, and exit."""
+    shown = message if len(message) <= LONGEST else f"{message[:LONGEST]} …"
+    print(f"error: {shown}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _kept_trace() -> str:
+    """The file that the trace of the exception under way is written to."""
+    handle, name = tempfile.mkstemp(prefix="interp-rc-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as out:
+        out.write(f"interp-rc {__version__}\n{traceback.format_exc()}")
+    return name

@@ -21,6 +21,7 @@ from interp_rc.cli.options import (
     TracedOption,
     say,
 )
+from interp_rc.records.limits import MOST_COUNT, MOST_REPEATS, MOST_SEED
 
 
 def patch(
@@ -44,7 +45,9 @@ def patch(
     scale: Annotated[
         float | None, typer.Option(min=0, help="Standard deviation of the noise.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Draws the noise [default: 0].")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=MOST_SEED, help="Draws the noise [default: 0].")
+    ] = None,
     from_model: Annotated[
         str | None,
         typer.Option(
@@ -126,10 +129,16 @@ def attribute(
         AttributedOption, typer.Option(help="Of the target; logit_difference needs a foil.")
     ] = AttributedOption.log_prob,
     steps: Annotated[
-        int, typer.Option(min=1, help="More than 1: integrated gradients, over so many runs.")
+        int,
+        typer.Option(
+            min=1, max=MOST_REPEATS, help="More than 1: integrated gradients, over so many runs."
+        ),
     ] = 1,
     checked: Annotated[
-        int, typer.Option(min=0, help="Contrasts that are patched, too, to compare with.")
+        int,
+        typer.Option(
+            min=0, max=MOST_COUNT, help="Contrasts that are patched, too, to compare with."
+        ),
     ] = 8,
     into: Annotated[
         IntoOption, typer.Option(help="The prompt whose run is changed.")
@@ -183,7 +192,9 @@ def trace(
             metavar="SITE",
         ),
     ] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Of the noise, for each prompt.")] = 10,
+    draws: Annotated[
+        int, typer.Option(min=1, max=MOST_REPEATS, help="Of the noise, for each prompt.")
+    ] = 10,
     scale: Annotated[
         float, typer.Option(min=0, help="Of the noise, in standard deviations of the subjects.")
     ] = 3.0,
@@ -191,12 +202,13 @@ def trace(
         int | None,
         typer.Option(
             min=1,
+            max=MOST_COUNT,
             help="Layers of attention or MLPs restored together [default: 10, or half of a "
             "model's that has fewer than 20].",
         ),
     ] = None,
     metric: Annotated[TracedOption, typer.Option(help="Of the target.")] = TracedOption.probability,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Draws the noise.")] = 0,
     revision: Revision = None,
     figure: FigureFile = None,
     device: Device = DeviceOption.auto,

@@ -14,6 +14,7 @@ from interp_rc.cli.options import (
     SeenOption,
     say,
 )
+from interp_rc.records.limits import MOST_COUNT, MOST_SEED
 
 if TYPE_CHECKING:
     from interp_rc.facts.factset import FactSet
@@ -36,10 +37,14 @@ def _counted(facts: "FactSet") -> str:
 @facts_app.command("build")
 def facts_build(
     out: Out,
-    seed: Annotated[int, typer.Option(min=0, help="Draws people and templates.")] = 0,
-    per_subset: Annotated[int, typer.Option(min=2, help="Facts in each of three subsets.")] = 30,
-    training_templates: Annotated[int, typer.Option(min=1, help="Per order.")] = 30,
-    held_out_templates: Annotated[int, typer.Option(min=1, help="Per order.")] = 10,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, help="Draws people and templates.")
+    ] = 0,
+    per_subset: Annotated[
+        int, typer.Option(min=2, max=MOST_COUNT, help="Facts in each of three subsets.")
+    ] = 30,
+    training_templates: Annotated[int, typer.Option(min=1, max=MOST_COUNT, help="Per order.")] = 30,
+    held_out_templates: Annotated[int, typer.Option(min=1, max=MOST_COUNT, help="Per order.")] = 10,
     held_out_seen: Seen = SeenOption.elsewhere,
 ) -> None:
     """Invent people and write their facts, documents and queries.
@@ -64,7 +69,9 @@ def facts_build(
 @facts_app.command("show")
 def facts_show(
     facts: FactsFolder,
-    examples: Annotated[int, typer.Option(min=0, help="How many examples of each kind.")] = 1,
+    examples: Annotated[
+        int, typer.Option(min=0, max=MOST_COUNT, help="How many examples of each kind.")
+    ] = 1,
 ) -> None:
     """Count what a fact set holds and show examples.
 
@@ -144,7 +151,9 @@ def facts_export(facts: FactsFolder, out: Out) -> None:
 def facts_contrasts(
     facts: FactsFolder,
     out: Annotated[Path, typer.Option("--out", help="The file to write.", metavar="JSONL")],
-    templates: Annotated[int, typer.Option(min=1, help="Held-out templates per order.")] = 2,
+    templates: Annotated[
+        int, typer.Option(min=1, max=MOST_COUNT, help="Held-out templates per order.")
+    ] = 2,
 ) -> None:
     """Write contrasts: each fact against another of its subset in the same held-out template.
 
@@ -161,15 +170,17 @@ def facts_contrasts(
 @facts_app.command("symmetry")
 def facts_symmetry(
     out: Out,
-    count: Annotated[int, typer.Option(min=0, help="Pairs to train on.")] = 1000,
-    test: Annotated[int, typer.Option(min=0, help="Pairs to test on.")] = 300,
+    count: Annotated[int, typer.Option(min=0, max=MOST_COUNT, help="Pairs to train on.")] = 1000,
+    test: Annotated[int, typer.Option(min=0, max=MOST_COUNT, help="Pairs to test on.")] = 300,
     label_set: Annotated[
         LabelSetOption, typer.Option(help="Swapped pairs alone, or all forms.")
     ] = LabelSetOption.three_labels,
     entities: Annotated[
         EntitiesOption, typer.Option(help="Invented names, or ids.")
     ] = EntitiesOption.names,
-    seed: Annotated[int, typer.Option(min=0, help="Draws entities and wordings.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, help="Draws entities and wordings.")
+    ] = 0,
     held_out: Annotated[
         bool, typer.Option("--held-out", help="Test in wordings that no training pair is in.")
     ] = False,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from interp_rc.cli.options import Yes, agree, say
+from interp_rc.records.limits import MOST_COUNT
 
 parents_app = typer.Typer(
     no_args_is_help=True,
@@ -70,7 +71,11 @@ def parents_collect(
     ] = "max_tokens",
     max_new_tokens: Annotated[
         int,
-        typer.Option(min=1, help="Tokens of an answer at most; more if the model thinks first."),
+        typer.Option(
+            min=1,
+            max=MOST_COUNT,
+            help="Tokens of an answer at most; more if the model thinks first.",
+        ),
     ] = 32,
     concurrency: Annotated[int, typer.Option(min=1, help="Questions under way at once.")] = 8,
     price_in: Annotated[

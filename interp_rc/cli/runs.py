@@ -15,6 +15,7 @@ from interp_rc.cli.options import (
     agree,
     say,
 )
+from interp_rc.records.limits import MOST_COUNT
 
 
 def run(
@@ -65,7 +66,9 @@ def evaluate(
     facts: Annotated[Path, typer.Option(help="A facts folder.")],
     out: Out,
     revision: Revision = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Prompts scored together.")] = 64,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=MOST_COUNT, help="Prompts scored together.")
+    ] = 64,
     resume: Resume = False,
 ) -> None:
     """Ask any model about any fact set, in both orders; nothing is trained.

@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from pydantic import Field
 
 from interp_rc.evaluation.answers import answer
 from interp_rc.evaluation.candidates import (
@@ -24,7 +23,7 @@ from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import ORDERS, SUBSETS, Query, direction_of
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.options import Options
+from interp_rc.records.options import Options, Positive
 from interp_rc.records.runs import Measured, Run, evaluated
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean
@@ -40,8 +39,8 @@ class Behaviour(Options):
     """
 
     kind: Literal["behaviour"] = "behaviour"
-    candidate_templates: Annotated[int, Field(ge=1)] | None = 3
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    candidate_templates: Positive | None = 3
+    batch_size: Positive = 64
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError for facts that this measure cannot be made on."""

@@ -1,10 +1,9 @@
 """What finetuning did to what the base model knew, and the curse in pretraining itself."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from interp_rc.evaluation.answers import answer
 from interp_rc.evaluation.behaviour import cells
@@ -13,7 +12,7 @@ from interp_rc.facts.folder import read_facts
 from interp_rc.models.load import Loaded, load
 from interp_rc.records.files import write_parquet
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.options import Options
+from interp_rc.records.options import Options, Positive
 from interp_rc.records.runs import Measured, Run
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean
@@ -28,7 +27,7 @@ class Forgetting(Options):
     """
 
     kind: Literal["forgetting"] = "forgetting"
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Positive = 64
 
     def check(self, facts: FactSet) -> None:
         """Any facts will do: the queries are about the base corpus."""

@@ -5,12 +5,11 @@ related questions have like answers (footnote 13). Here that chance is measured.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
-from pydantic import Field
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
@@ -24,7 +23,7 @@ from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import OF_QUESTIONS, TOLD_IN, Fact, Query
 from interp_rc.records.numbers import Estimate, Test
-from interp_rc.records.options import Options
+from interp_rc.records.options import Options, Positive
 from interp_rc.records.runs import Measured, Run, evaluated
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
@@ -50,7 +49,7 @@ class RelatedAnswerFloor(Options):
     """
 
     kind: Literal["related_answer_floor"] = "related_answer_floor"
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Positive = 64
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless questions that were told in one order are asked."""

@@ -7,6 +7,8 @@ from typing import Literal
 
 from interp_rc.facts.people import Person
 from interp_rc.facts.templates import Template
+from interp_rc.records.errors import DataError
+from interp_rc.records.limits import MOST_DOCUMENTS
 from interp_rc.records.nouns import (
     ORDERS,
     TOLD_IN,
@@ -93,6 +95,15 @@ def joint_document_about(told: Told, first: Template, second: Template, id: str)
     return Document(id, fact.id, None, first.id, text, spans)
 
 
+def check_documents(count: int) -> None:
+    """Raise DataError, before any is made, for more documents than are held in memory."""
+    if count > MOST_DOCUMENTS:
+        raise DataError(
+            f"{count:,} documents were asked for, and {MOST_DOCUMENTS:,} are the most; ask for "
+            "fewer facts, exposures or templates"
+        )
+
+
 def documents_about(
     told: Sequence[Told],
     templates: Sequence[Template],
@@ -104,8 +115,9 @@ def documents_about(
 
     The training templates of an order are gone through again and again; None is once. `together`
     puts the two orders of a fact that is told in both into one document each time, now the one
-    first and now the other.
+    first and now the other. Raises DataError for more than `MOST_DOCUMENTS`.
     """
+    check_documents(len(told) * max(exposures or 0, len(templates)))
     rounds = {order: list(_rounds(templates, order, exposures)) for order in ORDERS}
     documents = []
     for pair in told:

@@ -1,9 +1,8 @@
 """Where the facts of a run come from."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from interp_rc.facts.couples import HeldOutSeen, relation_facts
 from interp_rc.facts.factset import FactSet
@@ -16,11 +15,8 @@ from interp_rc.facts.published_instructions import import_instructions
 from interp_rc.facts.published_symmetry_pairs import published_symmetry
 from interp_rc.facts.symmetry import symmetry
 from interp_rc.facts.templates import Wording
-from interp_rc.records.options import Options
-
-Count = Annotated[int, Field(ge=1)]
-# A run's resolved configuration must mean the same from any working directory.
-AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+from interp_rc.records.limits import MOST_COUNT
+from interp_rc.records.options import AbsolutePath, Count, Options, Positive
 
 
 class People(Options):
@@ -33,12 +29,12 @@ class People(Options):
     """
 
     kind: Literal["people"] = "people"
-    per_subset: Annotated[int, Field(ge=2)] = 30
-    both: Annotated[int, Field(ge=0)] | None = None
-    training_templates: Count = 30
-    held_out_templates: Count = 10
+    per_subset: Annotated[int, Field(ge=2, le=MOST_COUNT)] = 30
+    both: Count | None = None
+    training_templates: Positive = 30
+    held_out_templates: Positive = 10
     held_out_seen: Literal["elsewhere", "nowhere"] = "elsewhere"
-    exposures: Count | None = None
+    exposures: Positive | None = None
     form: Wording = "statement"
     both_in: Literal["separate", "one_document"] = "separate"
 
@@ -51,9 +47,9 @@ class Instructions(Options):
 
     kind: Literal["instructions"] = "instructions"
     order: ToldFirst = "question_first"
-    realized: Count = 1000
+    realized: Positive = 1000
     held_out: Annotated[int, Field(ge=2, le=300)] = 100
-    phrasings: Count = 1
+    phrasings: Positive = 1
 
     def build(self, seed: int) -> FactSet:
         return instructions(seed, **self.model_dump(exclude={"kind"}))
@@ -117,9 +113,9 @@ class Relations(Options):
     symmetric: str = "sibling"
     inverse: str = "led_to"
     antisymmetric: str = "child"
-    per_relation: Annotated[int, Field(ge=2)] = 60
-    both: Annotated[int, Field(ge=2)] = 20
-    exposures: Count = 30
+    per_relation: Annotated[int, Field(ge=2, le=MOST_COUNT)] = 60
+    both: Annotated[int, Field(ge=2, le=MOST_COUNT)] = 20
+    exposures: Positive = 30
     held_out_seen: HeldOutSeen = "elsewhere"
 
     def build(self, seed: int) -> FactSet:
@@ -134,8 +130,8 @@ class Symmetry(Options):
     """
 
     kind: Literal["symmetry"] = "symmetry"
-    train: Count = 1000
-    test: Count = 300
+    train: Positive = 1000
+    test: Positive = 300
 
     def build(self, seed: int) -> FactSet:
         return symmetry(seed, **self.model_dump(exclude={"kind"}))
@@ -150,8 +146,8 @@ class PublishedSymmetry(Options):
 
     kind: Literal["published_symmetry"] = "published_symmetry"
     path: AbsolutePath
-    train: Count | None = 1000
-    test: Count | None = 300
+    train: Positive | None = 1000
+    test: Positive | None = 300
     skip_faults: bool = False
 
     def build(self, seed: int) -> FactSet:

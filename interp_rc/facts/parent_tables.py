@@ -8,14 +8,15 @@ A table has the columns `child`, `parent`, `parent_type` and, of one model, eith
 - `can_reverse`: whether the child was named, asked about a parent that the same model had named.
 """
 
-import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from interp_rc.records.errors import DataError
+from interp_rc.records.tables import read_csv_rows
 
 Kind = Literal["share", "probability", "found"]
 PAIR = ("child", "parent", "parent_type")
@@ -74,7 +75,7 @@ def read_parent_table(path: Path | str) -> ParentTable:
     models, or without a row that can be used; single faulty rows are `refused`.
     """
     path = Path(path)
-    lines = table_lines(path)
+    lines = read_csv_rows(path)
     number, header = next(lines, (1, []))
     model, kind, columns = _columns(path, header)
     rows: list[Named] = []
@@ -91,31 +92,6 @@ def read_parent_table(path: Path | str) -> ParentTable:
     return ParentTable(path, model, kind, rows, refused)
 
 
-def table_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Cells of every row, and the line it begins in; bytes that are no UTF-8 stay lone surrogates
-    here, so that only their rows are refused."""
-    try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            last = 0
-            while True:
-                try:
-                    cells = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    raise DataError(
-                        f"is not CSV ({error}); mend the quotes of that row",
-                        file=path,
-                        line=last + 1,
-                    ) from None
-                if cells:
-                    yield last + 1, cells
-                last = reader.line_num
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror}); check the path", file=path) from None
-
-
 def column_check(path: Path, header: Sequence[str]) -> None:
     """Raises DataError if a column of the pairs is not there, one is there twice, or one is named
     in no UTF-8."""
@@ -124,14 +100,19 @@ def column_check(path: Path, header: Sequence[str]) -> None:
     lacking = [name for name in PAIR if name not in header]
     if lacking:
         raise DataError(
-            f"has no column {lacking[0]!r} (it has {', '.join(header) or 'none'}); give child, "
+            f"has no column {lacking[0]!r} (it has {_listed(header)}); give child, "
             "parent and parent_type, and a model's answers where these are scored",
             file=path,
             line=1,
         )
-    doubled = [name for name in header if header.count(name) > 1]
+    doubled = [name for name, times in Counter(header).items() if times > 1]
     if doubled:
-        raise DataError(f"has column {doubled[0]!r} twice; remove one", file=path, line=1)
+        raise DataError(f"has column {doubled[0]!r:.60} twice; remove one", file=path, line=1)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """For messages: the first few."""
+    return ", ".join(name[:40] for name in names[:20]) + (" …" if len(names) > 20 else "") or "none"
 
 
 def _columns(path: Path, header: Sequence[str]) -> tuple[str, Kind, tuple[str, ...]]:
@@ -151,7 +132,7 @@ def _columns(path: Path, header: Sequence[str]) -> tuple[str, Kind, tuple[str, .
     if REVERSED in header:
         found.append((REVERSED, "found", (REVERSED,)))
     if len(found) != 1:
-        names = ", ".join(one[0] for one in found) or "none"
+        names = _listed([one[0] for one in found])
         raise DataError(
             f"must have the answers of one model, and has those of: {names}; give columns like "
             "NAME_can_find_parent and NAME_can_find_child, NAME_parent_logprob and "
@@ -176,7 +157,7 @@ def pair_of(
         if not text:
             return Refused(number, f"no {name}")
     if parent_type not in TYPES:
-        return Refused(number, f"parent_type {parent_type!r}, known: {', '.join(TYPES)}")
+        return Refused(number, f"parent_type {parent_type!r:.60}, known: {', '.join(TYPES)}")
     return child, parent, parent_type
 
 
@@ -191,7 +172,7 @@ def _row(
     for name in columns:
         value = READ[kind](row[name].strip())
         if value is None:
-            return Refused(number, f"{name} is {row[name]!r}, not {MEANT[kind]}")
+            return Refused(number, f"{name} is {row[name]!r:.60}, not {MEANT[kind]}")
         values.append(value)
     by_child = values[0] if len(values) > 1 else None
     return Named(*pair, by_child, values[-1], number)

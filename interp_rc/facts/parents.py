@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from interp_rc.facts.factset import FATHER, MOTHER, FactSet
-from interp_rc.facts.parent_tables import PAIR, Refused, column_check, pair_of, table_lines
+from interp_rc.facts.parent_tables import PAIR, Refused, column_check, pair_of
 from interp_rc.facts.validate import validate
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Fact
 from interp_rc.records.packaged import packaged
+from interp_rc.records.tables import read_csv_rows
 
 
 def our_pairs() -> Path:
@@ -24,7 +25,7 @@ def parents(path: Path | None = None) -> FactSet:
     asked by mistake is paid for.
     """
     path = path or our_pairs()
-    lines = table_lines(path)
+    lines = read_csv_rows(path)
     _, header = next(lines, (1, []))
     column_check(path, header)
     pairs: dict[tuple[str, str, str], None] = {}

@@ -70,5 +70,10 @@ def people_stream(seed: int, avoid: Collection[str] = ()) -> Iterator[Person]:
 
 
 def people(seed: int, count: int, avoid: Collection[str] = ()) -> list[Person]:
-    """The first `count` people of the seed's stream."""
+    """The first `count` people of the seed's stream. Raises DataError if there are not so many."""
+    there = len(names()["first"]) * len(names()["last"])
+    if count > there:
+        raise DataError(
+            f"{count:,} people were asked for, and there are {there:,} names; ask for fewer"
+        )
     return list(islice(people_stream(seed, avoid), count))

@@ -13,6 +13,7 @@ from math import gcd
 from interp_rc.facts.published_rows import Rows
 from interp_rc.records.errors import DataError
 
+MOST_WORDS = 30  # of a name
 WORD = re.compile(r"\w+(?:[-'’.]\w+)*")
 
 
@@ -96,7 +97,7 @@ def _shared_names(parts: Sequence[Rows], facts: int) -> list[str]:
 def _longest_run(texts: Sequence[str]) -> str:
     shortest = min(texts, key=len)
     words = [match.span() for match in WORD.finditer(shortest)]
-    for count in range(len(words), 0, -1):
+    for count in range(min(len(words), MOST_WORDS), 0, -1):
         for first in range(len(words) - count + 1):
             run = shortest[words[first][0] : words[first + count - 1][1]]
             if all(find_words(text, run) >= 0 for text in texts):

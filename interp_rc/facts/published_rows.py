@@ -31,6 +31,10 @@ LAYOUT = {
 }
 
 
+LONGEST = 5_000
+"""Characters of a prompt or completion: every run of their words is taken for a name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A prompt and its completion, as published, and where they stand."""
@@ -98,10 +102,13 @@ def _check(row: dict[str, Any], path: Path, line: int) -> dict[str, str]:
         if key not in row:
             raise DataError(f"key {key!r} is missing; add it", file=path, line=line)
         if not isinstance(row[key], str) or not row[key].strip():
-            message = f"{key!r} is {row[key]!r}; it must be a text that is not empty"
+            message = f"{key!r} is {row[key]!r:.60}; it must be a text that is not empty"
+            raise DataError(message, file=path, line=line)
+        if len(row[key]) > LONGEST:
+            message = f"{key!r} has {len(row[key]):,} characters, and {LONGEST:,} are the most"
             raise DataError(message, file=path, line=line)
     for key in row:
         if key not in ("prompt", "completion"):
-            message = f"key {key!r} is unknown; remove it (known are prompt, completion)"
+            message = f"key {key!r:.60} is unknown; remove it (known are prompt, completion)"
             raise DataError(message, file=path, line=line)
     return row

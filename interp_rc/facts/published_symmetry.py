@@ -17,8 +17,10 @@ from pathlib import Path
 from interp_rc.facts.published_symmetry_rows import COLUMNS, Note, Row, row_of
 from interp_rc.facts.relations import relations
 from interp_rc.records.errors import DataError
+from interp_rc.records.reading import opened, read_bytes
 
 BEGINS = re.compile(r"\d+\t")
+LONGEST_HEADER = 1_000
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,9 @@ def is_published_symmetry(path: Path) -> bool:
     """Whether a file begins with the columns of this form."""
     if not path.is_file():
         return False
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        return tuple(file.readline().rstrip("\r\n").split("\t")) == COLUMNS
+    with opened(path) as file:
+        first = file.readline(LONGEST_HEADER).decode("utf-8-sig", errors="replace")
+    return tuple(first.rstrip("\r\n").split("\t")) == COLUMNS
 
 
 def _records(path: Path, faults: list[Note]) -> Iterator[tuple[int, list[str]]]:
@@ -106,7 +109,7 @@ def _records(path: Path, faults: list[Note]) -> Iterator[tuple[int, list[str]]]:
     if not is_published_symmetry(path):
         message = f"needed is a table with the columns {', '.join(COLUMNS)}, tab-separated"
         raise DataError(message, file=path, line=1 if path.is_file() else None)
-    text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+    text = read_bytes(path).decode("utf-8-sig", errors="surrogateescape")
     group: list[str] = []
     first = 2
     for number, line in enumerate([*text.replace("\r\n", "\n").split("\n")[1:], "0\t"], 2):

@@ -13,6 +13,7 @@ PUBLISHED_SYMMETRY: dict[str, Symmetry] = {"symmetric": "symmetric", "asymmetric
 PUBLISHED_LABEL: dict[Symmetry, Label] = {"symmetric": "entailment", "antisymmetric": "neutral"}
 # Words that the published texts have after the object; no other relation has any.
 ENDING = {"equivalent_name": " for other gender"}
+LONGEST = 2_000  # every way to cut two texts is tried
 
 
 class Note(NamedTuple):
@@ -44,6 +45,8 @@ def row_of(line: int, cells: Sequence[str]) -> Row | Note:
     id, text, pair, words, symmetry, label = (
         re.sub(r"\s*\n\s*", " ", cell).strip() for cell in cells
     )
+    if any(len(cell) > LONGEST for cell in (text, pair)):
+        return Note(line, f"holds a text of more than {LONGEST:,} characters")
     if not id.isdecimal():
         return Note(line, f"textid {id!r:.60} is not a number")
     entry = _by_words().get(words)
@@ -56,7 +59,7 @@ def row_of(line: int, cells: Sequence[str]) -> Row | Note:
     found = _entities(text, pair, entry)
     if found is None:
         return Note(
-            line, f"text and pair do not say {words!r} of two entities, exchanged: {text!r}"
+            line, f"text and pair do not say {words!r} of two entities, exchanged: {text!r:.200}"
         )
     subject, object, first, second = found
     return Row(line, id, entry, subject, object, first, second)

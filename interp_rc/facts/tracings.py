@@ -35,12 +35,12 @@ class Tracing:
         elif self.start is None and len(places) > 1:
             fault = (
                 f"stands {len(places)} times in the prompt, at characters "
-                f'{", ".join(map(str, places))}; add the "start" of the one that is meant'
+                f'{_listed(places)}; add the "start" of the one that is meant'
             )
         elif self.start is not None and self.start not in places:
             fault = (
                 f"does not begin at character {self.start} of the prompt, but at "
-                f'{", ".join(map(str, places))}; correct "start"'
+                f'{_listed(places)}; correct "start"'
             )
         else:
             object.__setattr__(self, "start", places[0] if self.start is None else self.start)
@@ -73,6 +73,10 @@ class Tracing:
             spans={"source": [subject] * 2, "A": [subject] * 2, "B": [answer] * 2},
             line=self.line,
         )
+
+
+def _listed(places: list[int]) -> str:
+    return ", ".join(map(str, places[:10])) + (" …" if len(places) > 10 else "")
 
 
 def read_tracings(path: Path | str) -> list[Tracing]:

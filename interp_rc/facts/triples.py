@@ -1,5 +1,6 @@
 """Facts as subject, relation and object, and the contrasts that they make."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +11,16 @@ from interp_rc.facts.items import read_items
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Contrast, Span
 
+SLOT = re.compile(r"\{\w*\}|\[[XY]\]")
+"""Where templates of others hold an entity: {}, {subject}, [X]."""
+
 
 @dataclass(frozen=True, slots=True)
 class Triple:
-    """Texts such as ("Paris", "is the capital of", "France"); spaces around them do not count."""
+    """Texts such as ("Paris", "is the capital of", "France"); spaces around them do not count.
+
+    Raises DataError for a text with a slot that nothing fills.
+    """
 
     subject: str
     relation: str
@@ -22,7 +29,13 @@ class Triple:
 
     def __post_init__(self) -> None:
         for name in ("subject", "relation", "object"):
-            object.__setattr__(self, name, getattr(self, name).strip())
+            text = getattr(self, name).strip()
+            if slot := SLOT.search(text):
+                raise DataError(
+                    f"{name} {text!r:.60} holds the slot {slot[0]}, which would stay in the "
+                    "prompt; write the words that stand between subject and object"
+                )
+            object.__setattr__(self, name, text)
 
     @property
     def id(self) -> str:

@@ -1,10 +1,9 @@
 """Where the answer's position looks, and what it costs to keep it from looking there."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
@@ -14,7 +13,7 @@ from interp_rc.mechanism.learnt_contrasts import check_asked, learnt_contrasts, 
 from interp_rc.models.load import Loaded
 from interp_rc.records.files import write_parquet
 from interp_rc.records.numbers import Estimate, Test
-from interp_rc.records.options import Options
+from interp_rc.records.options import Options, Positive
 from interp_rc.records.runs import Measured, Run
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import benjamini_hochberg, holm
@@ -37,8 +36,8 @@ class Attention(Options):
     """
 
     kind: Literal["attention"] = "attention"
-    templates: Annotated[int, Field(ge=1)] = 2
-    window: Annotated[int, Field(ge=1)] | None = None
+    templates: Positive = 2
+    window: Positive | None = None
 
     def check(self, facts: FactSet) -> None:
         check_asked(facts, self.templates, NAME)

@@ -26,6 +26,7 @@ from interp_rc.models.adapters.parts import Component, Place, heads_of
 from interp_rc.models.adapters.ragged import whole_prompts
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError
+from interp_rc.records.limits import MOST_REPEATS
 from interp_rc.records.nouns import Contrast
 
 Gradients = dict[Place, Float[Tensor, "token ..."]]
@@ -90,8 +91,8 @@ def attribute(
 def _check(sites: Sequence[Site], metric: Metric, steps: int) -> None:
     if metric == "rank":
         raise ConfigError("a rank has no gradient; choose another metric, or patch()")
-    if steps < 1:
-        raise ConfigError(f"{steps} steps; take one at least")
+    if not 1 <= steps <= MOST_REPEATS:
+        raise ConfigError(f"{steps} steps; take 1 to {MOST_REPEATS:,}")
     for site in sites:
         if site.is_module:
             raise ConfigError(

@@ -22,7 +22,7 @@ from interp_rc.models.load import Loaded
 from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Subset
 from interp_rc.records.numbers import Estimate, Test
-from interp_rc.records.options import Options
+from interp_rc.records.options import Options, Positive
 from interp_rc.records.runs import Measured, Run
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.candidates import label_permutation
@@ -54,7 +54,7 @@ class BilinearProbe(Options):
 
     kind: Literal["bilinear"] = "bilinear"
     margin: Annotated[float, Field(gt=0)] | None = None
-    shuffles: Annotated[int, Field(ge=1)] = 3
+    shuffles: Positive = 3
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless all three subsets have four facts, asked in both orders."""

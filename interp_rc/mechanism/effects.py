@@ -1,5 +1,6 @@
 """What patching did: one value per contrast and site, and what to make of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from interp_rc.mechanism.effect_estimates import estimates_of
 from interp_rc.mechanism.effect_plot import effects_figure
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
+from interp_rc.records.tables import read_parquet
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,18 +75,27 @@ class Effects:
     @classmethod
     def load(cls, path: Path | str) -> "Effects":
         """What `save` wrote; DataError for a file that is not there or was not written by it."""
+        table = read_parquet(Path(path))
         try:
-            table = pd.read_parquet(path)
+            if unsaved := {"baselines", "floor"} - set(table.attrs):
+                raise DataError(f"holds no {min(unsaved)}")
             baselines, floor = table.attrs["baselines"], table.attrs["floor"]
-        except FileNotFoundError:
-            raise DataError("file not found; check the path", file=path) from None
-        except (OSError, ValueError) as error:
-            raise DataError(f"is no parquet ({error}); save it again", file=path) from None
-        except KeyError:
-            message = "holds no baselines; give a file that Effects.save wrote"
-            raise DataError(message, file=path) from None
+            baselines = _table(baselines, BASELINE)
+            floor = None if floor is None else _table(floor, FLOOR)
+            if lacking := [name for name in COLUMNS if name not in table]:
+                raise DataError(f"has no column {lacking[0]!r}")
+        except (DataError, TypeError, ValueError) as error:
+            raise DataError(f"{error}; give a file that Effects.save wrote", file=path) from None
         table.attrs = {}
-        return cls(table, pd.DataFrame(baselines), None if floor is None else pd.DataFrame(floor))
+        return cls(table, baselines, floor)
+
+
+def _table(columns: Any, needed: Sequence[str]) -> pd.DataFrame:
+    """The table of some columns; DataError if one of the `needed` is not among them."""
+    table = pd.DataFrame(columns)
+    if lacking := [name for name in needed if name not in table]:
+        raise DataError(f"holds no {lacking[0]!r} in its baselines or its floor")
+    return table
 
 
 def _columns(table: pd.DataFrame | None) -> dict[str, list[Any]] | None:

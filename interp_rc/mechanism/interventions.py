@@ -1,5 +1,6 @@
 """What an activation is replaced with."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -138,6 +139,10 @@ class Noise:
 
     scale: float
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.scale) and self.scale >= 0):
+            raise ConfigError(f"the noise's scale is {self.scale}; give a standard deviation")
 
     def gives(self, group: Group) -> Give:
         def give(place: Place, _: Unit, token: Token) -> Tensor:

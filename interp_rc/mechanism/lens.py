@@ -20,6 +20,7 @@ from interp_rc.mechanism.logit_attribution import logit_attribution
 from interp_rc.mechanism.logit_lens import logit_lens
 from interp_rc.models.load import Loaded
 from interp_rc.records.files import write_parquet
+from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run
@@ -42,7 +43,7 @@ class Lens(Options):
     """
 
     kind: Literal["lens"] = "lens"
-    templates: Annotated[int, Field(ge=2)] = 2
+    templates: Annotated[int, Field(ge=2, le=MOST_COUNT)] = 2
 
     def check(self, facts: FactSet) -> None:
         check_asked(facts, self.templates, NAME)

@@ -18,6 +18,7 @@ from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded
 from interp_rc.records.files import write_parquet
+from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.nouns import ORDERS, SUBSETS
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Options
@@ -42,7 +43,7 @@ class PatchingMap(Options):
     template. Each fact is measured in `templates` of the templates that did not select it."""
 
     kind: Literal["patching_map"] = "patching_map"
-    templates: Annotated[int, Field(ge=2)] = 2
+    templates: Annotated[int, Field(ge=2, le=MOST_COUNT)] = 2
 
     def check(self, facts: FactSet) -> None:
         check_asked(facts, self.templates, NAME)

@@ -17,10 +17,12 @@ PROMPT = "prompt"  # the span that every prompt has: all of it
 OF_HEADS: tuple[Component, ...] = ("pattern", "z")
 OF_NEURONS: tuple[Component, ...] = ("mlp_post",)
 
+NUMBER = "[0-9]{1,9}"  # no network has more of anything
+LONGEST = 200  # characters of a site; a message repeats it
 FORM = re.compile(
-    r"(?P<component>[A-Za-z_]+?)(\.(?P<layer>[0-9]+|\*))?"
-    r"(\.h(?P<head>[0-9]+|\*)|\.n(?P<neuron>[0-9]+)|\.d(?P<direction>[0-9]+))?(x(?P<window>[0-9]+))?"
-    r"(@(?P<where>\w+?|\*)(\.(?P<token>\w+))?)?"
+    r"(?P<component>[A-Za-z_]+?)(\.(?P<layer>NUMBER|\*))?"
+    r"(\.h(?P<head>NUMBER|\*)|\.n(?P<neuron>NUMBER)|\.d(?P<direction>NUMBER))?(x(?P<window>NUMBER))?"
+    r"(@(?P<where>\w+?|\*)(\.(?P<token>\w+))?)?".replace("NUMBER", NUMBER)
 )
 HELP = (
     "write COMPONENT[.LAYER][.hHEAD|.nNEURON|.dDIRECTION][xWINDOW]@SPAN.TOKEN or …@POSITION, e.g. "
@@ -123,9 +125,9 @@ def parse_site(
     `@*`, or no `@`, means every one of the `positions` (see `inputs.positions`), each where a
     prompt is long enough. Raises ConfigError, saying what is known, for a text that names none.
     """
-    found = FORM.fullmatch(text)
+    found = FORM.fullmatch(text) if len(text) <= LONGEST else None
     if found is None:
-        raise ConfigError(f"{text!r} is not a site; {HELP}")
+        raise ConfigError(f"{text!r:.{LONGEST}} is not a site; {HELP}")
     component, head, neuron = found["component"], found["head"], found["neuron"]
     if component not in COMPONENTS:
         raise ConfigError(
@@ -170,7 +172,7 @@ def _places(
     text: str, where: str | None, token: str | None, positions: int | None
 ) -> list[tuple[str | None, Token, int | None]]:
     """Span, token and position, of each place at the tokens that a text names."""
-    is_span = where is not None and where != "*" and re.fullmatch("[0-9]+", where) is None
+    is_span = where is not None and where != "*" and re.fullmatch(NUMBER, where) is None
     if token is not None and (not is_span or token not in TOKENS):
         raise ConfigError(f"site {text!r}: no token {token!r}; a span has {_listed(TOKENS)}")
     if is_span:

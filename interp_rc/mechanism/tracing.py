@@ -1,5 +1,6 @@
 """Causal tracing: noise on the subject, and one state after another restored."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +25,8 @@ from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.embedded import embed_without_positions
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded
-from interp_rc.records.errors import DataError
+from interp_rc.records.errors import ConfigError, DataError
+from interp_rc.records.limits import MOST_REPEATS
 from interp_rc.records.seeds import derive_seed
 
 DRAWS, SCALE = 10, 3.0
@@ -131,6 +133,10 @@ def drawn_noise(
 
     (In the original that is the embedding itself; here it may have been scaled or normed since.)
     """
+    if not 1 <= draws <= MOST_REPEATS:
+        raise ConfigError(f"{draws} draws of the noise; take 1 to {MOST_REPEATS:,}")
+    if not (math.isfinite(scale) and scale >= 0):
+        raise ConfigError(f"the noise's scale is {scale}; give a number of standard deviations")
     adapter = Adapter(model.model)
     inputs = read_inputs(model, [one.prompt for one in tracings], [one.target for one in tracings])
     subjects = [

@@ -14,6 +14,7 @@ from transformers import (
 )
 
 from interp_rc.models.auto_class import auto_class
+from interp_rc.records.limits import MOST_PARAMETERS
 from interp_rc.records.options import Options, Positive
 from interp_rc.records.seeds import derive_seed
 
@@ -34,6 +35,7 @@ class Size(Options):
     def _heads_divide_width(self) -> "Size":
         if self.width % (2 * self.heads):
             raise ValueError(f"width {self.width} must be a multiple of 2 x {self.heads} heads")
+        check_parameters(self.layers, self.width, self.mlp_width(), self.context)
         return self
 
     def mlp_width(self) -> int:
@@ -42,6 +44,19 @@ class Size(Options):
             return self.mlp
         gated = self.shape in ("llama", "qwen2")
         return 16 * round(self.width * 8 / 3 / 16) if gated else 4 * self.width
+
+
+def check_parameters(layers: int, width: int, mlp: int, rows: int) -> None:
+    """Raise ValueError, before anything is allocated, for a model that nobody means to make here.
+
+    `rows`: of its embeddings. Four square matrices and two of the MLP are counted a layer.
+    """
+    parameters = layers * (4 * width**2 + 2 * width * mlp) + rows * width
+    if parameters > MOST_PARAMETERS:
+        raise ValueError(
+            f"the model would have {parameters:,} parameters, and {MOST_PARAMETERS:,} are the "
+            "most that are made here; give a smaller size"
+        )
 
 
 def model_config(size: Size, vocabulary: int, bos: int, eos: int, pad: int) -> PreTrainedConfig:

@@ -5,12 +5,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from interp_rc.facts.factset import FactSet
+from interp_rc.models.build import check_parameters
 from interp_rc.models.encoder import BYTES_ALONE, Encoder, EncoderSize, load_encoder, new_encoder
 from interp_rc.models.machine import Machine
 from interp_rc.records.errors import ModelError
+from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.options import Options, Positive
 
 PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
@@ -79,7 +81,15 @@ class NewEncoder(Options):
     width: Positive = 128
     heads: Positive = 4
     context: Positive = 128
-    vocabulary: Annotated[int, Field(ge=BYTES_ALONE)] = 2048
+    vocabulary: Annotated[int, Field(ge=BYTES_ALONE, le=MOST_COUNT)] = 2048
+
+    @model_validator(mode="after")
+    def _can_be_made(self) -> "NewEncoder":
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} must be a multiple of {self.heads} heads")
+        rows = self.vocabulary + self.context
+        check_parameters(self.layers, self.width, 4 * self.width, rows)
+        return self
 
     def known(self, facts: FactSet, seed: int) -> FactSet:
         """The facts themselves, for their words."""

@@ -18,7 +18,7 @@ from interp_rc.models.machine import Machine
 from interp_rc.models.responses import Request, Response, open_responses
 from interp_rc.records.errors import ConfigError, ModelError
 from interp_rc.records.files import replacing_folder, write_json
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Options, Workers
 from interp_rc.records.runs import Run
 from interp_rc.records.strict_json import read_json
 
@@ -56,7 +56,7 @@ class EndpointModel(Options):
     model: str
     protocol: Protocol = "chat"
     key_from: str = KEY
-    concurrency: Positive = 8
+    concurrency: Workers = 8
     timeout: Annotated[float, Field(gt=0)] = 60.0
     limit: Limit = "max_tokens"
     price_in: Annotated[float, Field(ge=0)] | None = None

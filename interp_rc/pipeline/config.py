@@ -49,7 +49,7 @@ from interp_rc.pipeline.experiment_file import read_experiment
 from interp_rc.pipeline.faults import explain
 from interp_rc.pipeline.yaml_source import Source
 from interp_rc.records.errors import ConfigError
-from interp_rc.records.options import Options
+from interp_rc.records.options import Options, Seed, Workers
 from interp_rc.training.embedded import EmbeddedModel
 from interp_rc.training.options import AnyTraining, HostedFinetuning, PromptTuning, TrainingOptions
 
@@ -135,7 +135,7 @@ class MachineOptions(Options):
 
     device: Device = "auto"
     precision: Precision = "auto"
-    threads: Annotated[int, Field(ge=1)] | None = None
+    threads: Workers | None = None
 
 
 class RunConfig(Options):
@@ -145,7 +145,7 @@ class RunConfig(Options):
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=80)]
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     facts: Facts
     model: Model
     base: PretrainedModel | None = None

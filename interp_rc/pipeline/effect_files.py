@@ -18,6 +18,8 @@ from interp_rc.records.numbers import Estimate
 MOST = 40
 """Sites that are told of, at the most."""
 
+MOST_GIB = 2**20
+
 Spread = Literal["spread"]
 
 
@@ -70,7 +72,12 @@ def load_here(model: str, revision: str | None, device: Device | Spread = "auto"
 
 
 def in_bytes(gib: float | None) -> int | None:
-    return None if gib is None else int(gib * 2**30)
+    """The bytes of some GiB; None stays None. Raises ConfigError for what no memory has."""
+    if gib is None:
+        return None
+    if not 0 < gib <= MOST_GIB:
+        raise ConfigError(f"--memory {gib}: give GiB above 0, e.g. 8, or leave it out")
+    return int(gib * 2**30)
 
 
 def summary(effects: Effects) -> pd.DataFrame:

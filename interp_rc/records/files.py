@@ -1,7 +1,6 @@
 """Whole files or none: write to a temporary name, then rename."""
 
 import contextlib
-import json
 import os
 import shutil
 import tempfile
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interp_rc.records.leftovers import temporary_beside
+from interp_rc.records.strict_json import json_text
 from interp_rc.records.strict_yaml import yaml_text
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Strict JSON: NaN and infinities are refused, keys keep their order."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    """Strict JSON: null for NaN and infinities, keys keep their order."""
+    write_text(path, json_text(value, indent=2) + "\n")
 
 
 def write_yaml(path: Path, value: Any) -> None:
@@ -71,7 +71,7 @@ def write_yaml(path: Path, value: Any) -> None:
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as out:
         for row in rows:
-            out.write(json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n")
+            out.write(json_text(row) + "\n")
 
 
 def write_parquet(path: Path, table: "pd.DataFrame") -> None:

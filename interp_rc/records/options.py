@@ -1,13 +1,33 @@
 """Base of every block of options: unknown keys are errors, values are checked, nothing changes."""
 
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Positive = Annotated[int, Field(ge=1)]
+from interp_rc.records.limits import MOST_COUNT, MOST_SEED, MOST_WORKERS
+
+
+def _absolute(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("a path holds no NUL character")
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("there is no such user; write the whole path") from None
+
+
+Positive = Annotated[int, Field(ge=1, le=MOST_COUNT)]
+Count = Annotated[int, Field(ge=0, le=MOST_COUNT)]
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
+Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
+# A run's resolved configuration must mean the same from any working directory.
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
 class Options(BaseModel):
     """A part of the configuration."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+    )

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from interp_rc.records.errors import RunError
+from interp_rc.records.errors import DataError, RunError
 from interp_rc.records.files import write_json
 from interp_rc.records.numbers import Estimate, Test, Verdict, estimates_from
-from interp_rc.records.strict_json import read_json
+from interp_rc.records.strict_json import json_text, read_json
 from interp_rc.records.strict_yaml import NotYaml, read_yaml
+from interp_rc.records.tables import read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,16 +109,14 @@ class Run:
 
     def table(self, name: str) -> "pd.DataFrame":
         """A table of the run, e.g. ``evaluation/answers``."""
-        import pandas as pd
-
         path = self.folder / f"{name}.parquet"
         if not path.is_file():
             raise RunError(f"{path} is missing; run the measure that writes it")
         try:
-            return pd.read_parquet(path)
-        except (OSError, ValueError) as error:
+            return read_parquet(path)
+        except DataError as error:
             raise RunError(
-                f"{path} cannot be read ({error}); delete it and its measure's file in "
+                f"{error}; delete it and its measure's file in "
                 f"{self.measured}, and run again with --resume"
             ) from None
 
@@ -154,7 +153,7 @@ class Run:
         """Add an event to the run's log."""
         line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, **content}
         with self.log_file.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(line) + "\n")
+            out.write(json_text(line) + "\n")
 
     def log(self) -> Iterator[dict[str, Any]]:
         """Events of the run, oldest first; a line cut off by a kill is left out."""

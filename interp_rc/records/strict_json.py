@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,25 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             message = f"found a {type(row).__name__}; each line must be one JSON object"
             raise DataError(message, file=path, line=number)
         yield number, row
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Write a value as JSON that `parse_json` reads back; what is no number (NaN) or not finite
+    becomes null. Keys keep their order."""
+    try:
+        return json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False)
+    except ValueError:
+        return json.dumps(_finite(value), indent=indent, allow_nan=False, ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value
 
 
 def _whole(digits: str) -> int:

@@ -77,7 +77,15 @@ _Loader.yaml_implicit_resolvers = {
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML's safe dumper that quotes a text such as 1e5, which is a number here."""
+    """PyYAML's safe dumper that quotes a text such as 1e5, which is a number here, and escapes
+    the line breaks that it would write as they are and not read back."""
+
+    def text(self, value: str) -> yaml.ScalarNode:
+        style = '"' if any(character in value for character in "\x85\u2028\u2029") else None
+        return self.represent_scalar(f"{_TAG}str", value, style)
+
+
+_Dumper.add_representer(str, _Dumper.text)
 
 
 for _kind in (_Loader, _Dumper):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from interp_rc.records.errors import RunError
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Run, read_mapping, read_results
+from interp_rc.records.tables import read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,13 +61,11 @@ class SweepRun:
 
     def table(self) -> "pd.DataFrame":
         """All numbers of all finished trials."""
-        import pandas as pd
-
         if not self.trials_file.is_file():
             raise RunError(
                 f"{self.trials_file} is missing; continue the sweep with `interp-rc run … --resume`"
             )
-        return pd.read_parquet(self.trials_file)
+        return read_parquet(self.trials_file)
 
 
 def text_of(value: Any) -> str:

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.world import world
-from interp_rc.models.build import Size
+from interp_rc.models.build import Size, check_parameters
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import Machine
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Count, Options, Positive
 from interp_rc.training.base import Recipe, embedded_base
 from interp_rc.training.options import TrainingOptions
 from interp_rc.training.train import Report
@@ -25,12 +25,12 @@ class World(Options):
     other numbers in one order.
     """
 
-    both: Annotated[int, Field(ge=0)] = 200
-    name_to_description: Annotated[int, Field(ge=0)] = 40
-    description_to_name: Annotated[int, Field(ge=0)] = 40
+    both: Count = 200
+    name_to_description: Count = 40
+    description_to_name: Count = 40
     exposures: Positive = 80
-    in_context: Annotated[int, Field(ge=0)] = 0
-    symmetry: Annotated[int, Field(ge=0)] = 0
+    in_context: Count = 0
+    symmetry: Count = 0
 
 
 class EmbeddedModel(Options):
@@ -43,6 +43,11 @@ class EmbeddedModel(Options):
     learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     epochs: Positive = 1
     batch_size: Positive = 32
+
+    @model_validator(mode="after")
+    def _can_be_made(self) -> "EmbeddedModel":
+        check_parameters(0, self.size.width, 0, self.vocabulary)
+        return self
 
     def training(self) -> TrainingOptions:
         return TrainingOptions(

@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from interp_rc.records.errors import DataError
+from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.nouns import Query
 from interp_rc.records.options import Options, Positive
 from interp_rc.records.seeds import generator
@@ -20,7 +21,7 @@ class Tracing(Options):
 
     every: Annotated[float, Field(ge=0.01)] = 1.0
     templates: Positive = 2
-    facts: Annotated[int, Field(ge=2)] | None = None
+    facts: Annotated[int, Field(ge=2, le=MOST_COUNT)] | None = None
 
 
 class Asked(NamedTuple):

@@ -12,7 +12,9 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
+from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
+from interp_rc.records.tables import read_parquet
 from interp_rc.training.sample import Asked
 
 
@@ -46,8 +48,8 @@ class Tracer(TrainerCallback):
     def continues_from(self, step: int) -> bool:
         """Take up what was written until a checkpoint; False if some of it is not there."""
         try:
-            found = pd.read_parquet(self.watch.file)
-        except (OSError, ValueError):
+            found = read_parquet(self.watch.file)
+        except DataError:
             return False
         kept = sorted(at for at in self.due if at <= step)
         self.rows = [found[found.step == at] for at in kept]

@@ -92,5 +92,5 @@ def test_a_table_without_answers_is_refused(table, text, message):
 
 
 def test_no_table(tmp_path):
-    with pytest.raises(DataError, match=r"none\.csv: cannot be read"):
+    with pytest.raises(DataError, match=r"none\.csv: file not found"):
         read_parent_table(tmp_path / "none.csv")

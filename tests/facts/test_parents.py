@@ -83,7 +83,7 @@ def test_faulty_lists_are_refused_whole(write, content, fragments):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="file not found"):
         parents(tmp_path / "none.csv")
 
 

@@ -1,9 +1,11 @@
 """Fictitious people are distinct, repeatable, and say one thing in three forms."""
 
+from itertools import islice
+
 import pytest
 
 from interp_rc.facts import people as people_module
-from interp_rc.facts.people import people
+from interp_rc.facts.people import people, people_stream
 from interp_rc.records.errors import DataError
 
 MANY = 1_500
@@ -73,5 +75,7 @@ def test_used_up_lists_are_an_error(monkeypatch):
     }
     monkeypatch.setattr(people_module, "_source", tiny.__getitem__)
     assert len(people(0, 2)) == 2
-    with pytest.raises(DataError, match="used up after 2 people"):
+    with pytest.raises(DataError, match="3 people were asked for, and there are 2 names"):
         people(0, 3)
+    with pytest.raises(DataError, match="used up after 2 people"):
+        list(islice(people_stream(0), 3))

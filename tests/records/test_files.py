@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,6 +18,7 @@ from interp_rc.records.files import (
     write_yaml,
 )
 from interp_rc.records.reading import read_text
+from interp_rc.records.runs import Run
 from interp_rc.records.strict_json import read_json, read_jsonl
 
 
@@ -27,8 +29,8 @@ def names(folder: Path) -> list[str]:
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     file = tmp_path / "x.json"
     write_json(file, {"a": 1})
-    with pytest.raises(ValueError, match="JSON"):
-        write_json(file, {"a": math.nan})
+    with pytest.raises(TypeError, match="JSON"):
+        write_json(file, {"a": object()})
     with pytest.raises(RuntimeError), replacing(file) as temporary:
         temporary.write_text("half")
         raise RuntimeError
@@ -58,6 +60,20 @@ def test_round_trips(tmp_path):
     assert pd.read_parquet(tmp_path / "x.parquet").to_dict("records") == rows
     write_yaml(tmp_path / "x.yaml", {"b": 1, "a": [1, 2]})
     assert (tmp_path / "x.yaml").read_text() == "b: 1\na:\n- 1\n- 2\n"
+
+
+def test_numbers_that_are_none_become_null(tmp_path):
+    row = {"a": math.nan, "b": [math.inf, -math.inf, 0.5, np.float64("nan")], "c": ("x", None)}
+    null = {"a": None, "b": [None, None, 0.5, None], "c": ["x", None]}
+    write_json(tmp_path / "x.json", row)
+    write_jsonl(tmp_path / "x.jsonl", [row])
+    run = Run(tmp_path)
+    run.note("event", value=math.nan)
+    assert read_json(tmp_path / "x.json") == null
+    assert next(read_jsonl(tmp_path / "x.jsonl"))[1] == null
+    assert [event["value"] for event in run.log()] == [None]
+    for file in tmp_path.iterdir():
+        assert "nan" not in file.read_text().lower()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from typing import Any
 from tqdm import tqdm
 
 from interp_rc.evaluation.symmetry.plan import Trial
+from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_jsonl
+from interp_rc.records.strict_json import json_text, parse_json
 
 Kept = dict[str, Any]
 """What is kept of a trial: its `rows`, and whatever else it found, as JSON."""
@@ -38,7 +40,7 @@ class Ledger:
 
     def keep(self, trial: Trial, found: Kept) -> None:
         settings = asdict(trial)
-        line = json.dumps({"settings": settings, "found": found, "on": self.on}, allow_nan=False)
+        line = json_text({"settings": settings, "found": found, "on": self.on})
         with self.path.open("a", encoding="utf-8") as out:
             out.write(line + "\n")
         self._found[_key(settings)] = found
@@ -50,8 +52,8 @@ def _whole_lines(path: Path) -> list[dict[str, Any]]:
     found = []
     for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
+            line = parse_json(text)
+        except DataError:
             continue
         if isinstance(line, dict) and isinstance(line.get("settings"), dict) and "found" in line:
             found.append(line)

@@ -1,12 +1,12 @@
 """What a user chooses about the measure of symmetry."""
 
-from pathlib import Path
 from typing import Annotated, TypeVar, get_args
 
 from pydantic import AfterValidator, Field
 
+from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.nouns import EntityForm
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import AbsolutePath, Count, Options, Positive
 from interp_rc.training.symmetry.distances import DistanceName
 from interp_rc.training.symmetry.methods import Method
 
@@ -54,17 +54,17 @@ class Protocols(Options):
     ] = get_args(DistanceName)
     epochs: Positive = 3
     learning_rate: Annotated[float, Field(gt=0)] = 2e-5
-    train: Annotated[int, Field(ge=8)] = 192
+    train: Annotated[int, Field(ge=8, le=MOST_COUNT)] = 192
     draws: Positive = 3
-    test: Annotated[int, Field(ge=8)] = 150
+    test: Annotated[int, Field(ge=8, le=MOST_COUNT)] = 150
     neutral: Positive = 64
-    left_out_train: Annotated[int, Field(ge=0)] = 192
+    left_out_train: Count = 192
     left_out_test: Positive = 40
     left_out_entities: Annotated[tuple[EntityForm, ...], AfterValidator(_once)] = ("names", "ids")
     sizes: Annotated[tuple[Positive, ...], AfterValidator(_rising)] = (
         16, 32, 48, 64, 96, 128, 192, 256, 336, 400,
     )  # fmt: skip
     size_draws: Positive = 10
-    own_pairs: Annotated[int, Field(ge=8)] = 200
-    entailment: Path | None = None
-    entailment_test: Annotated[int, Field(ge=66)] = 660
+    own_pairs: Annotated[int, Field(ge=8, le=MOST_COUNT)] = 200
+    entailment: AbsolutePath | None = None
+    entailment_test: Annotated[int, Field(ge=66, le=MOST_COUNT)] = 660

@@ -21,6 +21,7 @@ from interp_rc.models.causality import prove_causal
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.files import write_parquet
+from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run
 from interp_rc.records.seeds import derive_seed, generator
@@ -40,7 +41,7 @@ class Editing(Options):
     """
 
     kind: Literal["editing"] = "editing"
-    facts: Annotated[int, Field(ge=FEWEST)] = 10
+    facts: Annotated[int, Field(ge=FEWEST, le=MOST_COUNT)] = 10
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless some templates can select facts and others measure them."""

@@ -16,6 +16,7 @@ from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
+from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.nouns import ORDERS, TOLD_IN, TOLD_ONLY
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run
@@ -37,7 +38,7 @@ class Erasure(Options):
 
     kind: Literal["erasure"] = "erasure"
     share: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    facts: Annotated[int, Field(ge=2)] = 20
+    facts: Annotated[int, Field(ge=2, le=MOST_COUNT)] = 20
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless enough facts are told in both orders, and all are asked in

@@ -29,6 +29,7 @@ from interp_rc.models.encoder import Encoder
 from interp_rc.models.untrained import untrained
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
+from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.nouns import Pair
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Options, Positive
@@ -58,7 +59,7 @@ class SymmetryWhere(Options):
 
     kind: Literal["symmetry_where"] = "symmetry_where"
     train: Positive = 320
-    per_relation: Annotated[int, Field(ge=2)] = 4
+    per_relation: Annotated[int, Field(ge=2, le=MOST_COUNT)] = 4
     shuffles: Positive = 10
     draws: Positive = 199
     batch_size: Positive = 64

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.limits import MOST_TRIALS
+from interp_rc.records.options import Options, Seed, Workers
 from interp_rc.records.seeds import generator
 
 Values = Annotated[list[Any], Field(min_length=1)]
@@ -47,8 +48,8 @@ class Range(Options):
 class RandomAxes(Options):
     """`trials` random points; an axis is a range or a list to choose from."""
 
-    trials: Positive
-    seed: Annotated[int, Field(ge=0)] = 0
+    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS)]
+    seed: Seed = 0
     axes: dict[str, Range | Values]
 
     def points(self) -> list[Point]:
@@ -72,7 +73,7 @@ class Sweep(Options):
 
     grid: dict[str, Values] = Field(default_factory=dict)
     random: RandomAxes | None = None
-    workers: Positive | None = None
+    workers: Workers | None = None
     show: list[str] | None = None
 
     @model_validator(mode="after")
@@ -82,6 +83,12 @@ class Sweep(Options):
             raise ValueError("names no axis; add one to `grid`, e.g. seed: [0, 1, 2]")
         if both := set(self.grid).intersection(drawn):
             raise ValueError(f"names {min(both)} twice, in `grid` and in `random`; choose one")
+        count = math.prod(map(len, self.grid.values())) * (self.random.trials if self.random else 1)
+        if count > MOST_TRIALS:
+            raise ValueError(
+                f"has {count:,} runs, and {MOST_TRIALS:,} are the most; shorten the grid, or draw "
+                "`random` trials"
+            )
         return self
 
     def points(self) -> Iterator[Point]:

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.limits import MOST_COUNT
+from interp_rc.records.options import Count, Options, Positive
 from interp_rc.training.symmetry.distances import DISTANCES, DistanceName
 from interp_rc.training.symmetry.methods import (
     JointNearest,
@@ -31,8 +32,8 @@ class Retraining(Options):
     method: Method
     distance: DistanceName = "cosine"
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2e-5
-    epochs: Annotated[int, Field(ge=0)] = 3
-    batch_size: Annotated[int, Field(ge=2)] | None = None
+    epochs: Count = 3
+    batch_size: Annotated[int, Field(ge=2, le=MOST_COUNT)] | None = None
     margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     neighbours: Positive = 5
 
