@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import pandas as pd
 from tqdm import tqdm
 
-from interp_rc.evaluation.match import PREFIX, prefix_match
+from interp_rc.evaluation.match import PREFIX, is_open, prefix_match
 from interp_rc.models.completion import complete
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
 from interp_rc.records.nouns import Query
 
-# Greedy text is read a little further than the target: case or spaces may take more tokens.
+# Greedy text is read a little further than the target, and further still while that leaves open
+# what it says: capitals, spaces and other spellings take more tokens.
 EXTRA_TOKENS = 3
 
 
@@ -41,6 +42,7 @@ def answer(
             loaded.tokenizer,
             [prompts[i] for i in rest],
             max_new_tokens=[int(scores.n_tokens[i]) + EXTRA_TOKENS for i in rest],
+            is_open=lambda i, text: is_open(text, [targets[rest[i]], *queries[rest[i]].candidates]),
             batch_size=4 * batch_size,
             tick=bar.update,
         )

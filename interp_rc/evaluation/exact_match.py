@@ -7,7 +7,7 @@ import pandas as pd
 
 from interp_rc.evaluation.answers import answer, answers_table
 from interp_rc.evaluation.behaviour import ANSWERS, cells, match_estimates, over_facts
-from interp_rc.evaluation.match import prefix_match
+from interp_rc.evaluation.match import is_open, prefix_match
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.models.endpoint import Endpoint
@@ -66,7 +66,7 @@ def refuse_cut(queries: Sequence[Query], found: Sequence[Response]) -> None:
     """Raises ModelError for answers that ended by their limit while they could become right: a
     model that thinks first has said nothing by then, and would count as wrong."""
     cut = sum(
-        reply.finish == "length" and _may_become(reply.text, query.target)
+        reply.finish == "length" and is_open(reply.text, [query.target])
         for query, reply in zip(queries, found, strict=True)
     )
     if cut:
@@ -75,11 +75,6 @@ def refuse_cut(queries: Sequence[Query], found: Sequence[Response]) -> None:
             "with the measure's `tokens` (a model that thinks first may need thousands), and "
             "continue with --resume"
         )
-
-
-def _may_become(text: str, target: str) -> bool:
-    said, wanted = text.strip().lower(), target.strip().lower()
-    return len(said) < len(wanted) and wanted.startswith(said)
 
 
 def estimates(answers: pd.DataFrame, queries: Sequence[Query], seed: int) -> dict[str, Estimate]:

@@ -11,7 +11,7 @@ from interp_rc.evaluation.answers import EXTRA_TOKENS
 from interp_rc.evaluation.behaviour import both_models
 from interp_rc.evaluation.chain_of_thought import final_answer, in_chat
 from interp_rc.evaluation.in_context_prompts import Prompt, prompts
-from interp_rc.evaluation.match import RULES
+from interp_rc.evaluation.match import RULES, is_open
 from interp_rc.facts.factset import DESCRIBED_AS, FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.facts.in_context import SHOTS, WORDINGS, WordingName
@@ -37,7 +37,7 @@ CELL = ["context", "direction", "order"]
 class InContext(Options):
     """Every fact stated in a prompt and asked there, in both directions, of both models.
 
-    `max_new_tokens` null reads as far as the target needs, and 256 tokens with `chain_of_thought`.
+    `max_new_tokens` null reads until the text decides, and 256 tokens with `chain_of_thought`.
     That is for models that can think aloud; candidates are not scored then, because there is no
     one prompt that they could follow.
     """
@@ -132,12 +132,15 @@ def answer(
     """
     texts = [one.text for one in asked]
     targets = [one.target for one in asked]
+    wanted = [(one.target, one.last) for one in asked]
+    fixed = options.max_new_tokens is not None or options.chain_of_thought
     with tqdm(total=len(asked), desc=f"in context, {model} model", disable=None) as bar:
         decoded = complete(
             loaded.model,
             loaded.tokenizer,
             in_chat(loaded.tokenizer, texts) if options.chain_of_thought else texts,
             max_new_tokens=_new_tokens(loaded, targets, options),
+            is_open=None if fixed else lambda i, text: is_open(text, wanted[i], RULES),
             batch_size=options.batch_size,
             tick=bar.update,
         )

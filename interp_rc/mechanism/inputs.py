@@ -11,6 +11,8 @@ from interp_rc.mechanism.sites import prompt_tokens, same_length
 from interp_rc.models.causality import prove_causal
 from interp_rc.models.load import Loaded
 from interp_rc.models.masked import is_masked
+from interp_rc.models.module_state import reads_alike_up_to
+from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import Offsets, encode, encode_whole
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Contrast
@@ -41,7 +43,8 @@ def read_inputs(
 ) -> list[Input]:
     """Each prompt with its target. A token belongs to the target if it ends inside it.
 
-    Raises DataError for an empty target, nothing before it, or more tokens than the model reads;
+    Raises DataError for an empty target, nothing before it, more tokens than the model reads, or
+    than it reads alike whatever stands beside them (LongRoPE);
     in a masked model for a prompt without a mask, or with another number of masks than one or
     the target's tokens. Raises ScoringError for a model that neither goes on nor fills in masks.
     """
@@ -58,11 +61,16 @@ def read_inputs(
             replace(one, foils=other.targets) if len(other.targets) == len(one.targets) else one
             for one, other in zip(inputs, others, strict=True)
         ]
-    context = getattr(loaded.model.config, "max_position_embeddings", None)
+    context, alike = context_of(loaded.model), reads_alike_up_to(loaded.model)
     for prompt, one in zip(prompts, inputs, strict=True):
         if context is not None and len(one.ids) > context:
             raise DataError(
                 f"{prompt[:60]!r}… has {len(one.ids)} tokens; the model reads {context}"
+            )
+        if alike is not None and len(one.ids) > alike:
+            raise DataError(
+                f"{prompt[:60]!r}… has {len(one.ids)} tokens, and texts of more than {alike} make "
+                "this model (LongRoPE) read every text beside them in another way; shorten it"
             )
     return inputs
 

@@ -1,17 +1,26 @@
 """Greedy completions of prompts."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import torch
-from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from interp_rc.models.causality import prove_causal
+from interp_rc.models.decoding import end_tokens, write
+from interp_rc.models.evaluating import evaluating
 from interp_rc.models.machine import spread
 from interp_rc.models.scoring import Tick
 from interp_rc.models.soft_prompt import context_of
-from interp_rc.models.tokenizer import encode
+from interp_rc.models.tokenizer import encode_prompts
+
+IsOpen = Callable[[int, str], bool]
+"""From a prompt's number and the text after it so far, whether it must go on to be judged."""
+
+LONGER, BEFORE = 8, 64
+"""An open text has at most so many times its `max_new_tokens`, and so many tokens more: in capitals
+or letter by letter a text has more tokens, and it may begin with empty lines."""
 
 
 def complete(
@@ -20,20 +29,33 @@ def complete(
     prompts: Sequence[str],
     *,
     max_new_tokens: Sequence[int],
+    is_open: IsOpen | None = None,
     batch_size: int = 256,
     tick: Tick = lambda done: None,
 ) -> list[str]:
-    """The text that follows each prompt at temperature zero.
+    """Write the text that follows each prompt at temperature zero.
 
-    Only prompts of equal length share a batch: padding never enters. A batch goes on for the
-    largest of its `max_new_tokens`, and each text is cut to its own. A text also ends where the
-    model's context does. Raises ScoringError for a model that
-    is not causal.
+    Args:
+        model: A causal language model; it is asked in evaluation mode.
+        tokenizer: Its tokenizer.
+        prompts: Only those of equal length share a batch: padding never enters.
+        max_new_tokens: The tokens of each text.
+        is_open: A text that it calls open after its `max_new_tokens` goes on token by token until
+            it does not, within `LONGER` times as many and `BEFORE`.
+        batch_size: Texts that are written at once.
+        tick: Told how many texts are done.
+
+    Returns:
+        The texts. Each ends early before a token that ends a text or a turn, or with the model's
+        context.
+
+    Raises:
+        ScoringError: For a model that is not causal, or a prompt without a token.
     """
     prove_causal(model)
-    context = context_of(model)
-    texts = [""] * len(prompts)
-    ids = [ids for ids, _ in encode(tokenizer, prompts)]
+    context, ends = context_of(model), end_tokens(model, tokenizer)
+    ids = encode_prompts(tokenizer, prompts)
+    most = [n if is_open is None else LONGER * n + BEFORE for n in max_new_tokens]
     by_length: dict[int, list[int]] = defaultdict(list)
     for item in sorted(range(len(ids)), key=lambda i: max_new_tokens[i]):
         by_length[len(ids[item])].append(item)
@@ -43,38 +65,37 @@ def complete(
         for first in range(0, len(items), batch_size)
     ]
 
-    @torch.no_grad()
-    def continued(batch: list[int]) -> list[list[int]]:
+    def continued(batch: list[int]) -> list[str]:
         inputs = torch.tensor([ids[i] for i in batch], device=model.device)
-        longest = max(max_new_tokens[i] for i in batch)
+        steps = max(most[i] for i in batch)
         if context is not None:
-            longest = min(longest, context - inputs.shape[1] + 1)
-        out = model.generate(
-            input_ids=inputs,
-            attention_mask=torch.ones_like(inputs),
-            max_new_tokens=longest,
-            pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
-        )
-        return out[:, inputs.shape[1] :].tolist()
+            steps = min(steps, context - inputs.shape[1] + 1)
+        texts = [""] * len(batch)
 
-    with _plainly_greedy(model):
-        for batch, rows in zip(batches, spread(model, continued, batches), strict=True):
-            for item, row in zip(batch, rows, strict=True):
-                texts[item] = tokenizer.decode(
-                    row[: max_new_tokens[item]],
-                    skip_special_tokens=True,
-                    clean_up_tokenization_spaces=False,
-                )
+        def done(row: int, new: list[int]) -> bool:
+            item, ended = batch[row], new[-1] in ends
+            if not ended and len(new) < min(max_new_tokens[item], steps):
+                return False
+            texts[row] = tokenizer.decode(
+                new[:-1] if ended else new,
+                skip_special_tokens=True,
+                clean_up_tokenization_spaces=False,
+            )
+            if ended or is_open is None or len(new) >= most[item]:
+                return True
+            return not is_open(item, texts[row])
+
+        write(model, inputs, copies=1, steps=steps, choose=_likeliest, done=done)
+        return texts
+
+    texts = [""] * len(prompts)
+    with evaluating(model):
+        for batch, written in zip(batches, spread(model, continued, batches), strict=True):
+            for item, text in zip(batch, written, strict=True):
+                texts[item] = text
             tick(len(batch))
     return texts
 
 
-@contextmanager
-def _plainly_greedy(model: PreTrainedModel) -> Iterator[None]:
-    """Without the settings that a model brings along: a repetition penalty is not greedy."""
-    own = model.generation_config
-    model.generation_config = GenerationConfig(do_sample=False, eos_token_id=own.eos_token_id)
-    try:
-        yield
-    finally:
-        model.generation_config = own
+def _likeliest(logits: Tensor, rows: list[int], step: int) -> Tensor:
+    return logits.argmax(-1)

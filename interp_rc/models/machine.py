@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 
 import torch
 
+from interp_rc.models.module_state import keeps_state, must_be_watched, watching
 from interp_rc.records.errors import ModelError
 
 SMALL = 5_000_000  # parameters
@@ -127,10 +128,17 @@ def spread(
     """`work` on every batch, results in order; several batches at once for a small model, one of
     fewer parameters than `below`.
 
-    Each batch is computed by one thread, so that no number depends on how many there are.
+    Each batch is computed by one thread, so that no number depends on how many there are. Batches
+    follow one another, too, where the first leaves something behind in the model's modules, which
+    others would meet there.
     """
     with threads_for(model, below) as at_once:
-        if at_once == 1:
+        if at_once > 1 and batches and must_be_watched(model):
+            with watching(model):
+                first = work(batches[0])
+            yield first
+            batches = batches[1:]
+        if at_once == 1 or keeps_state(model):
             yield from map(work, batches)
             return
         with ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,)) as pool:

@@ -18,7 +18,9 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from interp_rc.models.causality import prove_causal
+from interp_rc.models.evaluating import evaluating
 from interp_rc.models.machine import spread
+from interp_rc.models.module_state import plain_cache, reads_alike_up_to
 from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import encode
 from interp_rc.records.errors import ScoringError
@@ -72,15 +74,16 @@ def score(
     n_tokens = torch.zeros(len(prompts), dtype=torch.int64)
     greedy = torch.zeros(len(prompts), dtype=torch.bool)
     batches = _batches(groups, batch_size)
-    scored = spread(model, partial(_score_batch, model), batches)
-    for batch, found in zip(batches, scored, strict=True):
-        items = [item for group in batch for item in group.items]
-        log_prob[items], greedy[items] = found
-        greedy[items] &= torch.tensor(
-            [alone[prompts[item]] == group.prompt for group in batch for item in group.items]
-        )
-        n_tokens[items] = torch.tensor([len(t) for group in batch for t in group.targets])
-        tick(len(items))
+    with evaluating(model):
+        scored = spread(model, partial(_score_batch, model), batches)
+        for batch, found in zip(batches, scored, strict=True):
+            items = [item for group in batch for item in group.items]
+            log_prob[items], greedy[items] = found
+            greedy[items] &= torch.tensor(
+                [alone[prompts[item]] == group.prompt for group in batch for item in group.items]
+            )
+            n_tokens[items] = torch.tensor([len(t) for group in batch for t in group.targets])
+            tick(len(items))
     return Scores(log_prob, n_tokens, greedy)
 
 
@@ -144,12 +147,16 @@ def _score_batch(
     lengths = torch.tensor([len(t) for t in targets], device=device)
     kept = torch.arange(ids.shape[1], device=device) < lengths[:, None]
 
+    alike = reads_alike_up_to(model)
+    if alike is not None and prompts.shape[1] + ids.shape[1] - 1 > alike:
+        return _score_whole(model, batch)
     out = model(input_ids=prompts, use_cache=ids.shape[1] > 1)
-    if ids.shape[1] > 1 and type(out.get("past_key_values")) is not DynamicCache:
+    cache = plain_cache(out)
+    if ids.shape[1] > 1 and cache is None:
         return _score_whole(model, batch)
     log_probs, greedy = _chosen(out.logits[:, -1].repeat_interleave(counts, dim=0), ids[:, 0])
-    if ids.shape[1] > 1:
-        cache = _repeat(out.past_key_values, counts)
+    if cache is not None and ids.shape[1] > 1:
+        _repeat(cache, counts)
         rest = model(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True).logits
         later, later_greedy = _chosen(rest, ids[:, 1:])
         log_probs = log_probs + later.where(kept[:, 1:], 0.0).sum(-1)
@@ -160,15 +167,34 @@ def _score_batch(
 def _score_whole(
     model: PreTrainedModel, batch: Sequence[_Group]
 ) -> tuple[Float[Tensor, " item"], Bool[Tensor, " item"]]:
-    """For models whose state is not plain keys and values: every text read from its beginning."""
-    found = []
-    for group in batch:
-        for target in group.targets:
-            ids = torch.tensor([[*group.prompt, *target]], device=model.device)
-            logits = model(input_ids=ids, use_cache=False).logits[0, len(group.prompt) - 1 : -1]
-            log_probs, greedy = _chosen(logits, ids[0, len(group.prompt) :])
-            found.append((log_probs.sum().cpu(), greedy.all().cpu()))
-    return torch.stack([f for f, _ in found]), torch.stack([g for _, g in found])
+    """For models that remember a text by more than keys and values: every text is read from its
+    beginning, beside others of its own length only."""
+    texts = [([*group.prompt, *target], len(target)) for group in batch for target in group.targets]
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for row, (text, _) in enumerate(texts):
+        by_length[len(text)].append(row)
+    log_probs = torch.zeros(len(texts), dtype=torch.float64)
+    greedy = torch.zeros(len(texts), dtype=torch.bool)
+    for rows in by_length.values():
+        ids = torch.tensor([texts[row][0] for row in rows], device=model.device)
+        likely, said = _chosen(_left_to_right(model, ids[:, :-1]), ids[:, 1:])
+        for row, each, best in zip(rows, likely.cpu(), said.cpu(), strict=True):
+            log_probs[row] = each[-texts[row][1] :].sum()
+            greedy[row] = best[-texts[row][1] :].all()
+    return log_probs, greedy
+
+
+def _left_to_right(
+    model: PreTrainedModel, ids: Int[Tensor, "text token"]
+) -> Float[Tensor, "text token vocabulary"]:
+    """Logits as if tokens came one by one. A model that reads long texts in another way gives
+    those of the first tokens before it knows that the text is long."""
+    logits: Tensor = model(input_ids=ids, use_cache=False).logits
+    alike = reads_alike_up_to(model)
+    if alike is None or ids.shape[1] <= alike:
+        return logits
+    short = model(input_ids=ids[:, :alike], use_cache=False).logits
+    return torch.cat([short, logits[:, alike:]], dim=1)
 
 
 def _chosen(
@@ -180,8 +206,7 @@ def _chosen(
     return (chosen - logits.logsumexp(-1)).double(), logits.argmax(-1) == ids
 
 
-def _repeat(cache: DynamicCache, counts: Int[Tensor, " group"]) -> DynamicCache:
+def _repeat(cache: DynamicCache, counts: Int[Tensor, " group"]) -> None:
     """Each prompt's keys and values once for each of its targets."""
     index = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
     cache.batch_select_indices(index)
-    return cache

@@ -1,5 +1,6 @@
 """A soft prompt in front of a model that stays as it is (Lester et al. 2021, arXiv:2104.08691)."""
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from peft import PeftModelForCausalLM, PromptTuningConfig, set_peft_model_state_dict
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from interp_rc.models.adapter_folder import CONFIG, read_weights
@@ -135,9 +136,41 @@ def _unfit(folder: Path, error: BaseException) -> str:
     )
 
 
+CONTEXT = (
+    "max_position_embeddings",
+    "n_positions",
+    "n_ctx",
+    "max_seq_len",  # MPT, DBRX
+    "max_sequence_length",
+    "max_target_positions",  # decoders of speech models
+    "context_length",  # RWKV
+)
+"""What configurations call the number of tokens that a model reads."""
+
+
 def context_of(model: PreTrainedModel) -> int | None:
-    """How many tokens of text the model reads at most: a soft prompt takes its own of them."""
-    context = getattr(model.config, "max_position_embeddings", None)
-    if context is None or not isinstance(model, SoftPrompted):
-        return context
-    return int(context) - model.length
+    """Find how many tokens of text the model reads at most.
+
+    Returns:
+        None where it says no number, or -1 for any. A soft prompt takes its own tokens of it, and
+        RoBERTa's kind of learnt positions those up to its padding token's, which no text reaches.
+    """
+    config = model.config.get_text_config(decoder=True)
+    named = (getattr(config, name, None) for name in CONTEXT)
+    context = next((int(n) for n in named if isinstance(n, int) and n > 0), None)
+    if context is None:
+        return None
+    unread = max((_unread(table, context) for table in _position_tables(model)), default=0)
+    return context - unread - (model.length if isinstance(model, SoftPrompted) else 0)
+
+
+def _position_tables(model: PreTrainedModel) -> Iterator[nn.Embedding]:
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            yield module
+
+
+def _unread(table: nn.Embedding, context: int) -> int:
+    """Rows before the first position, where positions are counted from the padding token's id."""
+    counted = table.num_embeddings == context and table.padding_idx is not None
+    return int(table.padding_idx or 0) + 1 if counted else 0

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from interp_rc.records.errors import ScoringError
+
 BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 
 
@@ -70,6 +72,18 @@ def encode(
         [some] = encode_whole(tokenizer, ["a"])
         before = some.special.index(False) if False in some.special else len(some.ids)
     return [_without_end(encoding, before if all(encoding.special) else 0) for encoding in read]
+
+
+def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> list[list[int]]:
+    """Encode what a model is to go on from. Raises ScoringError for a prompt without a token."""
+    encoded = [ids for ids, _ in encode(tokenizer, prompts)]
+    for prompt, ids in zip(prompts, encoded, strict=True):
+        if not ids:
+            raise ScoringError(
+                f"the prompt {prompt!r} has no token to go on from; give it a text, or a tokenizer "
+                "that begins every text with a special token"
+            )
+    return encoded
 
 
 def encode_whole(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[Encoding]:

@@ -99,7 +99,7 @@ def reader(question_first):
     """Completes a prompt from its text alone, by looking up the question's source or by
     repeating the last statement's other entity."""
 
-    def complete(model, tokenizer, texts, *, max_new_tokens, batch_size, tick):
+    def complete(model, tokenizer, texts, *, max_new_tokens, is_open, batch_size, tick):
         said = []
         for text in texts:
             stated = STATED.findall(text)
@@ -235,7 +235,7 @@ def test_a_model_may_think_aloud_in_its_chat_format(run, tokenizer, long, monkey
 
     seen = []
 
-    def thinks(model, tok, texts, *, max_new_tokens, batch_size, tick):
+    def thinks(model, tok, texts, *, max_new_tokens, is_open, batch_size, tick):
         seen.extend(texts)
         assert set(max_new_tokens) == {5}
         facts = module.read_facts(run.facts).facts

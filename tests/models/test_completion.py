@@ -4,8 +4,12 @@ import copy
 
 import pytest
 import torch
+from tokenizers import processors
 
 from interp_rc.models.completion import complete
+from interp_rc.models.sampling import sample_completions
+from interp_rc.records.errors import ScoringError
+from tests.models.scripted import scripted
 
 
 def alone(loaded, prompt, longest):
@@ -102,3 +106,72 @@ def test_progress_counts_every_prompt_once(taught, prompts, lengths):
     ticks = []
     complete(*taught["llama"], prompts, max_new_tokens=lengths, batch_size=2, tick=ticks.append)
     assert sum(ticks) == len(prompts)
+
+
+def with_tokens(tokenizer, *tokens, template=None):
+    other = copy.deepcopy(tokenizer)
+    other.add_special_tokens({"additional_special_tokens": list(tokens)})
+    other.chat_template = template
+    return other
+
+
+TURNS = (
+    "{% for turn in messages %}[{{ turn.role }}]{{ turn.content }}<over>\n{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]{% endif %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("end", "template", "settings", "generation"),
+    [
+        ("</s>", None, {}, {}),
+        ("<|im_end|>", None, {}, {}),
+        ("<|eot_id|>", None, {}, {}),
+        ("<end_of_turn>", None, {}, {}),
+        ("<over>", TURNS, {}, {}),
+        ("<one>", None, {"eos_token_id": "<one>"}, {}),
+        ("<one>", None, {"eos_token_id": [2, "<one>"]}, {}),
+        ("<one>", None, {}, {"eos_token_id": "<one>"}),
+        ("<one>", None, {}, {"eos_token_id": ["<one>", 2]}),
+    ],
+)
+def test_a_text_ends_at_every_end(tokenizer, end, template, settings, generation):
+    """What follows is another text: once " Nobody." and " Imogen" were glued together."""
+    known = with_tokens(tokenizer, end, template=template) if end != "</s>" else tokenizer
+    id = known.convert_tokens_to_ids(end)
+
+    def ids(given):
+        if isinstance(given, list):
+            return [ids(one) for one in given]
+        return id if given == end else given
+
+    rest = f" Nobody.{end} Imogen Wright"
+    loaded = scripted(known, {"Who?": rest}, **{k: ids(v) for k, v in settings.items()})
+    for name, value in generation.items():
+        setattr(loaded.model.generation_config, name, ids(value))
+    assert complete(*loaded, ["Who?"], max_new_tokens=[30]) == [" Nobody."]
+    texts = sample_completions(*loaded, ["Who?"], samples=2, max_new_tokens=30, seed=0)
+    assert texts == [[" Nobody."] * 2]
+
+
+def test_a_special_token_that_ends_nothing_is_left_out(tokenizer):
+    known = with_tokens(tokenizer, "<one>")
+    loaded = scripted(known, {"Who?": " Nobody.<one> Imogen</s>"})
+    assert complete(*loaded, ["Who?"], max_new_tokens=[30]) == [" Nobody. Imogen"]
+
+
+def test_an_open_text_goes_on(tokenizer):
+    loaded = scripted(tokenizer, {"a": " b" * 40, "b": " a" * 40})
+    texts = complete(
+        *loaded, ["a", "b", "a"], max_new_tokens=[2, 3, 5],
+        is_open=lambda item, text: item != 1 and text.count("b") < 4,
+    )  # fmt: skip
+    assert texts == [" b" * 4, " a" * 3, " b" * 5]
+
+
+def test_a_prompt_without_a_token(taught):
+    model, tokenizer = taught["llama"]
+    bare = copy.deepcopy(tokenizer)
+    bare.backend_tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    with pytest.raises(ScoringError, match="the prompt '' has no token to go on from; give it"):
+        complete(model, bare, ["A", ""], max_new_tokens=[1, 1])
