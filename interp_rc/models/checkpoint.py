@@ -27,10 +27,13 @@ SIZES = re.compile(
     r"|d_\w+|dim|width|depth|heads|layers|rank|r"
 )
 NOT_OF_WEIGHTS = re.compile(r"\w*(max_\w*|window\w*|length|chunk\w*|block\w*|n_ctx)")
+CONTEXTS = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length")
+ENDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+REAL = ("F", "BF")  # F32, F8_E4M3, BF16 …
 ROOM = 10_000_000  # elements more than the weights hold: buffers, and small models
 PACKED = 9  # elements of a layer in one of a quantised checkpoint, and its scales
 MODULES = 20  # times as many modules as there are tensors are too many, beyond ROOM_MODULES
-ROOM_MODULES = 10_000
+ROOM_MODULES = 2_000
 LINE = 400  # characters of what a library says
 
 
@@ -94,6 +97,15 @@ class Weights:
                     part = tensors.get_slice(name)
                     self.shapes[name], self.kinds[name] = part.get_shape(), part.get_dtype()
 
+    def check_kinds(self, file: Path) -> None:
+        """Raise ModelError for matrices of whole numbers, which no layer has."""
+        for name, kind in self.kinds.items():
+            if name.endswith(".weight") and not kind.startswith(REAL):
+                raise ModelError(
+                    f"{file.parent}: {name} holds whole numbers ({kind}), and {file.name} names no "
+                    "quantisation of weights; copy or save it again"
+                )
+
     @property
     def elements(self) -> int:
         return sum(prod(shape) for shape in self.shapes.values())
@@ -109,6 +121,11 @@ def check_numbers(file: Path, config: Mapping[str, Any], weights: Weights) -> No
     Lists as long as a number says are made while a configuration is read.
     """
     for key, value in _numbers(config):
+        if key in CONTEXTS and value < 1:
+            raise ModelError(
+                f'{file}: "{key}" is {value}, and no text is that short; give the {file.name} that '
+                "was saved with the weights"
+            )
         if not -(2**63) <= value < 2**63 or (
             SIZES.fullmatch(key)
             and not NOT_OF_WEIGHTS.fullmatch(key)
@@ -117,6 +134,18 @@ def check_numbers(file: Path, config: Mapping[str, Any], weights: Weights) -> No
             raise ModelError(
                 f'{file}: "{key}" is {str(value)[:30]}, and the weights beside it hold '
                 f"{weights.elements} numbers in all; give the {file.name} that was saved with them"
+            )
+
+
+def check_ends(file: Path, settings: Mapping[str, Any]) -> None:
+    """Raise ModelError for ends of text in generation settings that are no tokens."""
+    for key in ENDS:
+        value = settings.get(key)
+        listed = value if isinstance(value, list) else [] if value is None else [value]
+        if not all(type(id) is int and id in range(2**31) for id in listed):
+            raise ModelError(
+                f'{file}: "{key}" is {str(value)[:30]}; write the id of a token, several in a '
+                "list, or null"
             )
 
 

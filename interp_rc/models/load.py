@@ -15,12 +15,14 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from interp_rc.models.adapter_folder import CONFIG as ADAPTER_CONFIG
 from interp_rc.models.adapter_folder import kind_of_adapter
 from interp_rc.models.auto_class import auto_class
 from interp_rc.models.checkpoint import (
     CONFIG,
     GENERATION,
     Weights,
+    check_ends,
     check_numbers,
     check_size,
     explaining,
@@ -122,7 +124,10 @@ def _read_config(source: str, options: dict[str, Any]) -> tuple[PreTrainedConfig
     folder = Path(source)
     weights = Weights(sorted(folder.glob("*.safetensors"))) if folder.is_dir() else None
     if weights is not None:
-        check_numbers(folder / CONFIG, read_object(folder / CONFIG), weights)
+        written = read_object(folder / CONFIG)
+        check_numbers(folder / CONFIG, written, weights)
+        if not written.get("quantization_config"):
+            weights.check_kinds(folder / CONFIG)
     with explaining(partial(_explain, source, CONFIG)):
         config = AutoConfig.from_pretrained(source, **options)
         try:
@@ -133,7 +138,9 @@ def _read_config(source: str, options: dict[str, Any]) -> tuple[PreTrainedConfig
         check_size(folder / CONFIG, kind, config, weights)
     if (folder / GENERATION).is_file():
         with explaining(partial(_explain, source, GENERATION)):
-            GenerationConfig.from_dict(read_object(folder / GENERATION))
+            settings = read_object(folder / GENERATION)
+            check_ends(folder / GENERATION, settings)
+            GenerationConfig.from_dict(settings)
     return config, kind
 
 
@@ -145,8 +152,10 @@ def _load_soft_prompt(folder: Path, dtype: Dtype, device: str) -> Loaded:
             "there; copy both folders"
         )
     base = load(beside, dtype=dtype, device=device)
-    prompted = read_soft_prompt(folder, base.model)
-    return Loaded(prompted.to(device_of(base.model)).eval(), base.tokenizer)
+    prompted = read_soft_prompt(folder, base.model).to(device_of(base.model)).eval()
+    if device != SPREAD:
+        check_computes(folder, prompted, ADAPTER_CONFIG)
+    return Loaded(prompted, base.tokenizer)
 
 
 def _load_lora(folder: Path, dtype: Dtype, device: str) -> Loaded:
@@ -157,6 +166,8 @@ def _load_lora(folder: Path, dtype: Dtype, device: str) -> Loaded:
         raise ModelError(f"the base model of the adapter in {folder}: {error}") from error
     model = read_lora(folder, base.model)
     model = (model if device == SPREAD else model.to(device)).eval()
+    if device != SPREAD:
+        check_computes(folder, model, ADAPTER_CONFIG)
     tokenizer = base.tokenizer
     if (folder / "tokenizer_config.json").is_file():
         with quiet():

@@ -46,6 +46,8 @@ def read_tokenizer(source: str, **options: Any) -> PreTrainedTokenizerBase:
         tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         if any(not 0 <= start <= end <= len(TEXT) for start, end in offsets):
             raise ValueError("its offsets are not places in the text")
+        if not any(start < end for start, end in offsets):
+            raise ValueError("it makes no token of a text")
     return tokenizer
 
 
@@ -102,7 +104,15 @@ def check_tokens(
             f"such in all), and the model has an embedding for {rows} tokens; give the tokenizer "
             "that the model was trained with, or resize the embedding and train it"
         )
-    return _without(tokenizer, set(beyond)) if beyond else tokenizer
+    if beyond:
+        tokenizer = _without(tokenizer, set(beyond))
+    ((ids, _),) = encode(tokenizer, [TEXT])
+    if max(ids) >= rows:
+        raise ModelError(
+            f"{source}: the tokenizer reads a text as token {max(ids)}, and the model has an "
+            f"embedding for {rows}; give the tokenizer that the model was trained with"
+        )
+    return tokenizer
 
 
 def _without(tokenizer: PreTrainedTokenizerBase, words: set[str]) -> PreTrainedTokenizerBase:
