@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from interp_rc.facts.contrast_faults import asked_twice, fault_of
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.items import read_lines
 from interp_rc.records.errors import DataError
@@ -18,7 +19,8 @@ OPTIONAL = ("id", "fact", "order", "foil", "spans", "line")
 def contrasts_about(queries: Sequence[Query], partner: Mapping[str, str]) -> list[Contrast]:
     """Each query whose fact has a partner, against the partner's query in the same template.
 
-    `partner` maps fact ids to fact ids; the foil is the partner's target. Raises DataError if a
+    `partner` maps fact ids to fact ids; the foil is the partner's target, unless both have one.
+    Raises DataError if a
     partner is not asked in the template.
     """
     asked = {(q.fact, q.template): q for q in queries}
@@ -40,7 +42,7 @@ def contrasts_about(queries: Sequence[Query], partner: Mapping[str, str]) -> lis
                 clean=query.prompt,
                 corrupted=other.prompt,
                 target=query.target,
-                foil=other.target,
+                foil=None if other.target == query.target else other.target,
                 spans=_spans(query, other),
             )
         )
@@ -128,6 +130,18 @@ def about_foil(contrast: Contrast) -> Contrast:
     return replace(contrast, target=contrast.foil, foil=contrast.target, spans=inside)
 
 
+def with_target(contrast: Contrast, target: str) -> Contrast:
+    """The same prompts with another target, which spans of the old one are then over, as far as
+    it is long enough."""
+    prompts = contrast.clean, contrast.corrupted
+    spans = {
+        name: [_over(target, *one) for one in zip(prompts, both, strict=True)]
+        for name, both in contrast.spans.items()
+    }
+    there = {name: both for name, both in spans.items() if all(a < b for a, b in both)}
+    return replace(contrast, target=target, spans=there)
+
+
 def _over(target: str, prompt: str, span: Span) -> Span:
     """A span of the target, over another target; others stay."""
     if span.start < len(prompt):
@@ -144,22 +158,14 @@ def read_contrasts(path: Path | str) -> list[Contrast]:
     """The contrasts of a file of JSON lines, each `{"clean": …, "corrupted": …, "target": …}`.
 
     A `foil`, `spans`, an `id` (default: `line N`), the `fact` (default: the id) and the `order`
-    (default: null) may be added. Raises DataError, naming file and line, for faulty lines, ids that
-    come twice, and spans that are not two or lie outside their prompts with the target.
+    (default: null) may be added. Spans count characters. Raises DataError, naming file and line,
+    for faulty lines, ids that come twice, a foil that is the target, spans that are not two, lie
+    outside their prompts with the target, split a character or count something else (see
+    `fault_of`), and for contrasts that come twice.
     """
-    return read_lines(Path(path), Contrast, "contrasts", OPTIONAL, check=_fault)
-
-
-def _fault(contrast: Contrast) -> str | None:
-    for name, spans in contrast.spans.items():
-        if len(spans) != 2:
-            return f"span {name!r} has {len(spans)} places; give two, in clean and in corrupted"
-        texts = {"clean": contrast.clean, "corrupted": contrast.corrupted}
-        for (which, text), (start, end) in zip(texts.items(), spans, strict=True):
-            there = len(text) + len(contrast.target)
-            if not 0 <= start < end <= there:
-                return (
-                    f"span {name!r} is [{start}, {end}] in {which}, which has {there} characters "
-                    "with the target"
-                )
-    return None
+    contrasts = read_lines(Path(path), Contrast, "contrasts", OPTIONAL, check=fault_of)
+    twice = asked_twice(contrasts)
+    if twice is not None:
+        later, fault = twice
+        raise DataError(f"contrast {later.id!r} {fault}", file=path, line=later.line)
+    return contrasts

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp_rc.mechanism.inputs import Input, read_inputs
+from interp_rc.mechanism.inputs import Input, inputs_of
 from interp_rc.mechanism.linear_parts import written_by_heads
 from interp_rc.mechanism.observed import Observed, observed, source_tokens
 from interp_rc.models.adapters.adapter import Adapter
@@ -40,7 +40,7 @@ def attention(
     Raises what `patch` raises, and ModelError for families without an adapter.
     """
     layers = Adapter(model.model).by_layers
-    inputs = read_inputs(model, [c.clean for c in contrasts], [c.target for c in contrasts])
+    inputs = inputs_of(model, contrasts, "clean")
     sources = [source_tokens(c, one) for c, one in zip(contrasts, inputs, strict=True)]
     kept = [Place("pattern", layer) for layer in range(layers.layers)]
     found = np.zeros(

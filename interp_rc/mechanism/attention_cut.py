@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from interp_rc.facts.contrasts import about_foil
-from interp_rc.mechanism.inputs import Input, read_inputs
+from interp_rc.mechanism.inputs import Input, inputs_of
 from interp_rc.mechanism.knockout import Chosen, knockout
 from interp_rc.mechanism.observed import source_tokens
 from interp_rc.models.adapters.adapter import Adapter
@@ -52,7 +52,7 @@ def _costs(
     model: Loaded, contrasts: Sequence[Contrast], window: int, seed: int, memory: int | None
 ) -> pd.DataFrame:
     adapter = Adapter(model.model)
-    inputs = read_inputs(model, [c.clean for c in contrasts], [c.target for c in contrasts])
+    inputs = inputs_of(model, contrasts, "clean")
     ids = [c.id for c in contrasts]
     answer = Chosen("answer", {i: one.reads for i, one in zip(ids, inputs, strict=True)})
     source: dict[str, list[int]] = {}

@@ -18,7 +18,7 @@ from interp_rc.mechanism.planning import check_sites, patches_of
 from interp_rc.mechanism.sites import Site, same_length
 from interp_rc.mechanism.steps import Give, Patch, Token
 from interp_rc.mechanism.store import Found, Swept
-from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep, check, read_cases
+from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep, check, check_differ, read_cases
 from interp_rc.mechanism.swept import effects_of, position_of
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise, See, Stream
@@ -59,6 +59,7 @@ def attribute(
     _check(sites, metric, steps)
     check_sites(sites, adapter, FromPrompt())
     cases = read_cases(model, model, contrasts, metric)
+    check_differ(cases)
     if steps > 1:
         for case in cases:
             same_length(case.contrast, len(case.clean.ids), len(case.corrupted.ids))

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp_rc.facts.contrast_faults import check_contrasts
 from interp_rc.mechanism.sites import prompt_tokens, same_length
 from interp_rc.models.causality import prove_causal
 from interp_rc.models.load import Loaded
@@ -55,7 +57,7 @@ def read_inputs(
         read = _continued
     inputs = read(loaded, prompts, targets)
     if foils is not None:
-        given = [foil or own for foil, own in zip(foils, targets, strict=True)]
+        given = [own if foil is None else foil for foil, own in zip(foils, targets, strict=True)]
         others = read(loaded, prompts, given)
         inputs = [
             replace(one, foils=other.targets) if len(other.targets) == len(one.targets) else one
@@ -73,6 +75,34 @@ def read_inputs(
                 "this model (LongRoPE) read every text beside them in another way; shorten it"
             )
     return inputs
+
+
+def inputs_of(
+    loaded: Loaded,
+    contrasts: Sequence[Contrast],
+    which: Literal["clean", "corrupted"],
+    *,
+    targets: Sequence[str] | None = None,
+    foils: Sequence[str | None] | None = None,
+) -> list[Input]:
+    """One of each contrast's prompts, with its target or another one.
+
+    Raises what `read_inputs` does and DataError for contrasts that cannot measure what is asked
+    (see `check_contrasts`), naming the contrast and the line that it was read from.
+    """
+    check_contrasts(contrasts, foils=foils is not None)
+    prompts = [getattr(contrast, which) for contrast in contrasts]
+    targets = [contrast.target for contrast in contrasts] if targets is None else targets
+    try:
+        return read_inputs(loaded, prompts, targets, foils)
+    except DataError:
+        for n, contrast in enumerate(contrasts):
+            mine = slice(n, n + 1)
+            try:
+                read_inputs(loaded, prompts[mine], targets[mine], foils and foils[mine])
+            except DataError as error:
+                raise DataError(f"{contrast.named}: {error}") from None
+        raise
 
 
 def _continued(loaded: Loaded, prompts: Sequence[str], targets: Sequence[str]) -> list[Input]:
@@ -114,9 +144,7 @@ def positions(loaded: Loaded, contrasts: Sequence[Contrast]) -> int:
     Raises DataError for a contrast whose prompts have not equally many: token by token they then
     do not belong together.
     """
-    targets = [c.target for c in contrasts]
-    clean = read_inputs(loaded, [c.clean for c in contrasts], targets)
-    corrupted = read_inputs(loaded, [c.corrupted for c in contrasts], targets)
+    clean, corrupted = (inputs_of(loaded, contrasts, which) for which in ("clean", "corrupted"))
     return max(
         same_length(contrast, one.start, other.start)
         for contrast, one, other in zip(contrasts, clean, corrupted, strict=True)

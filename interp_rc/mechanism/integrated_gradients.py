@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from interp_rc.mechanism.attribution import GradientBudget
 from interp_rc.mechanism.cached import Cached, cache
-from interp_rc.mechanism.inputs import Input, read_inputs
+from interp_rc.mechanism.inputs import Input, inputs_of
 from interp_rc.mechanism.metrics import measured
 from interp_rc.mechanism.sites import same_length
 from interp_rc.mechanism.waves import unpatched
@@ -95,11 +95,10 @@ def integrated_gradients(
     runs = Adapter(model.model).by_layers
     places = streams(runs.layers) if places is None else places
     _check(runs, contrasts, places, baseline, tolerance, most)
-    targets = [c.target for c in contrasts]
-    inputs = read_inputs(model, [c.clean for c in contrasts], targets)
+    inputs = inputs_of(model, contrasts, "clean")
     others: Sequence[Input] = ()
     if baseline == "corrupted":
-        others = read_inputs(model, [c.corrupted for c in contrasts], targets)
+        others = inputs_of(model, contrasts, "corrupted")
         for contrast, one, two in zip(contrasts, inputs, others, strict=True):
             same_length(contrast, len(one.ids), len(two.ids))
     found: dict[tuple[int, Place], Attributed] = {}

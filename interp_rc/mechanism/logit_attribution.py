@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from interp_rc.mechanism.inputs import Input, read_inputs
+from interp_rc.mechanism.inputs import Input, inputs_of
 from interp_rc.mechanism.linear_parts import at_scale_of, bias_of, projected, written_by_heads
 from interp_rc.mechanism.metrics import LOGITS
 from interp_rc.mechanism.observed import At, Observed, observed
@@ -61,7 +61,7 @@ def logit_attribution(
     """
     layers = Adapter(model.model).by_layers
     check_linear(layers)
-    inputs = read_inputs(model, [c.clean for c in contrasts], [c.target for c in contrasts])
+    inputs = inputs_of(model, contrasts, "clean")
     differing = _differing(model, contrasts, inputs)
     kept = [Place(component, layer) for layer in range(layers.layers) for component in KEPT]
     frames = []
@@ -94,7 +94,7 @@ def _differing(
 ) -> list[tuple[int, int] | None]:
     """For each foil: the number of the first token that differs, and the foil's token there."""
     texts = [c.foil or c.target for c in contrasts]
-    others = read_inputs(model, [c.clean for c in contrasts], texts)
+    others = inputs_of(model, contrasts, "clean", targets=texts)
     found: list[tuple[int, int] | None] = []
     for contrast, one, other in zip(contrasts, inputs, others, strict=True):
         if contrast.foil is None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 
-from interp_rc.mechanism.inputs import read_inputs
+from interp_rc.mechanism.inputs import inputs_of
 from interp_rc.mechanism.metrics import Metric, measured
 from interp_rc.mechanism.observed import Observed, observed, source_tokens
 from interp_rc.models.adapters.adapter import Adapter
@@ -71,7 +71,7 @@ def _read(
     memory: int | None,
 ) -> pd.DataFrame:
     """Of each target (`number`: the contrast), stage and place."""
-    inputs = read_inputs(model, [c.clean for c in contrasts], targets)
+    inputs = inputs_of(model, contrasts, "clean", targets=targets)
     sources = [source_tokens(c, one)[-1] for c, one in zip(contrasts, inputs, strict=True)]
     places = stages(layers)
     kept = [place for place in places if place.component == "resid_mid"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from interp_rc.facts.contrasts import with_target
 from interp_rc.mechanism.effects import Effects
 from interp_rc.mechanism.full_passes import FullPasses
 from interp_rc.mechanism.interventions import (
@@ -23,7 +24,7 @@ from interp_rc.mechanism.named_sites import placed
 from interp_rc.mechanism.planning import check_sites, means_of, patches_of, places_of, runs_of
 from interp_rc.mechanism.sites import Site
 from interp_rc.mechanism.store import Store
-from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep, check, read_cases
+from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep, check, check_differ, read_cases
 from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
@@ -75,6 +76,8 @@ def patch(
     sites = placed(sites, model.model)
     check_sites(sites, adapter, intervention)
     cases = _cases(model, contrasts, intervention, metric)
+    if isinstance(intervention, FromPrompt):
+        check_differ(cases)
     if metric == "logit_difference" and not all(is_one_token(case) for case in cases):
 
         def found(some: Sequence[Contrast]) -> Effects:
@@ -168,7 +171,7 @@ def whole_difference(
     """Of targets and foils of several tokens: the difference of their log-probabilities, which
     for single tokens is that of their logits."""
     own = found(contrasts)
-    other = found([replace(c, target=c.foil or "") for c in contrasts])
+    other = found([with_target(c, c.foil or "") for c in contrasts])
     baselines = own.baselines.copy()
     for column in ("clean", "corrupted"):
         baselines[column] -= other.baselines[column]

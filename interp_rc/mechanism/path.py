@@ -10,7 +10,7 @@ from interp_rc.mechanism.path_planning import Pair, PathBudget, check_paths, pat
 from interp_rc.mechanism.path_received import received_of, send
 from interp_rc.mechanism.planning import check_sites, places_of
 from interp_rc.mechanism.sites import Site
-from interp_rc.mechanism.sweep import Batch, Into, Sweep, check, read_cases
+from interp_rc.mechanism.sweep import Batch, Into, Sweep, check, check_differ, read_cases
 from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
@@ -46,6 +46,7 @@ def path_patch(
     check_sites([*senders, *receivers], adapter, FromPrompt())
     check_paths(pairs, adapter.parts)
     cases = read_cases(model, model, contrasts, metric)
+    check_differ(cases)
     if metric == "logit_difference" and not all(is_one_token(case) for case in cases):
         return whole_difference(
             contrasts,

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from interp_rc.mechanism.cached import Cached, cache
 from interp_rc.mechanism.full_passes import FullPasses
-from interp_rc.mechanism.inputs import Input, read_inputs
+from interp_rc.mechanism.inputs import Input, inputs_of
 from interp_rc.mechanism.memory import Budget, default_memory
 from interp_rc.mechanism.metrics import METRICS, Metric, log_probs_at
 from interp_rc.mechanism.store import Store
@@ -152,10 +152,9 @@ def read_cases(
 
     Raises DataError if a target has other tokens after one prompt than after the other.
     """
-    targets = [c.target for c in contrasts]
     foils = [c.foil for c in contrasts] if metric == "logit_difference" else None
-    clean = read_inputs(clean_model, [c.clean for c in contrasts], targets, foils)
-    corrupted = read_inputs(corrupted_model, [c.corrupted for c in contrasts], targets, foils)
+    clean = inputs_of(clean_model, contrasts, "clean", foils=foils)
+    corrupted = inputs_of(corrupted_model, contrasts, "corrupted", foils=foils)
     cases = [Case(*three) for three in zip(contrasts, clean, corrupted, strict=True)]
     for contrast, one, other, _ in cases:
         if one.targets != other.targets:
@@ -163,7 +162,24 @@ def read_cases(
                 f"{contrast.named}: the target {contrast.target!r} has other tokens after "
                 "the corrupted prompt; begin it with the space that separates it"
             )
+        if one.foils == one.targets:
+            raise DataError(
+                f"{contrast.named}: the foil {contrast.foil!r} has the tokens of the target "
+                f"{contrast.target!r}, so their difference is zero; give another foil"
+            )
     return cases
+
+
+def check_differ(cases: Sequence[Case]) -> None:
+    """Raises DataError for a contrast whose prompts have the same tokens: whatever is exchanged
+    between them, nothing changes."""
+    for case in cases:
+        if case.clean.ids == case.corrupted.ids:
+            raise DataError(
+                f"{case.contrast.named}: the clean and the corrupted prompt have the same tokens, "
+                "so nothing can be told apart by exchanging what they have; corrupt what the "
+                "target depends on"
+            )
 
 
 def check(contrasts: Sequence[Contrast], asked: Collection[object], metric: str, into: str) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from interp_rc.facts.tracings import Tracing
 from interp_rc.mechanism.effects import Effects
-from interp_rc.mechanism.inputs import read_inputs
+from interp_rc.mechanism.inputs import Input, inputs_of
 from interp_rc.mechanism.interventions import FromPrompt, Group
 from interp_rc.mechanism.metrics import Metric
 from interp_rc.mechanism.named_sites import placed
@@ -98,8 +98,7 @@ def trace_sites(
     not told apart, the stream alone is traced, and a warning says so.
     """
     adapter = Adapter(model.model)
-    prompts = [one.prompt for one in tracings]
-    read = read_inputs(model, prompts, [one.target for one in tracings])
+    read = _inputs(model, tracings)
     positions = range(max(one.start for one in read))
     wide = default_window(adapter.layers) if window is None else window
     windows: dict[Component, int] = {"resid_post": 1}
@@ -138,7 +137,7 @@ def drawn_noise(
     if not (math.isfinite(scale) and scale >= 0):
         raise ConfigError(f"the noise's scale is {scale}; give a number of standard deviations")
     adapter = Adapter(model.model)
-    inputs = read_inputs(model, [one.prompt for one in tracings], [one.target for one in tracings])
+    inputs = _inputs(model, tracings)
     subjects = [
         [at for at, _ in tokens_of(one.contrast, SUBJECT, read.offsets, read.offsets)]
         for one, read in zip(tracings, inputs, strict=True)
@@ -154,11 +153,15 @@ def drawn_noise(
     return found
 
 
+def _inputs(model: Loaded, tracings: Sequence[Tracing]) -> list[Input]:
+    return inputs_of(model, [one.contrast for one in tracings], "clean")
+
+
 def _noised(
     model: Loaded, adapter: Adapter, tracings: Sequence[Tracing], noise: Sequence[Noise]
 ) -> tuple[list[Case], list[int]]:
     """A case for every draw, and whose prompt it is of."""
-    inputs = read_inputs(model, [one.prompt for one in tracings], [one.target for one in tracings])
+    inputs = _inputs(model, tracings)
     cases, of_contrast = [], []
     for number, (one, read, drawn) in enumerate(zip(tracings, inputs, noise, strict=True)):
         tokens = [at for at, _ in tokens_of(one.contrast, SUBJECT, read.offsets, read.offsets)]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from interp_rc.records.errors import ScoringError
+from interp_rc.records.errors import DataError, ScoringError
 
 BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 
@@ -66,8 +66,13 @@ def encode(
     Special tokens that the tokenizer puts before a text stay; those after it (an end of text) do
     not, because what follows a prompt is asked of the model. A space that stands alone is a token
     of the text like any other, wherever it stands.
+
+    Raises DataError for a text that begins with a special token which the tokenizer puts before
+    every text: it would stand there twice, as in no text that the model was trained on.
     """
     read, before = encode_whole(tokenizer, texts), 0
+    for text, encoding in zip(texts, read, strict=True):
+        _check_begins_once(tokenizer, text, encoding)
     if any(all(encoding.special) for encoding in read):  # of nothing: what stands before a text?
         [some] = encode_whole(tokenizer, ["a"])
         before = some.special.index(False) if False in some.special else len(some.ids)
@@ -84,6 +89,16 @@ def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -
                 "that begins every text with a special token"
             )
     return encoded
+
+
+def _check_begins_once(tokenizer: PreTrainedTokenizerBase, text: str, encoding: Encoding) -> None:
+    own = next((n for n, special in enumerate(encoding.special) if not special), 0)
+    if own and encoding.ids[own] in encoding.ids[:own]:
+        written = tokenizer.convert_ids_to_tokens(encoding.ids[own])
+        raise DataError(
+            f"{text[:60]!r} begins with {written}, which the tokenizer puts before every text "
+            "itself; leave it out"
+        )
 
 
 def encode_whole(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[Encoding]:

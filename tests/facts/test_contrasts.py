@@ -64,15 +64,15 @@ def test_round_trip(told, tmp_path):
 def test_three_texts_are_enough(tmp_path):
     lines = [
         {"clean": "a b", "corrupted": "c d", "target": " e"},
-        {"clean": "a b", "corrupted": "c d", "target": " e", "foil": " f", "id": "mine"},
-        {"clean": "a b", "corrupted": "c d", "target": " e", "order": None, "fact": "one"},
+        {"clean": "a c", "corrupted": "c d", "target": " e", "foil": " f", "id": "mine"},
+        {"clean": "a d", "corrupted": "c d", "target": " e", "order": None, "fact": "one"},
     ]
     path = tmp_path / "c.jsonl"
     path.write_text("\n\n".join(map(json.dumps, lines)), encoding="utf-8")
     first, second, third = read_contrasts(str(path))
     assert first == Contrast("line 1", "line 1", None, "a b", "c d", " e")
-    assert second == Contrast("mine", "mine", None, "a b", "c d", " e", " f")
-    assert third == Contrast("line 5", "one", None, "a b", "c d", " e")
+    assert second == Contrast("mine", "mine", None, "a c", "c d", " e", " f")
+    assert third == Contrast("line 5", "one", None, "a d", "c d", " e")
     assert [c.named for c in (first, second, third)] == [
         "contrast 'line 1'",
         "contrast 'mine' (line 3)",

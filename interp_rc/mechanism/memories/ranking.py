@@ -16,7 +16,7 @@ from interp_rc.mechanism.memories.coefficients import per_prompt
 from interp_rc.mechanism.memories.key_values import key_values
 from interp_rc.mechanism.patching import in_itself
 from interp_rc.mechanism.sites import Site, Token, tokens_of
-from interp_rc.mechanism.sweep import Batch, Case, Sweep, read_cases
+from interp_rc.mechanism.sweep import Batch, Case, Sweep, check_differ, read_cases
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place
 from interp_rc.models.adapters.ragged import whole_prompts
@@ -75,6 +75,7 @@ def rank_neurons(
     """
     adapter = Adapter(model.model)
     cases = read_cases(model, model, contrasts, "log_prob")
+    check_differ(cases)
     sweep = memory_sweep(adapter, cases, memory)
     means = mean_coefficients(sweep, span, token)
     lengths = [
