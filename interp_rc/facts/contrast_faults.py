@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Contrast, Span
@@ -10,14 +11,15 @@ JOINER = "\u200d"
 
 
 def check_contrasts(contrasts: Sequence[Contrast], *, foils: bool) -> None:
-    """Raise DataError, naming the contrast, for what `fault_of` finds, and for one asked twice.
+    """Raise DataError, naming the contrast, for half a character, a foil that is the target, and
+    one that is asked twice. (Spans are checked where they are read.)
 
     Args:
         contrasts: All that are measured together.
         foils: Whether a foil is read, so that it must not be the target.
     """
     for contrast in contrasts:
-        fault = fault_of(contrast, foils=foils)
+        fault = _text_fault(contrast, foils)
         if fault is not None:
             raise DataError(f"{contrast.named}: {fault}; correct it")
     twice = asked_twice(contrasts)
@@ -26,8 +28,25 @@ def check_contrasts(contrasts: Sequence[Contrast], *, foils: bool) -> None:
         raise DataError(f"{later.named} {fault}")
 
 
-def fault_of(contrast: Contrast, *, foils: bool = True) -> str | None:
+def fault_of(contrast: Contrast) -> str | None:
     """Say what is wrong with a contrast by itself; None where nothing is."""
+    faults = (span_fault(contrast, name) for name in contrast.spans)
+    return _text_fault(contrast, foils=True) or next(filter(None, faults), None)
+
+
+def span_fault(contrast: Contrast, name: str) -> str | None:
+    """Say what is wrong with one of a contrast's spans; None where nothing is."""
+    spans = contrast.spans[name]
+    if len(spans) != 2:
+        return f"span {name!r} has {len(spans)} places; give two, in clean and in corrupted"
+    for which, span in zip(("clean", "corrupted"), spans, strict=True):
+        fault = _fault_in(getattr(contrast, which) + contrast.target, Span(*span))
+        if fault is not None:
+            return f"span {name!r} is [{span[0]}, {span[1]}] in {which}, {fault}"
+    return None
+
+
+def _text_fault(contrast: Contrast, foils: bool) -> str | None:
     texts = {"clean": contrast.clean, "corrupted": contrast.corrupted, "target": contrast.target}
     for name, text in (texts | {"foil": contrast.foil or ""}).items():
         if any("\ud800" <= letter <= "\udfff" for letter in text):
@@ -37,13 +56,6 @@ def fault_of(contrast: Contrast, *, foils: bool = True) -> str | None:
             f"the foil {contrast.foil!r} is the target, so nothing tells them apart; give another "
             "foil, or none"
         )
-    for name, spans in contrast.spans.items():
-        if len(spans) != 2:
-            return f"span {name!r} has {len(spans)} places; give two, in clean and in corrupted"
-        for which, span in zip(("clean", "corrupted"), spans, strict=True):
-            fault = _span_fault(texts[which] + contrast.target, Span(*span))
-            if fault is not None:
-                return f"span {name!r} is [{span[0]}, {span[1]}] in {which}, {fault}"
     return None
 
 
@@ -68,7 +80,8 @@ def asked_twice(contrasts: Sequence[Contrast]) -> tuple[Contrast, str] | None:
     return None
 
 
-def _span_fault(text: str, span: Span) -> str | None:
+@lru_cache(maxsize=2**14)  # the same span is read at many sites
+def _fault_in(text: str, span: Span) -> str | None:
     start, end = span
     counted = _counted_otherwise(text, span)
     if not 0 <= start < end <= len(text):

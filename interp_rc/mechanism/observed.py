@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
+from interp_rc.facts.contrast_faults import span_fault
 from interp_rc.mechanism.cached import Cached, cache
 from interp_rc.mechanism.inputs import Input
 from interp_rc.mechanism.memory import Budget, default_memory
@@ -89,5 +90,8 @@ def source_tokens(contrast: Contrast, read: Input) -> list[int]:
     """Positions of the clean prompt's source; DataError if the contrast has none."""
     if "source" not in contrast.spans:
         raise DataError(f"{contrast.named} has no span 'source', the entity of its prompt; add it")
+    fault = span_fault(contrast, "source")
+    if fault is not None:
+        raise DataError(f"{contrast.named}: {fault}; correct it")
     [span, *_] = contrast.spans["source"]
     return covered(read.offsets[: read.start], span, f"{contrast.named}: span 'source'")

@@ -21,7 +21,14 @@ from interp_rc.mechanism.interventions import (
 )
 from interp_rc.mechanism.metrics import Metric
 from interp_rc.mechanism.named_sites import placed
-from interp_rc.mechanism.planning import check_sites, means_of, patches_of, places_of, runs_of
+from interp_rc.mechanism.planning import (
+    check_sites,
+    check_tokens,
+    means_of,
+    patches_of,
+    places_of,
+    runs_of,
+)
 from interp_rc.mechanism.sites import Site
 from interp_rc.mechanism.store import Store
 from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep, check, check_differ, read_cases
@@ -94,6 +101,7 @@ def patch(
             )
 
         return whole_difference(contrasts, found)
+    check_tokens(cases, sites)
     clean, corrupted = _runs(adapter, sites, intervention)
     given, kept = places_of(sites, adapter, intervention)
     what = ["patch", model, contrasts, sites, metric, into, intervention]

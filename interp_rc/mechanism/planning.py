@@ -165,6 +165,14 @@ def patches_of(
     return patches, zeros
 
 
+def check_tokens(cases: Sequence[Case], sites: Sequence[Site]) -> None:
+    """Raises what `tokens_of` does for any case and site, before anything is computed."""
+    places = {(site.span, site.token, site.position): site for site in sites}.values()
+    for case in cases:
+        for site in places:
+            tokens_of(case.contrast, site, case.clean.offsets, case.corrupted.offsets)
+
+
 def _patterns_match(sweep: Sweep, case: Case, tokens: Tokens) -> bool:
     """Whether tokens see as many positions in both prompts."""
     as_long = sweep.taking.parts.causal or len(case.clean.ids) == len(case.corrupted.ids)

@@ -99,9 +99,9 @@ class Probe(Options):
             control = part[part.subset == "both"].z.mean()
             margin = self.margin or MARGIN_SHARE * float(control)
             values = reverse.z.to_numpy(float)
-            if margin > 0:
+            if margin > 0 and np.isfinite(values).all():
                 below.append(non_superiority(values, margin, name=f"{name}.z"))
-            else:  # the control shows nothing: there is no scale to judge by
+            else:  # the control shows nothing, or two facts have no z: there is no scale
                 n = len(values)
                 below.append(
                     Test(f"{name}.z", "non-superiority t", None, None, None, None, None, n)
@@ -174,7 +174,7 @@ def rows_of(
     rows = []
     for fact, name in enumerate(ids):
         others = pool[pool != fact]
-        best = int(z[:, others].mean(1).argmax())
+        best = int(np.nan_to_num(z[:, others]).mean(1).argmax())  # null: no say
         mine = np.flatnonzero(names == names[fact])
         for layer, ((right, strength), (lens_right, lens_z)) in enumerate(found):
             rows.append(
@@ -213,6 +213,10 @@ def estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
         per_fact = part.groupby("fact")[[column for column, _ in columns.values()]].mean()
         for label, (column, unit) in columns.items():
             name = ".".join([NAME, *map(str, key), label])
-            values = per_fact[column].to_numpy(float)
-            found[name] = bootstrap_mean(values, unit, seed=derive_seed(seed, name))
+            values = per_fact[column].dropna().to_numpy(float)
+            found[name] = (
+                bootstrap_mean(values, unit, seed=derive_seed(seed, name))
+                if len(values)
+                else Estimate(None, None, None, 0, unit)
+            )
     return found

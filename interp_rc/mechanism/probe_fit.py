@@ -115,7 +115,8 @@ def right_and_z(
     scores: Float[np.ndarray, "*many fact candidate"], groups: Sequence[str]
 ) -> tuple[Float[np.ndarray, "*many fact"], Float[np.ndarray, "*many fact"]]:
     """Among the candidates of the fact's own group: whether its entity comes first, and how many
-    standard deviations its score is above the mean of the others."""
+    standard deviations its score is above the mean of the others: null with a single other one,
+    and where others that are all alike are not like it."""
     names = np.array(groups)
     right, z = np.empty(scores.shape[:-1]), np.empty(scores.shape[:-1])
     for name in set(groups):
@@ -124,8 +125,10 @@ def right_and_z(
         own = np.diagonal(block, axis1=-2, axis2=-1)
         apart = ~np.eye(len(mine), dtype=bool)
         others = block[..., apart].reshape(*own.shape, len(mine) - 1)
-        spread = others.std(-1, ddof=1) if len(mine) > 2 else np.zeros(own.shape)
+        several = len(mine) > 2
+        spread = others.std(-1, ddof=1) if several else np.zeros(own.shape)
         above = own - others.mean(-1)
         right[..., mine] = own > others.max(-1)
-        z[..., mine] = np.divide(above, spread, out=np.zeros_like(above), where=spread > 0)
+        unmeasured = np.where((above == 0) & several, 0.0, np.nan)
+        z[..., mine] = np.divide(above, spread, out=unmeasured, where=spread > 0)
     return right, z

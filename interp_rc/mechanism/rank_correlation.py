@@ -16,8 +16,8 @@ def rank_correlation(approximate: Effects, exact: Effects, *, seed: int = 0) -> 
     """Spearman's correlation of the two over the sites of a fact's map; mean over facts.
 
     A fact's contrasts are averaged first, orders are maps of their own, and sites without a
-    possible effect are left out. `n` counts the facts with a correlation: those with two sites or
-    more that are not all equal.
+    possible effect are left out. `n` counts the facts with a correlation: those with three
+    sites or more that are not all equal: two are always in the same order or in the other.
 
     Raises DataError if the two are not about the same sites of the same contrasts, or no fact has
     a correlation.
@@ -37,10 +37,12 @@ def rank_correlation(approximate: Effects, exact: Effects, *, seed: int = 0) -> 
     sites = other.groupby(["fact", "order", *SITE], dropna=False)[["approximate", "effect"]].mean()
     found: dict[str, list[float]] = {}
     for (fact, _), part in sites.groupby(["fact", "order"]):
-        if part.nunique().min() > 1:
+        if len(part) > 2 and part.nunique().min() > 1:
             rank = spearmanr(part.approximate, part.effect).statistic
             found.setdefault(str(fact), []).append(float(rank))
     if not found:
-        raise DataError("no fact has two sites with different effects; give more sites")
+        raise DataError(
+            "no fact has three sites with different effects, so no order to compare; give more"
+        )
     means = np.array([np.mean(ranks) for ranks in found.values()])
     return bootstrap_mean(means, "correlation", seed=seed)

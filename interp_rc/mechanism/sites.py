@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from interp_rc.facts.contrast_faults import span_fault
 from interp_rc.models.adapters.parts import COMPONENTS, STREAM, Component, Place
 from interp_rc.models.tokenizer import Offsets
 from interp_rc.records.errors import ConfigError, DataError
@@ -272,6 +273,9 @@ def _spans(contrast: Contrast, site: Site) -> list[Span]:
     if site.span not in contrast.spans:
         known = ", ".join(sorted({PROMPT, *contrast.spans}))
         raise DataError(f"{contrast.named} has no span {site.span!r}; it has {known}")
+    fault = span_fault(contrast, site.span)
+    if fault is not None:
+        raise DataError(f"{contrast.named}: {fault}; correct it")
     return contrast.spans[site.span]
 
 

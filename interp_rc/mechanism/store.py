@@ -34,21 +34,22 @@ class Swept(NamedTuple):
     found: dict[tuple[int, int], Found]
 
 
-class Store:
-    """A folder of one sweep's batches.
+class OtherSweepError(ConfigError):
+    """A folder that holds the results of another sweep."""
 
-    Raises ConfigError if the folder holds those of another sweep: what is computed must be the
+
+class Store:
+    """A folder of one sweep's batches, made when there is one.
+
+    Raises OtherSweepError if the folder holds those of another sweep: what is computed must be the
     same, to the last weight.
     """
 
     def __init__(self, folder: Path, what: Sequence[Any]) -> None:
         self.folder = folder
-        digest = {"sweep": digest_of(what)}
-        if not (folder / WHAT).exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / WHAT, digest)
-        elif read_json(folder / WHAT) != digest:
-            raise ConfigError(
+        self._digest = {"sweep": digest_of(what)}
+        if (folder / WHAT).exists() and read_json(folder / WHAT) != self._digest:
+            raise OtherSweepError(
                 f"{folder} holds another sweep's results (other contrasts, sites, options or "
                 "weights); remove it, or choose another place"
             )
@@ -67,6 +68,8 @@ class Store:
             "known": [[case, *ends] for case, ends in part.known.items()],
             "found": [[*key, *found] for key, found in part.found.items()],
         }
+        if not (self.folder / WHAT).exists():
+            write_json(self.folder / WHAT, self._digest)
         write_json(self.folder / f"batch-{min(part.known):08}.json", batch)
 
 

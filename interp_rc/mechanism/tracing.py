@@ -16,7 +16,7 @@ from interp_rc.mechanism.inputs import Input, inputs_of
 from interp_rc.mechanism.interventions import FromPrompt, Group
 from interp_rc.mechanism.metrics import Metric
 from interp_rc.mechanism.named_sites import placed
-from interp_rc.mechanism.planning import check_sites, patches_of, places_of, runs_of
+from interp_rc.mechanism.planning import check_sites, check_tokens, patches_of, places_of, runs_of
 from interp_rc.mechanism.sites import Site, tokens_of
 from interp_rc.mechanism.store import Found, Store, Swept
 from interp_rc.mechanism.sweep import Batch, Case, Sweep, check
@@ -72,6 +72,7 @@ def trace(
     if noise is None:
         noise = drawn_noise(model, tracings, draws=draws, scale=scale, seed=seed)
     cases, of_contrast = _noised(model, adapter, tracings, noise)
+    check_tokens(cases, sites)
     given, kept = places_of(sites, adapter, FromPrompt())
     runs = runs_of(adapter, sites)
     what = ["trace", model, contrasts, sites, metric, list(noise)]

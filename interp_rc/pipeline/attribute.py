@@ -1,5 +1,6 @@
 """Attribution patching of a file of contrasts, and how far to trust it."""
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,7 @@ from interp_rc.pipeline.effect_files import (
     summary,
     write_effects,
 )
+from interp_rc.records.errors import DataError
 from interp_rc.records.numbers import Estimate
 
 CHECKED = 8
@@ -61,6 +63,9 @@ def attribute_file(
         exact = patch(loaded, some, chosen, metric=metric, into=into, memory=limit, floor=False)
         ids = {one.id for one in some}
         same = Effects(effects.table[effects.table.pair.isin(ids)], effects.baselines)
-        agreement = rank_correlation(same, exact)
+        try:
+            agreement = rank_correlation(same, exact)
+        except DataError as error:
+            warnings.warn(f"nothing is said of how well patch agrees: {error}", stacklevel=2)
     write_effects(effects, out, figure)
     return summary(effects), agreement

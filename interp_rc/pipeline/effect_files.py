@@ -1,7 +1,6 @@
 """What `interp-rc patch` and `interp-rc trace` write and print."""
 
 from pathlib import Path
-from shutil import rmtree
 from typing import Literal
 
 import pandas as pd
@@ -34,31 +33,12 @@ def check_files(out: Path, figure: Path | None) -> None:
             raise ConfigError(f"table and figure would both be {out}; give each its own file")
 
 
-def so_far(out: Path, resume: bool) -> Path:
-    """The folder of what a sweep has found so far, beside its table.
-
-    Raises ConfigError if there is one of an earlier sweep that is not to be resumed.
-    """
-    folder = out.with_name(f"{out.name}.so_far")
-    if folder.exists() and not resume:
-        raise ConfigError(
-            f"{folder} holds what an interrupted sweep has found; add --resume to continue it, or "
-            "remove it"
-        )
-    return folder
-
-
-def write_effects(
-    effects: Effects, out: Path, figure: Path | None, found_so_far: Path | None = None
-) -> None:
-    """The table as parquet, and its map; the map is drawn before anything is written. What was
-    kept on the way is then removed."""
+def write_effects(effects: Effects, out: Path, figure: Path | None) -> None:
+    """The table as parquet, and its map; the map is drawn before anything is written."""
     drawn = None if figure is None else effects.plot()
     effects.save(out)
     if figure is not None and drawn is not None:
         save_as(drawn, figure)
-    if found_so_far is not None:
-        rmtree(found_so_far, ignore_errors=True)
 
 
 def load_here(model: str, revision: str | None, device: Device | Spread = "auto") -> Loaded:

@@ -25,10 +25,10 @@ from interp_rc.pipeline.effect_files import (
     check_files,
     in_bytes,
     load_here,
-    so_far,
     summary,
     write_effects,
 )
+from interp_rc.pipeline.so_far import SoFar
 from interp_rc.records.errors import ConfigError
 
 Named = Literal["prompt", "zero", "mean", "noise"]
@@ -64,22 +64,28 @@ def patch_file(
     no table is written then.
     """
     check_files(out, figure)
-    kept = so_far(out, resume)
     _check_options(intervention, scale, seed, from_model, without_adapters)
     contrasts = read_contrasts(pairs)
+    what = [metric, into, intervention, scale, seed, from_model, without_adapters]
+    so_far = SoFar(out, ["patch", model, revision, contrasts, sites, *what], resume=resume)
     loaded = load_here(model, revision, device)
-    effects = patch(
-        loaded,
-        contrasts,
-        named_sites(loaded, contrasts, sites),
-        metric=metric,
-        into=into,
-        intervention=_chosen(intervention, scale, seed, from_model, without_adapters, device),
-        memory=in_bytes(memory),
-        floor=floor,
-        resume=kept,
+    chosen = named_sites(loaded, contrasts, sites)
+    put = _chosen(intervention, scale, seed, from_model, without_adapters, device)
+    effects = so_far.keep(
+        lambda: patch(
+            loaded,
+            contrasts,
+            chosen,
+            metric=metric,
+            into=into,
+            intervention=put,
+            memory=in_bytes(memory),
+            floor=floor,
+            resume=so_far.folder,
+        )
     )
-    write_effects(effects, out, figure, kept)
+    write_effects(effects, out, figure)
+    so_far.remove()
     return summary(effects)
 
 

@@ -14,10 +14,10 @@ from interp_rc.pipeline.effect_files import (
     check_files,
     in_bytes,
     load_here,
-    so_far,
     summary,
     write_effects,
 )
+from interp_rc.pipeline.so_far import SoFar
 from interp_rc.records.errors import ConfigError
 
 
@@ -48,27 +48,34 @@ def trace_file(
     and what `read_tracings`, `load`, `named_sites` and `trace` raise; nothing is written then.
     """
     check_files(out, figure)
-    kept = so_far(out, resume)
     if sites and window is not None:
         raise ConfigError(
             f"--site and --window contradict each other: write the window into the site, e.g. "
             f"mlp_out.*x{window}@A.last"
         )
     tracings = read_tracings(pairs)
+    what = [sites, draws, scale, window, metric, seed]
+    so_far = SoFar(out, ["trace", model, revision, tracings, *what], resume=resume)
     loaded = load_here(model, revision, device)
     contrasts = [one.contrast for one in tracings]
-    effects = trace(
-        loaded,
-        tracings,
+    chosen = (
         named_sites(loaded, contrasts, sites)
         if sites
-        else trace_sites(loaded, tracings, window=window),
-        metric=metric,
-        draws=draws,
-        scale=scale,
-        seed=seed,
-        memory=in_bytes(memory),
-        resume=kept,
+        else trace_sites(loaded, tracings, window=window)
     )
-    write_effects(effects, out, figure, kept)
+    effects = so_far.keep(
+        lambda: trace(
+            loaded,
+            tracings,
+            chosen,
+            metric=metric,
+            draws=draws,
+            scale=scale,
+            seed=seed,
+            memory=in_bytes(memory),
+            resume=so_far.folder,
+        )
+    )
+    write_effects(effects, out, figure)
+    so_far.remove()
     return summary(effects)

@@ -43,12 +43,13 @@ TOOLS = {
     "rank_neurons": rc.rank_neurons,
     "sites": lambda m, c: rc.sites(m, c, "mlp_out.0"),
 }
+READ_NO_SPAN = {"logit_attribution", "integrated_gradients", "sites"}
 FAULTS = {
     "two beginnings": (replace(OTHER, clean="<s> w7 w8 w3", spans={
         "source": [Span(7, 9), Span(3, 5)], "A": [Span(7, 9), Span(3, 5)]}),
         r"other' \(line 2\): .*begins with <s>, which the tokenizer puts .*leave it out"),
-    "outside": (replace(OTHER, spans=OTHER.spans | {"A": [Span(3, 99)] * 2}),
-                r"other' \(line 2\): span 'A' is \[3, 99\] in clean, which has 11 characters"),
+    "outside": (replace(OTHER, spans={name: [Span(3, 99)] * 2 for name in ("A", "source")}),
+                r"other' \(line 2\): span '(A|source)' is \[3, 99\] in clean, which has 11 "),
     "twice": (replace(GOOD, id="again", fact="again", line=2),
               r"again' \(line 2\) has prompts and target of contrast 'good' \(line 1\)"),
     "empty target": (replace(OTHER, target=""), r"other' \(line 2\): .*both have a token"),
@@ -58,6 +59,8 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("tool", TOOLS)
 def test_refused_by_name(tool, fault, model):
+    if fault == "outside" and tool in READ_NO_SPAN:
+        pytest.skip("reads no span")
     contrast, message = FAULTS[fault]
     with pytest.raises(DataError, match=message):
         TOOLS[tool](model, [GOOD, contrast])

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.linear_model import Ridge
@@ -10,12 +11,13 @@ from sklearn.linear_model import Ridge
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
 from interp_rc.mechanism import probe_fit
-from interp_rc.mechanism.probe import Probe, shuffled
-from interp_rc.mechanism.probe_fit import centred, fit, fit_each, predict, right_and_z
-from interp_rc.mechanism.reading import EVERYWHERE, entity_vectors, read_streams
+from interp_rc.mechanism.probe import Probe, estimates, rows_of, shuffled
+from interp_rc.mechanism.probe_fit import Reading, centred, fit, fit_each, predict, right_and_z
+from interp_rc.mechanism.reading import EVERYWHERE, POSITIONS, entity_vectors, read_streams
 from interp_rc.models.load import save
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet, write_yaml
+from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Run
 from interp_rc.report.probe import section
 from tests.conftest import drawn, untaught
@@ -159,6 +161,35 @@ def test_right_and_z_by_hand():
     assert right.tolist() == [1, 0, 1, 0, 1]  # a tie is not first
     assert z[0] == pytest.approx((3 - 1.5) / np.std([1, 2], ddof=1))
     assert z[1] == pytest.approx((1 - 2.5) / np.std([0, 5], ddof=1))
+
+
+def test_among_two_facts_there_is_no_z():
+    scores = np.array([[3.0, 1, 9, 9, 9], [0, 1, 9, 9, 9], *np.ones((3, 5))])
+    right, z = right_and_z(scores, ["a", "a", "b", "b", "b"])
+    assert right.tolist() == [1, 1, 0, 0, 0]
+    assert np.isnan(z[:2]).all()
+    assert z[2:].tolist() == [0, 0, 0]  # all alike: not above the others
+    scores[2, 2] = 2.0  # others without a spread, which it is unlike
+    assert np.isnan(right_and_z(scores, ["a", "a", "b", "b", "b"])[1][2])
+
+
+def test_a_measure_of_two_facts_has_null_for_z():
+    told = ["name_to_description", "description_to_name", "both"]
+    names = [group for group in told for _ in range(2)]
+    draw = np.random.default_rng(0)
+    readings = [Reading(*draw.normal(size=(2, 6, 6))) for _ in range(2)]
+    ids = [f"{name}.{n}" for n, name in enumerate(names)]
+    table = rows_of(readings, ids, names, np.arange(6), "prompt_last")
+    table = table.assign(order="forward", model="finetuned", labels="true")
+    found = estimates(table, 0)
+    key = "probe.finetuned.forward.both.prompt_last"
+    assert found[f"{key}.z"] == Estimate(None, None, None, 0, "standard deviation")
+    assert found[f"{key}.z_gain"].value is None
+    assert found[f"{key}.accuracy"].n == 2
+    both = [table, table.assign(order="backward")]
+    rows = pd.concat([t.assign(position=p) for t in both for p in POSITIONS])
+    below = [one for one in Probe(margin=1.0).tests(rows, 0) if one.name.endswith(".z")]
+    assert [(one.statistic, one.p) for one in below] == [(None, None)] * len(below)
 
 
 def test_right_and_z_of_many_against_a_plain_loop():

@@ -66,5 +66,7 @@ def test_refused(taught, contrasts):
     other = patch(taught["gpt2"], contrasts, [Site("mlp_out", 1, "source", "all")])
     with pytest.raises(DataError, match="other sites or contrasts"):
         rank_correlation(one, other)
-    with pytest.raises(DataError, match="no fact has two sites"):
-        rank_correlation(one, one)
+    two = patch(taught["gpt2"], contrasts[:4], [Site("mlp_out", n, "source") for n in (0, 1)])
+    for few in (one, two):  # the correlation of two is 1 or -1, whatever they are
+        with pytest.raises(DataError, match="no fact has three sites"):
+            rank_correlation(few, few)

@@ -1,5 +1,8 @@
 """The command's options are the Python interventions; those that contradict are refused."""
 
+import json
+from dataclasses import asdict
+
 import pandas as pd
 import pytest
 
@@ -133,3 +136,77 @@ def test_interrupted_and_resumed(there, tmp_path, monkeypatch):
     assert not (tmp_path / "e.parquet.so_far").exists()
     whole = Effects.load(tmp_path / "whole.parquet").table
     pd.testing.assert_frame_equal(Effects.load(out).table, whole, check_exact=True)
+
+
+def rows(contrasts, **changed):
+    """Three lines; the last one changed."""
+    some = [asdict(one) for one in contrasts[:3]]
+    return "\n".join(
+        json.dumps({k: v for k, v in row.items() if k != "line"} | (changed if n == 2 else {}))
+        for n, row in enumerate(some)
+    )
+
+
+def test_what_fails_on_its_input_leaves_nothing_and_blocks_nothing(there, contrasts, tmp_path):
+    pairs, out = tmp_path / "pairs.jsonl", tmp_path / "e.parquet"
+    given = (str(there / "model"), None, pairs, ["mlp_out.0@source.last"], out)
+    pairs.write_text(rows(contrasts, spans={}))
+    for resume in (False, True):
+        with pytest.raises(DataError, match=r"\(line 3\) has no span 'source'"):
+            patch_file(*given, into="corrupted", memory=1e-9, resume=resume)
+        assert list(tmp_path.iterdir()) == [pairs]
+    pairs.write_text(rows(contrasts))
+    patch_file(*given, into="corrupted", memory=1e-9)
+    assert sorted(tmp_path.iterdir()) == [out, pairs]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_what_another_command_left_is_replaced_with_a_word(
+    there, contrasts, tmp_path, monkeypatch, resume
+):
+    pairs, out = tmp_path / "pairs.jsonl", tmp_path / "e.parquet"
+    given = (str(there / "model"), None, pairs, ["mlp_out.0@source.last"], out)
+    pairs.write_text(rows(contrasts))
+    interrupted_after_one(monkeypatch, given)
+    pairs.write_text(rows(contrasts, id="corrected"))
+    with pytest.warns(UserWarning, match="what another command has found; it is replaced"):
+        patch_file(*given, into="corrupted", memory=1e-9, resume=resume)
+    assert sorted(tmp_path.iterdir()) == [out, pairs]
+    assert len(Effects.load(out).table) == 3
+
+
+def test_other_weights_under_the_same_name_do_not_refuse_to_resume(
+    there, taught, tokenizer, contrasts, tmp_path, monkeypatch
+):
+    pairs, out = tmp_path / "pairs.jsonl", tmp_path / "e.parquet"
+    save(taught["llama"], tmp_path / "model")
+    given = (str(tmp_path / "model"), None, pairs, ["mlp_out.0@source.last"], out)
+    pairs.write_text(rows(contrasts))
+    interrupted_after_one(monkeypatch, given)
+    save(untaught(tokenizer, "llama"), tmp_path / "model")
+    with pytest.warns(UserWarning, match="with other weights has found; it is replaced"):
+        patch_file(*given, into="corrupted", memory=1e-9, resume=True)
+    found = Effects.load(out).table
+    expected = patch(
+        untaught(tokenizer, "llama"), contrasts[:3],
+        named_sites(taught["llama"], contrasts, given[3]),
+    )  # fmt: skip
+    assert found.value.to_numpy() == pytest.approx(expected.table.value.to_numpy(), rel=1e-4)
+    assert not (tmp_path / "e.parquet.so_far").exists()
+
+
+def interrupted_after_one(monkeypatch, given):
+    real, batches = swept._continued, []
+
+    def one(*rest):
+        if batches:
+            raise KeyboardInterrupt
+        batches.append(rest)
+        return real(*rest)
+
+    monkeypatch.setattr(swept, "_continued", one)
+    with pytest.raises(KeyboardInterrupt):
+        patch_file(*given, into="corrupted", memory=1e-9)
+    monkeypatch.setattr(swept, "_continued", real)
+    folder = given[-1].with_name(f"{given[-1].name}.so_far")
+    assert len(list(folder.glob("batch-*"))) == 1

@@ -61,7 +61,7 @@ class SymmetryWhere(Options):
     train: Positive = 320
     per_relation: Annotated[int, Field(ge=2, le=MOST_COUNT)] = 4
     shuffles: Positive = 10
-    draws: Positive = 199
+    draws: Annotated[int, Field(ge=19)] = 199  # with fewer no p is below 0.05
     batch_size: Positive = 64
     retraining: Retraining = Retraining(method="head")
 
