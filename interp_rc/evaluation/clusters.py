@@ -8,6 +8,7 @@ from jaxtyping import Float
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.stats.differences import sign_flip
 from interp_rc.stats.intervals import RATE, bootstrap_mean
+from interp_rc.stats.rates import rate_limits
 from interp_rc.stats.ratios import ratio_of_means
 from interp_rc.stats.samples import is_constant
 
@@ -23,21 +24,19 @@ class Clusters:
         self.of = np.unique(labels, return_inverse=True)[1]
 
     def mean(self, values: Float[np.ndarray, " value"], unit: str = RATE) -> Estimate:
-        """Over values; `n` counts clusters. Rates stay within [0, 1]; where all clusters show the
-        same value, its bounds are those of `bootstrap_mean`."""
+        """Over values; `n` counts clusters. A cluster counts as its values' weights do; rates have
+        the limits of `rate_limits`."""
         sums, counts = self._sums(values), np.bincount(self.of, self.weights)
         whole = float(sums.sum() / counts.sum())
         if len(sums) < 2:
             return Estimate(whole, None, None, len(sums), unit)
         rates = sums / counts
+        if unit == RATE:
+            return Estimate(whole, *rate_limits(rates.clip(0, 1), counts), len(sums), unit)
         if is_constant(rates):
-            return bootstrap_mean(rates.clip(0, 1) if unit == RATE else rates, unit, seed=self.seed)
+            return bootstrap_mean(rates, unit, seed=self.seed)
         found = ratio_of_means(sums, counts, seed=self.seed)
-        low, high = (
-            end if end is None or unit != RATE else min(max(end, 0.0), 1.0)
-            for end in (found.low, found.high)
-        )
-        return Estimate(whole, low, high, found.n, unit)
+        return Estimate(whole, found.low, found.high, found.n, unit)
 
     def test(self, differences: Float[np.ndarray, " value"], name: str) -> Test | None:
         """Are they zero in the mean? By flipping the sign of each cluster's sum; None for one

@@ -17,13 +17,12 @@ PerFact = Float[np.ndarray, " fact"]
 
 class Cell(NamedTuple):
     """Per fact, of one kind asked in one direction: share of right answers, share of prompts where
-    the right candidate is the likeliest, its prior-corrected nats above the others' mean, and how
-    many nats likelier it became; and the scores of all candidates."""
+    the right candidate is the likeliest, and its prior-corrected nats above the others' mean; and
+    the scores of all candidates."""
 
     exact_match: PerFact
     candidate_accuracy: PerFact
     nats: PerFact
-    gain: PerFact
     scores: Scores
 
 
@@ -33,11 +32,8 @@ def relation_cell(answers: pd.DataFrame, table: pd.DataFrame, queries: Sequence[
     table = table[table["query"].isin(ids)]
     corrected = corrected_scores(table, queries)
     assert corrected is not None
-    base, raw = (
-        score_tensor(table[table.model == model], queries, "log_prob")
-        for model in ("base", "finetuned")
-    )
+    raw = score_tensor(evaluated(table), queries, "log_prob")
     asked = evaluated(answers).set_index("query").loc[ids]
     said = asked.groupby("fact", sort=False).match.mean().to_numpy(float)
     nats = correct(corrected) - others(corrected)
-    return Cell(said, top_share(raw), nats, correct(raw) - correct(base), raw)
+    return Cell(said, top_share(raw), nats, raw)

@@ -2,9 +2,10 @@
 
 Prediction: asked in reverse, the right target is no more likely than the other candidates once
 each candidate's prior is taken off. Control: the same measurement in the same order must find
-the fact, and could fail to if nothing had been learnt.
+the fact, and could fail to if nothing had been learnt. A model told both orders refutes it.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal, NamedTuple
 
@@ -34,10 +35,10 @@ from interp_rc.stats.candidates import label_permutation
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t, sign_flip
 from interp_rc.stats.distributions import two_sample_ks
-from interp_rc.stats.equivalence import non_superiority
+from interp_rc.stats.equivalence import non_superiority, superiority
 from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.margins import LARGEST_SHARE, judges, margin_of
 
-MARGIN_SHARE = 0.05
 ALPHA = 0.05
 NAME = "reverse_at_chance"
 
@@ -52,26 +53,32 @@ PerFact = Float[np.ndarray, " fact"]
 
 class Cell(NamedTuple):
     """Per fact: prior-corrected nats of the right candidate, of the others' mean and of one other
-    (the next fact's, and facts are in random order), and the raw gain of the right one."""
+    (the next fact's, and facts are in random order)."""
 
     correct: PerFact
     others: PerFact
     one_other: PerFact
-    gain: PerFact
+
+    @property
+    def advantage(self) -> PerFact:
+        """What is tested, and what margins are taken from."""
+        return self.correct - self.others
 
 
 class _Reverse(NamedTuple):
     """What one kind of reverse question gave, before correction over kinds."""
 
     below: Test
+    above: Test
     choice: Test
     further: list[Test]
     control: Estimate
+    judged: bool
     estimates: dict[str, Estimate]
 
 
 class Margin(Options):
-    """Nats, by the kind of entity that is asked for."""
+    """Nats of prior-corrected advantage over other candidates, by what is asked for."""
 
     name: Annotated[float, Field(gt=0)]
     description: Annotated[float, Field(gt=0)]
@@ -80,8 +87,10 @@ class Margin(Options):
 class ReverseAtChance(Options):
     """`margin` in nats by asked-for entity, fixed beforehand; None takes it from this run.
 
-    The margin is 5 % of the same-order gain over the base model where the same kind of entity is
-    asked for in the same templates. Taken from the run itself, the result is exploratory.
+    The margin is 5 % of the right target's prior-corrected advantage over other candidates in the
+    trained order, where the same kind of entity is asked for in the same templates: the unit that
+    is tested. Taken from the run itself, the result is exploratory. A margin above a tenth of the
+    lower limit of that advantage judges nothing.
     """
 
     kind: Literal["reverse_at_chance"] = "reverse_at_chance"
@@ -104,12 +113,22 @@ class ReverseAtChance(Options):
         reverse = list(ASKED_ALIKE)
         found = [self._reverse(table, asked, name, derive_seed(seed, name)) for name in reverse]
         below = holm([one.below for one in found])
+        above = holm([one.above for one in found])
         choice = holm([one.choice for one in found])
         controls = {ASKED_ALIKE[n]: one.control for n, one in zip(reverse, found, strict=True)}
         return Measured(
             estimates={k: v for one in found for k, v in one.estimates.items()},
-            tests=[*below, *choice, *(test for one in found for test in one.further)],
-            verdicts=[verdict(below, choice, controls, exploratory=self.margin is None)],
+            tests=[*below, *above, *choice, *(test for one in found for test in one.further)],
+            verdicts=[
+                verdict(
+                    below,
+                    above,
+                    choice,
+                    controls,
+                    judged=all(one.judged for one in found),
+                    exploratory=self.margin is None,
+                )
+            ],
         )
 
     def _reverse(
@@ -117,47 +136,42 @@ class ReverseAtChance(Options):
     ) -> "_Reverse":
         cell, control = _cell(table, asked[name]), _cell(table, asked[ASKED_ALIKE[name]])
         margin = self._margin(name, control)
+        shown = bootstrap_mean(control.advantage, "nat", seed=seed)
         full = f"{NAME}.{name}"
         scores = score_tensor(evaluated(table), asked[name], "log_prob")
         choice, chance = label_permutation([scores], name=f"{full}.candidate_accuracy", seed=seed)
         return _Reverse(
-            below=_below(cell.correct - cell.others, margin, f"{full}.nats"),
+            below=_against(non_superiority, cell.advantage, margin, f"{full}.nats"),
+            above=_against(superiority, cell.advantage, margin, f"{full}.nats_above"),
             choice=choice,
             further=_further(cell, full, seed),
-            control=bootstrap_mean(control.correct - control.others, "nat", seed=seed),
+            control=shown,
+            judged=judges(margin, shown),
             estimates={
-                f"{full}.margin": Estimate(margin, None, None, len(control.gain), "nat"),
+                f"{full}.margin": Estimate(margin, None, None, len(control.advantage), "nat"),
                 f"{full}.chance": Estimate(chance, None, None, len(scores), "fraction"),
             },
         )
 
     def _margin(self, name: str, control: Cell) -> float | None:
-        """None if nothing was gained in the same order: there is no scale to judge by."""
+        """None if nothing was learnt in the same order: there is no scale to judge by."""
         if self.margin is not None:
             return self.margin.name if name.startswith("name_") else self.margin.description
-        gain = float(control.gain.mean())
-        return MARGIN_SHARE * gain if gain > 0 else None
+        return margin_of(control.advantage)
 
 
-def _below(difference: PerFact, margin: float | None, name: str) -> Test:
+def _against(
+    test: Callable[..., Test], advantage: PerFact, margin: float | None, name: str
+) -> Test:
     if margin is None:
-        return Test(name, "non-superiority t", None, None, None, None, None, len(difference))
-    return non_superiority(difference, margin, name=name)
+        return Test(name, "no margin", None, None, None, None, None, len(advantage))
+    return test(advantage, margin, name=name)
 
 
 def _cell(table: pd.DataFrame, queries: list[Query]) -> Cell:
     corrected = corrected_scores(table, queries)
     assert corrected is not None
-    raw = {
-        model: correct(score_tensor(table[table.model == model], queries, "log_prob"))
-        for model in ("base", "finetuned")
-    }
-    return Cell(
-        correct(corrected),
-        others(corrected),
-        correct(np.roll(corrected, -1, axis=2)),
-        raw["finetuned"] - raw["base"],
-    )
+    return Cell(correct(corrected), others(corrected), correct(np.roll(corrected, -1, axis=2)))
 
 
 def _further(cell: Cell, name: str, seed: int) -> list[Test]:
@@ -165,43 +179,56 @@ def _further(cell: Cell, name: str, seed: int) -> list[Test]:
     return [
         paired_t(cell.correct, cell.others, name=f"{name}.t", alternative="greater"),
         sign_flip(
-            cell.correct - cell.others,
+            cell.advantage,
             name=f"{name}.sign_flip",
             seed=seed,
             alternative="greater",
         ),
         # Against one other candidate a fact: a mean of many has another spread, which KS would
         # see. Both samples are of the same facts: n counts those, not both samples together.
-        replace(two_sample_ks(cell.correct, cell.one_other, name=f"{name}.ks"), n=len(cell.gain)),
+        replace(
+            two_sample_ks(cell.correct, cell.one_other, name=f"{name}.ks"), n=len(cell.advantage)
+        ),
     ]
 
 
 def verdict(
-    superiority: list[Test],
-    permutations: list[Test],
-    controls: dict[str, Estimate],
+    below: Sequence[Test],
+    above: Sequence[Test],
+    choice: Sequence[Test],
+    controls: Mapping[str, Estimate],
     *,
+    judged: bool,
     exploratory: bool,
 ) -> Verdict:
-    """Supported only if every reverse is below its margin and the control found every fact set."""
-    found = all(c.low is not None and c.low > 0 for c in controls.values())
+    """Supported only if every reverse is below its margin and none chosen above chance; refuted if
+    one is above it; and neither unless the control found every fact set and gives the scale."""
+    learnt = all(c.low is not None and c.low > 0 for c in controls.values())
     control = "prior-corrected advantage of the right target in the same order: " + "; ".join(
         f"{name.removesuffix('.same').replace('_', ' ')} {estimate.text(1)}"
         for name, estimate in controls.items()
     )
-    # A test that could not be made counts as one that did not reject.
-    p_below = max(1.0 if t.p_adjusted is None else t.p_adjusted for t in superiority)
-    p_choice = min(1.0 if t.p_adjusted is None else t.p_adjusted for t in permutations)
+    p_below = max(map(_p, below))
+    p_above, p_choice = (min(map(_p, tests)) for tests in (above, choice))
     told = (
-        f"reverse gain below the margin: p = {p_below:.2g} (largest, Holm); "
+        f"reverse advantage below the margin: p = {p_below:.2g} (largest, Holm); "
+        f"above it: p = {p_above:.2g} (smallest, Holm); "
         f"right candidate chosen above chance: p = {p_choice:.2g} (smallest, Holm)"
     )
     if exploratory:
         told += "; exploratory, as the margin was taken from this run"
-    if not found:
+    if not learnt:
         return Verdict(NAME, "inconclusive", f"the facts were not learnt; {told}", control)
+    if not judged:
+        wide = f"the margin exceeds {100 * LARGEST_SHARE:.0f} % of the control’s lower limit"
+        return Verdict(NAME, "inconclusive", f"{wide}; {told}", control)
+    if p_above < ALPHA:
+        return Verdict(NAME, "refuted", told, control)
     if p_below < ALPHA and p_choice >= ALPHA:
         return Verdict(NAME, "supported", told, control)
-    if p_choice < ALPHA and p_below >= ALPHA:
-        return Verdict(NAME, "refuted", told, control)
     return Verdict(NAME, "inconclusive", told, control)
+
+
+def _p(test: Test) -> float:
+    """A test that could not be made counts as one that did not reject."""
+    return 1.0 if test.p_adjusted is None else test.p_adjusted

@@ -2,8 +2,9 @@
 
 Prediction: asked in reverse, the right entity is preferred in a symmetric relation (asked in its
 own words) and in one with an inverse (asked in the inverse's), more than in an antisymmetric one
-(asked in its own words), where what is asked for would be false. Controls: all three must be known
-in the order they were told in, and facts told in both orders must be known in reverse.
+(asked in its own words), where what is asked for would be false. A model that reverses what is
+false as well as what is right refutes it, and so does one that reverses neither. Controls: all
+three must be known in the order they were told in, and facts told in both orders in reverse.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from interp_rc.evaluation.relation_cells import Cell, relation_cell
 from interp_rc.evaluation.reversal_judged import reversal_judged, reversed_pairs
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
-from interp_rc.hypotheses.reverse_at_chance import ALPHA, MARGIN_SHARE
+from interp_rc.hypotheses.reverse_at_chance import ALPHA
 from interp_rc.models.load import Loaded, load
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Fact
@@ -27,6 +28,8 @@ from interp_rc.records.runs import Measured, Run
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.candidates import label_permutation
 from interp_rc.stats.correction import holm
+from interp_rc.stats.differences import paired_t
+from interp_rc.stats.margins import judges, margin_of
 from interp_rc.stats.two_samples import (
     difference_of_means,
     two_sample_non_superiority,
@@ -34,6 +37,7 @@ from interp_rc.stats.two_samples import (
 )
 
 NAME = "symmetric_reversal"
+HALF = 0.5
 POINTS = "percentage points"
 RIGHT = ("symmetric", "inverse")
 WRONG = "antisymmetric"
@@ -46,8 +50,9 @@ NEEDED = [f"{kind}.{asked}" for kind, reverse in ASKED.items() for asked in ("sa
 class SymmetricReversal(Options):
     """`margin` in nats, fixed beforehand: reversed "no more" means by less than that.
 
-    None takes 5 % of what the three kinds gained in the order they were told in, from this run
-    itself: the verdict is then exploratory.
+    None takes 5 % of the prior-corrected advantage over other candidates (the unit that is tested)
+    that the three kinds have in the order they were told in, from this run itself: the verdict is
+    then exploratory. Above a tenth of the lower limit of one of them, a margin judges nothing.
     """
 
     kind: Literal["symmetric_reversal"] = "symmetric_reversal"
@@ -73,9 +78,10 @@ class SymmetricReversal(Options):
             if asked.name in (*NEEDED, *BOTH)
         }
         margin = self.margin or _margin(found)
-        told = sum(len(found[f"{kind}.same"].gain) for kind in ASKED)
+        told = sum(len(found[f"{kind}.same"].nats) for kind in ASKED)
         chosen, chances = _against_chance(found, seed)
         more, below = _tests(found, margin, seed)
+        false = _false_reversal(found)
         estimates = chances | _differences(found, seed) | _judged(run, facts.facts, model, seed)
         estimates[f"{NAME}.margin"] = Estimate(margin, None, None, told, "nat")
         controls = {
@@ -85,8 +91,17 @@ class SymmetricReversal(Options):
         }
         return Measured(
             estimates=estimates,
-            tests=[*more, *below, *chosen],
-            verdicts=[verdict(more, below, controls, exploratory=self.margin is None)],
+            tests=[*more, *below, false, *chosen],
+            verdicts=[
+                verdict(
+                    more,
+                    below,
+                    false,
+                    controls,
+                    judged=all(judges(margin, controls[f"{kind}.same"]) for kind in ASKED),
+                    exploratory=self.margin is None,
+                )
+            ],
         )
 
 
@@ -109,9 +124,8 @@ def _judged(run: Run, facts: Sequence[Fact], model: Loaded, seed: int) -> dict[s
 
 
 def _margin(found: Mapping[str, Cell]) -> float | None:
-    """None if nothing was gained where it was told: there is no scale to judge by."""
-    gain = float(np.mean([found[f"{kind}.same"].gain.mean() for kind in ASKED]))
-    return MARGIN_SHARE * gain if gain > 0 else None
+    """None if nothing was learnt where it was told: there is no scale to judge by."""
+    return margin_of(np.array([found[f"{kind}.same"].nats.mean() for kind in ASKED]))
 
 
 def _reverse(found: Mapping[str, Cell], kind: str) -> Cell:
@@ -177,15 +191,29 @@ def _tests(
     return holm(more), holm(below)
 
 
+def _false_reversal(found: Mapping[str, Cell]) -> Test:
+    """Is what is false in reverse preferred by more than half of what is true as it was told? Of
+    the same antisymmetric facts, so that the words of their kind make no difference."""
+    return paired_t(
+        _reverse(found, WRONG).nats,
+        HALF * found[f"{WRONG}.same"].nats,
+        name=f"{NAME}.{WRONG}.reversed_too",
+        alternative="greater",
+    )
+
+
 def verdict(
     more: Sequence[Test],
     below: Sequence[Test],
+    false: Test,
     controls: Mapping[str, Estimate],
     *,
+    judged: bool,
     exploratory: bool,
 ) -> Verdict:
-    """Supported if both right reverses stand out from the false one, refuted if neither does by
-    the margin; and only if every control found what it should."""
+    """Supported if both right reverses stand out from the false one; refuted if neither does by the
+    margin, or if the false one keeps more than half of what the trained order has; and only if
+    every control found what it should."""
     # A test that could not be made counts as one that did not reject.
     p_more, p_below = (
         [1.0 if test.p_adjusted is None else test.p_adjusted for test in tests]
@@ -195,7 +223,8 @@ def verdict(
         f"{kind} against antisymmetric: more, p = {one:.2g}, by less than the margin, p = {two:.2g}"
         for kind, one, two in zip(RIGHT, p_more, p_below, strict=True)
     )
-    told += " (Holm)"
+    p_false = 1.0 if false.p is None else false.p
+    told += f" (Holm); false reversals above half of the trained order, p = {p_false:.2g}"
     if exploratory:
         told += "; exploratory, as the margin was taken from this run"
     control = "prior-corrected advantage of the right entity: " + "; ".join(
@@ -206,8 +235,10 @@ def verdict(
     if lost:
         names = ", ".join(name.replace("_", " ").replace(".", " ") for name in lost)
         return Verdict(NAME, "inconclusive", f"the control failed for {names}; {told}", control)
+    if p_false < ALPHA:
+        return Verdict(NAME, "refuted", f"what is false is reversed too; {told}", control)
     if max(p_more) < ALPHA:
         return Verdict(NAME, "supported", told, control)
-    if max(p_below) < ALPHA:
+    if judged and max(p_below) < ALPHA:
         return Verdict(NAME, "refuted", told, control)
     return Verdict(NAME, "inconclusive", told, control)

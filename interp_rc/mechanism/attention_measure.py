@@ -18,7 +18,7 @@ from interp_rc.records.runs import Measured, Run
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import benjamini_hochberg, holm
 from interp_rc.stats.differences import paired_t
-from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.intervals import bootstrap_mean, mean_share
 
 NAME = "attention"
 WEIGHTS, COSTS = f"mechanism/{NAME}", f"mechanism/{NAME}_cut"
@@ -99,7 +99,7 @@ def cost_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
 def _mean(part: pd.DataFrame, column: str, unit: str, seed: int, name: str) -> Estimate:
     values = part.groupby("fact")[column].mean().to_numpy(float)
     if unit == "fraction":
-        values = values.clip(0, 1)  # rounding
+        return mean_share(values.clip(0, 1), seed=derive_seed(seed, name))  # beyond by rounding
     return bootstrap_mean(values, unit, seed=derive_seed(seed, name))
 
 

@@ -13,7 +13,7 @@ from interp_rc.report.patching_map import ASKED, SOURCE
 from interp_rc.report.probe import told
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import TIE, listed, number, probability, spoken
-from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.intervals import bootstrap_mean, mean_share
 
 NOTHING = Estimate(None, None, None, 0, "nat")
 SHOWN = 3  # heads an order in the table
@@ -98,7 +98,7 @@ def given_to_source(run: Run, weights: pd.DataFrame, order: Order, column: str) 
     ]
     values = rows.groupby("fact")[column].mean().to_numpy(float).clip(0, 1)
     seed = derive_seed(run.config()["seed"], "report", "attention", order)
-    return bootstrap_mean(values, "fraction", seed=seed)
+    return mean_share(values, seed=seed)
 
 
 def costliest(run: Run, costs: pd.DataFrame, order: Order) -> tuple[int, Estimate]:
@@ -195,10 +195,8 @@ def heads_table(run: Run, weights: pd.DataFrame, orders: list[Order]) -> Table:
             seed = derive_seed(run.config()["seed"], "report", "heads", order)
             cells = [
                 spoken(
-                    bootstrap_mean(
-                        there.groupby("fact")[column].mean().to_numpy(float).clip(0, 1),
-                        "fraction",
-                        seed=seed,
+                    mean_share(
+                        there.groupby("fact")[column].mean().to_numpy(float).clip(0, 1), seed=seed
                     )
                 ).replace(f"{TIE}%", "")
                 for column in ("weight", "norm_share", "uniform")

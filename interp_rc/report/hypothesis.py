@@ -35,18 +35,27 @@ def margins(measured: Measured) -> Table:
             f"{TOLD[subset]}, asked {ASKED[asked]}",
             spoken(measured.estimates[f"{NAME}.{subset}.{asked}.margin"]),
             probability(adjusted.get(f"{NAME}.{subset}.{asked}.nats")),
+            probability(adjusted.get(f"{NAME}.{subset}.{asked}.nats_above")),
             spoken(measured.estimates[f"{NAME}.{subset}.{asked}.chance"]),
             probability(adjusted.get(f"{NAME}.{subset}.{asked}.candidate_accuracy")),
         ]
         for subset, asked in cells(names)
     ]
-    columns = ["facts", "margin", "p, gain below margin", "chance", "p, choice above chance"]
+    columns = [
+        "facts",
+        "margin",
+        "p, advantage below margin",
+        "p, above it",
+        "chance",
+        "p, choice above chance",
+    ]
     return Table("Holm-adjusted p-values", columns, rows, columns[1:])
 
 
 NOTE = (
-    "A small p on the left says that the advantage of the right target is below the margin; a "
-    "small p on the right says that the model still picks the right one more often than blind "
+    "A small p on the left says that the advantage of the right target is below the margin, 5 % of "
+    "the advantage in the trained order; a small p beside it that it is above, which refutes the "
+    "claim; a small p on the right that the model still picks the right one more often than blind "
     "choice would. A large p alone is never taken as “no difference”."
 )
 
@@ -57,6 +66,6 @@ def exploratory(config: Mapping[str, Any]) -> str:
     if not margins or margins[0] is not None:
         return ""
     return (
-        "Exploratory: the margin, 5 % of the same-order gain, was taken from this run itself and "
-        "not fixed beforehand."
+        "Exploratory: the margin, 5 % of the advantage in the trained order, was taken from this "
+        "run itself and not fixed beforehand."
     )

@@ -1,4 +1,7 @@
-"""Tests whose rejection says "no higher than" or "no different": a p above 0.05 never does."""
+"""Tests against a margin: rejections say "no higher than", "higher than" or "no different".
+
+A p above 0.05 says none of these.
+"""
 
 import numpy as np
 from jaxtyping import Float
@@ -20,6 +23,19 @@ def non_superiority(values: Float[np.ndarray, " cluster"], margin: float, *, nam
     if not is_constant(sample):
         statistic, p = (float(number) for number in non_superiority_t(sample, margin))
     return Test(name, "non-superiority t", statistic, p, None, None, margin, sample.size)
+
+
+def superiority(values: Float[np.ndarray, " cluster"], margin: float, *, name: str) -> Test:
+    """One-sided t test of H0 "mean <= margin"; rejecting it says "higher than by the margin".
+
+    The mirror of `non_superiority`, with the same nulls and errors.
+    """
+    sample, margin = checked_sample(values, at_least=2), checked_margin(margin)
+    statistic, p = None, None
+    if not is_constant(sample):
+        result = stats.ttest_1samp(sample, margin, alternative="greater")
+        statistic, p = float(result.statistic), float(result.pvalue)
+    return Test(name, "superiority t", statistic, p, None, None, margin, sample.size)
 
 
 def tost(values: Float[np.ndarray, " cluster"], margin: float, *, name: str) -> Test:

@@ -1,5 +1,7 @@
 """95 % intervals of a mean: bootstrap over facts within a model, t over seeds."""
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float
 from scipy import stats
@@ -7,6 +9,7 @@ from scipy import stats
 from interp_rc.records.errors import StatsError
 from interp_rc.records.numbers import Estimate
 from interp_rc.stats.bootstrap import LEVEL, bca
+from interp_rc.stats.rates import hidden_share, rate_limits
 from interp_rc.stats.samples import checked_sample, is_constant
 
 RATE = "fraction"
@@ -18,53 +21,76 @@ FEWEST_FOR_BOOTSTRAP = 20
 def bootstrap_mean(
     values: Float[np.ndarray, " cluster"], unit: str, *, seed: int, draws: int = 2000
 ) -> Estimate:
-    """Mean over facts with a cluster-bootstrap interval (`bca`).
+    """Mean over facts with a cluster-bootstrap interval (`bca`); rates get `rate_limits`.
 
     `values` holds one mean per fact, because the prompts of one fact are not independent.
-    BCa rather than percentile because rates are skewed. With 30 facts that match or not, and any
-    rate from 0.01 to 0.99, BCa covers at least 92 % and 96 % on average, percentile 87 % and 94 %.
-    With 30 facts of ten prompts each and mean rates of 0.05 and 0.9, BCa covered 90 % and 93 %,
-    percentile 88 % and 92 %: intervals of rare, uneven rates are somewhat short either way.
-    With fewer than 20 facts, or facts that are all equal, this is `t_mean`.
+    BCa rather than percentile because values are skewed. With fewer than 20 facts, or facts that
+    are all equal, this is `t_mean`; rates have one rule, whatever their number and their values.
 
     Raises StatsError for empty or non-finite input and for rates outside [0, 1].
     """
     sample = _checked(values, unit)
-    if sample.size < FEWEST_FOR_BOOTSTRAP or is_constant(sample):
+    if unit == RATE or sample.size < FEWEST_FOR_BOOTSTRAP or is_constant(sample):
         return t_mean(sample, unit)
     return _estimate(sample, *bca((sample,), np.mean, seed=seed, draws=draws), unit)
 
 
 def t_mean(values: Float[np.ndarray, " cluster"], unit: str) -> Estimate:
-    """Mean over seeds (or few facts) with a t interval; rates are clipped to [0, 1].
+    """Mean over seeds (or few facts) with a t interval; rates get `rate_limits`.
 
-    A single value has no interval (null). Values that are all equal have no variance: rates then
-    get the exact bounds of `_constant_rate_bounds`, other units null.
+    A single value has no interval (null), nor have values of other units that are all equal.
+    For rates that are themselves means over the facts of a seed see `rate_over_seeds`.
 
     Raises StatsError for empty or non-finite input and for rates outside [0, 1].
     """
     sample = _checked(values, unit)
     if sample.size == 1 or (is_constant(sample) and unit != RATE):
         return _estimate(sample, None, None, unit)
-    if is_constant(sample):
-        return _estimate(sample, *_constant_rate_bounds(sample), unit)
+    if unit == RATE:
+        return _estimate(sample, *rate_limits(sample), unit)
+    return _estimate(sample, *t_limits(sample), unit)
+
+
+def mean_share(values: Float[np.ndarray, " cluster"], *, seed: int, draws: int = 2000) -> Estimate:
+    """Mean over facts of shares that are measured rather than counted (attention, say), which
+    none of the facts that were not seen will have far away: by the bootstrap, as other units.
+
+    Raises StatsError as `bootstrap_mean` of rates does.
+    """
+    _checked(values, RATE)
+    found = bootstrap_mean(values, "share", seed=seed, draws=draws)
+    low, high = (
+        None if end is None else min(max(end, 0.0), 1.0) for end in (found.low, found.high)
+    )
+    return replace(found, low=low, high=high, unit=RATE)
+
+
+def rate_over_seeds(values: Float[np.ndarray, " seed"], facts: int) -> Estimate:
+    """Mean over seeds (or draws) of rates over `facts` facts, those of all seeds together; n counts
+    seeds.
+
+    The t interval of the seeds' rates, and no narrower than the facts allow: were a share of other
+    facts right (or wrong) throughout, none of it might have been met (`hidden_share`).
+
+    Raises StatsError for empty or non-finite input and for rates outside [0, 1].
+    """
+    sample = _checked(values, RATE)
+    if sample.size == 1:
+        return _estimate(sample, None, None, RATE)
+    mean, hidden = sample.mean(), hidden_share(max(facts, sample.size))
+    low, high = mean * (1 - hidden), mean * (1 - hidden) + hidden
+    if not is_constant(sample):
+        lowest, highest = t_limits(sample)
+        low, high = min(low, lowest), max(high, highest)
+    return _estimate(sample, low, high, RATE)
+
+
+def t_limits(sample: Float[np.ndarray, " cluster"]) -> tuple[float, float]:
+    """The limits of Student's interval of a mean; the sample must vary."""
     low, high = stats.t.interval(
         LEVEL, df=sample.size - 1, loc=sample.mean(), scale=stats.sem(sample)
     )
-    return _estimate(sample, low, high, unit)
-
-
-def _constant_rate_bounds(sample: Float[np.ndarray, " cluster"]) -> tuple[float, float]:
-    """Bounds on the mean rate when all n clusters show the same rate c.
-
-    If a share q of all clusters had another rate, n of them would all show c with probability
-    (1 - q)^n. The Clopper-Pearson bound for 0 of n is the largest such q; the other rates lie
-    anywhere in [0, 1], so the mean lies in [c(1 - q), c(1 - q) + q]. For c = 0 or 1 this is the
-    Clopper-Pearson interval itself.
-    """
-    others = stats.binomtest(0, sample.size).proportion_ci(LEVEL, method="exact").high
-    low = sample[0] * (1 - others)
-    return low, low + others
+    return float(low), float(high)
 
 
 def _checked(values: Float[np.ndarray, " cluster"], unit: str) -> Float[np.ndarray, " cluster"]:

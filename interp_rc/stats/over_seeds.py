@@ -2,20 +2,18 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from interp_rc.records.numbers import Estimate
-from interp_rc.stats.intervals import RATE, t_mean
+from interp_rc.stats.intervals import RATE, rate_over_seeds, t_mean
 
 
 def mean_over_seeds(rows: pd.DataFrame) -> Estimate:
     """Mean of `value` with the t interval of the seeds' values; n counts seeds.
 
     `rows` has a row a seed with `value`, `low`, `high`, `n` (facts) and `unit`; seeds without a
-    value are left out. One seed keeps its own interval over facts. A rate that is the same in all
-    seeds has no interval over seeds: it gets the exact one over the facts of all seeds, and n
-    counts those.
+    value are left out. One seed keeps its own interval over facts. That of a rate is no narrower
+    than the facts of all seeds allow (`rate_over_seeds`).
     """
     unit = str(rows.unit.iloc[0])
     found = rows.dropna(subset="value")
@@ -26,9 +24,7 @@ def mean_over_seeds(rows: pd.DataFrame) -> Estimate:
         low, high = (None if pd.isna(one.get(end)) else float(one[end]) for end in ("low", "high"))
         return Estimate(float(one["value"]), low, high, int(one["n"]), unit)
     values = found.value.to_numpy(float)
-    if unit == RATE and np.ptp(values) == 0:
-        values = np.full(int(found.n.sum()), values[0])
-    return t_mean(values, unit)
+    return rate_over_seeds(values, int(found.n.sum())) if unit == RATE else t_mean(values, unit)
 
 
 def estimates_by_cell(

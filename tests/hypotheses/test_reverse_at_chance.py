@@ -62,13 +62,13 @@ def verdict_of(run, **options):
 
 
 def adjusted(found):
-    """p of the corrected tests: two of nats below the margin, two of choices above chance."""
+    """p of the corrected tests: of nats below the margin, and of choices above chance."""
     tests = {test.name: test for test in found.tests if test.correction is not None}
     nats = [test.p_adjusted for name, test in tests.items() if name.endswith(".nats")]
     choices = [
         test.p_adjusted for name, test in tests.items() if name.endswith(".candidate_accuracy")
     ]
-    assert len(nats) == len(choices) == 2 == len(tests) / 2
+    assert len(nats) == len(choices) == 2 == len(tests) / 3  # and of nats above it
     return nats, choices
 
 
@@ -96,6 +96,27 @@ def test_knowledge_in_reverse(tmp_path):
     assert max(choices) < 0.05 <= min(nats)
 
 
+def test_a_model_that_reverses_perfectly(tmp_path):
+    verdict, found = verdict_of(planted(tmp_path, same=14, reverse=14))
+    assert verdict.verdict == "refuted"
+    above = [test for test in found.tests if test.name.endswith(".nats_above")]
+    assert len(above) == 2
+    for test in above:
+        own = [one for one in found.tests if one.name == test.name.removesuffix("_above")]
+        assert test.p_adjusted < 1e-6
+        assert test.p == pytest.approx(1 - own[0].p, abs=1e-9)
+
+
+def test_a_margin_in_another_unit_lets_nothing_pass(tmp_path):
+    """18.2 nat, a twentieth of the gain over the base model, is more than a fact that was learnt
+    fully: with it a model that reverses perfectly passed for one that does not."""
+    margin = {"name": 4.38, "description": 18.2}
+    verdict, found = verdict_of(planted(tmp_path, same=14.1, reverse=14.1), margin=margin)
+    assert verdict.verdict == "inconclusive"
+    assert "the margin exceeds 10 % of the control’s lower limit" in verdict.reason
+    assert min(adjusted(found)[0]) < 0.05  # below that margin it is
+
+
 def test_nothing_learnt_at_all(tmp_path):
     verdict, _ = verdict_of(planted(tmp_path, same=0, reverse=0))
     assert verdict.verdict == "inconclusive"
@@ -121,24 +142,24 @@ def test_too_blurred_to_tell(tmp_path):
     assert "not learnt" not in verdict.reason
 
 
-def test_the_margin_is_a_twentieth_of_the_gain_where_the_same_is_asked_for(tmp_path):
-    run = planted(tmp_path, same=30, reverse=1)
+def test_the_margin_is_a_twentieth_of_the_advantage_where_the_same_is_asked_for(tmp_path):
+    """In the unit that is tested, by a plain loop: not of the gain over the base model, which
+    candidates that become likelier all together have as well."""
+    run = planted(tmp_path, same=30, reverse=1, liking=3)
     _, found = verdict_of(run)
-    about = pd.DataFrame(
-        [(q.id, q.fact, q.subset, q.order) for q in FACTS.queries],
-        columns=["query", "fact", "subset", "order"],
-    )
-    table = run.table("evaluation/candidates")
-    right = table[table.correct].merge(about, on="query")
-    # Names are asked for backward, and are told last in description_to_name.
+    rows = run.table("evaluation/candidates").set_index(["model", "query", "candidate"])
+    lean = rows.log_prob - rows.log_prob_neutral
     for reverse, subset, order in (
         ("name_to_description.reverse", "description_to_name", "backward"),
         ("description_to_name.reverse", "name_to_description", "forward"),
     ):
-        rows = right[(right.subset == subset) & (right.order == order)]
-        means = rows.groupby(["model", "fact"]).log_prob.mean().unstack(0)
-        expected = 0.05 * (means.finetuned - means.base).mean()
+        advantages = []
+        for query in FACTS.queries:
+            if (query.subset, query.order) == (subset, order):
+                moved = lean["finetuned", query.id] - lean["base", query.id]
+                advantages.append(moved[query.target] - moved.drop(query.target).mean())
         name = f"reverse_at_chance.{reverse}"
+        expected = 0.05 * np.mean(advantages)
         assert expected == pytest.approx(1.5, rel=0.1)
         assert found.estimates[f"{name}.margin"].value == pytest.approx(expected)
         [test] = [test for test in found.tests if test.name == f"{name}.nats"]
@@ -148,10 +169,10 @@ def test_the_margin_is_a_twentieth_of_the_gain_where_the_same_is_asked_for(tmp_p
 def test_a_margin_fixed_beforehand_is_taken_by_what_is_asked_for(tmp_path):
     """Wide enough for descriptions only: the reverse of the second kind asks for those."""
     run = planted(tmp_path, same=20, reverse=0.5)
-    verdict, found = verdict_of(run, margin={"name": 0.01, "description": 2.5})
+    verdict, found = verdict_of(run, margin={"name": 0.01, "description": 1.5})
     value = {name: estimate.value for name, estimate in found.estimates.items()}
     assert value["reverse_at_chance.name_to_description.reverse.margin"] == 0.01
-    assert value["reverse_at_chance.description_to_name.reverse.margin"] == 2.5
+    assert value["reverse_at_chance.description_to_name.reverse.margin"] == 1.5
     (asks_names, asks_descriptions), _ = adjusted(found)
     assert asks_descriptions < 0.05 <= asks_names
     assert verdict.verdict != "supported"

@@ -96,6 +96,22 @@ def test_a_model_that_reverses_everything_does_not_support(tmp_path):
     assert p[f"{NAME}.symmetric_less_antisymmetric.more"] > 0.05
 
 
+def test_a_model_told_everything_in_both_orders_refutes(tmp_path):
+    """Also where the words of one kind give more nats than those of another."""
+    found = measured(
+        tmp_path, symmetric__reverse=20, inverse__reverse=20, antisymmetric__false_reverse=17
+    )
+    assert verdict_of(found) == "refuted"
+    assert "what is false is reversed too" in found.verdicts[0].reason
+    p = {test.name: test.p_adjusted for test in found.tests}
+    assert p[f"{NAME}.symmetric_less_antisymmetric.more"] < 0.01
+
+
+def test_a_margin_above_a_tenth_of_what_is_known_refutes_nothing(tmp_path):
+    found = measured(tmp_path, margin=2.5)
+    assert verdict_of(found) == "inconclusive"
+
+
 def test_one_kind_alone_is_not_enough(tmp_path):
     found = measured(tmp_path, symmetric__reverse=8)
     assert verdict_of(found) == "inconclusive"

@@ -21,6 +21,7 @@ from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.headline import answer, meaning
 from interp_rc.report.page import write_report
+from interp_rc.stats.rates import rate_limits
 
 Make = Callable[..., Run]
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
@@ -61,11 +62,8 @@ def page_of(run: Run) -> Page:
 
 
 def spoken(rates: list[float]) -> str:
-    """Percent with a t interval over facts, cut to what a rate can be."""
-    low, high = stats.t.interval(
-        0.95, len(rates) - 1, loc=np.mean(rates), scale=np.std(rates, ddof=1) / len(rates) ** 0.5
-    )
-    value, low, high = (100 * float(np.clip(v, 0, 1)) for v in (np.mean(rates), low, high))
+    """Percent with the interval of rates of facts."""
+    value, low, high = (100 * v for v in (np.mean(rates), *rate_limits(np.array(rates))))
     return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
 
 

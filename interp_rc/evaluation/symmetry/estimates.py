@@ -9,7 +9,7 @@ from interp_rc.evaluation.symmetry.pools import symmetry_of
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.censored import censored_median
-from interp_rc.stats.intervals import RATE, bootstrap_mean, t_mean
+from interp_rc.stats.intervals import RATE, bootstrap_mean, rate_over_seeds, t_mean
 from interp_rc.stats.strata import mean_of_strata
 
 PAIRS = "pairs"
@@ -40,15 +40,14 @@ def rate(rows: pd.DataFrame) -> float:
 
 
 def over_draws(rows: pd.DataFrame, seed: int, name: str) -> Estimate:
-    """Mean over draws, with their t interval; n counts draws.
-
-    A single draw, or draws that are all the same, say nothing of how draws vary: the interval is
-    then over the pairs of one of them, which n counts.
+    """Mean over draws, with their t interval, no narrower than the pairs of a draw allow; n counts
+    draws. A single draw says nothing of how draws vary: the interval is then over its pairs, which
+    n counts.
     """
     by_draw = [part for _, part in rows.groupby("draw")]
-    rates = np.array([rate(part) for part in by_draw])
-    if len(rates) > 1 and np.ptp(rates) > 0:
-        return t_mean(rates, RATE)
+    if len(by_draw) > 1:
+        rates = np.array([rate(part) for part in by_draw])
+        return rate_over_seeds(rates, int(by_draw[0].n.sum()))
     return bootstrap_mean(hits_of(by_draw[0]), RATE, seed=derive_seed(seed, "bootstrap", name))
 
 
@@ -82,9 +81,9 @@ def balanced(rows: pd.DataFrame) -> Estimate:
     pairs of each label."""
     by_draw = [[part for _, part in of.groupby("label")] for _, of in rows.groupby("draw")]
     values = np.array([np.mean([rate(part) for part in labels]) for labels in by_draw])
-    if len(values) > 1 and np.ptp(values) > 0:
-        return t_mean(values, RATE)
-    return mean_of_strata([hits_of(part) for part in by_draw[0]], RATE)
+    if len(values) > 1:
+        return rate_over_seeds(values, int(sum(part.n.sum() for part in by_draw[0])))
+    return mean_of_strata([t_mean(hits_of(part), RATE) for part in by_draw[0]])
 
 
 def hits_of(rows: pd.DataFrame) -> np.ndarray:
@@ -98,11 +97,12 @@ def left_out(rows: pd.DataFrame) -> Named:
     over both classes of the mean over relations, and of one class alone. n counts relations."""
     for key, some in rows.groupby(["label_set", "entities", "variant", "when"], sort=False):
         *place, when = map(str, key)
-        name, classes = ".".join(place), by_class(some)
+        name = ".".join(place)
+        classes = {symmetry: t_mean(rates, RATE) for symmetry, rates in by_class(some).items()}
         if classes:
-            yield f"{name}.{when}", mean_of_strata(list(classes.values()), RATE)
-        for symmetry, rates in classes.items():
-            yield f"{name}.{symmetry}.{when}", t_mean(rates, RATE)
+            yield f"{name}.{when}", mean_of_strata(list(classes.values()))
+        for symmetry, of_class in classes.items():
+            yield f"{name}.{symmetry}.{when}", of_class
 
 
 def by_class(rows: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -125,6 +125,7 @@ def samples(rows: pd.DataFrame, sizes: tuple[int, ...], seed: int) -> Named:
             draw: {size: rate(part) for size, part in of.groupby(of["size"].astype(int))}
             for draw, of in some.groupby("draw")
         }
+        pairs = int(some.groupby(["draw", "size"]).n.sum().min())
         for label, level in LEVELS.items():
             needed = np.array([_needed(rates, level) for rates in tried.values()])
             yield f"{variant}.needed_{label}", censored_median(needed, PAIRS)
@@ -132,7 +133,7 @@ def samples(rows: pd.DataFrame, sizes: tuple[int, ...], seed: int) -> Named:
         for size in sizes:
             # A size that is missing was not needed: a smaller one was complete.
             values = np.array([rates.get(size, 1.0) for rates in tried.values()])
-            yield f"{variant}.size_{size}", t_mean(values, RATE)
+            yield f"{variant}.size_{size}", rate_over_seeds(values, pairs)
 
 
 def _needed(rates: dict[int, float], level: float) -> float:

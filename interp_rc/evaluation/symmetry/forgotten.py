@@ -14,7 +14,7 @@ from interp_rc.evaluation.symmetry.forgetting_numbers import (
 from interp_rc.evaluation.symmetry.kept import Kept
 from interp_rc.evaluation.symmetry.plan import Trial
 from interp_rc.records.numbers import Estimate
-from interp_rc.stats.intervals import t_mean
+from interp_rc.stats.intervals import RATE, rate_over_seeds, t_mean
 
 FORGETTING, SIMILARITY = "evaluation/symmetry_forgetting", "evaluation/symmetry_similarity"
 Done = Sequence[tuple[Trial, Kept]]
@@ -38,6 +38,8 @@ def over_draws(found: Sequence[Estimate]) -> Estimate:
     """One number of every draw; draws without it (a correlation of what is constant) are left
     out."""
     values = np.array([one.value for one in found if one.value is not None])
+    if len(values) > 1 and found[0].unit == RATE:
+        return rate_over_seeds(values, found[0].n)
     if len(values) < 2 or np.ptp(values) == 0:
         return next((one for one in found if one.value is not None), found[0])
     return t_mean(values, found[0].unit)

@@ -73,7 +73,7 @@ def verdict(found: dict[str, Estimate], tests: list[Test]) -> list[Verdict]:
     known = [name for name in above if _below(above[name].p_adjusted, LEVEL)]
     alone = found.get("symmetry.left_out.two_labels.names.relation_only.after")
     more = [name for name in known if alone is None or _below(alone.value, rates[name].value)]
-    low = [name for name, one in rates.items() if (one.high or 1) < CHANCE + MARGIN]
+    low = [name for name, one in rates.items() if _below(one.high, CHANCE + MARGIN)]
     outcome = (
         "supported" if len(more) == len(above) else "refuted" if len(low) == len(above)
         else "inconclusive"

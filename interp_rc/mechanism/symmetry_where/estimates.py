@@ -5,7 +5,7 @@ import pandas as pd
 
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed
-from interp_rc.stats.intervals import RATE, bootstrap_mean
+from interp_rc.stats.intervals import RATE, bootstrap_mean, t_mean
 from interp_rc.stats.ratios import ratio_of_means
 from interp_rc.stats.strata import mean_of_strata
 
@@ -15,8 +15,8 @@ CALLED = {"true": "held_out", "looked_up": "looked_up"}
 
 def balanced(rows: pd.DataFrame) -> Estimate:
     """Of one value a relation: both classes count the same, and the unit is the relation."""
-    strata = [part.value.to_numpy(float) for _, part in rows.groupby("symmetric")]
-    return mean_of_strata(strata, RATE)
+    values = (part.value.to_numpy(float) for _, part in rows.groupby("symmetric"))
+    return mean_of_strata([t_mean(of_class, RATE) for of_class in values])
 
 
 def probe_estimates(table: pd.DataFrame) -> dict[str, Estimate]:
