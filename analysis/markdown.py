@@ -18,6 +18,7 @@ COLUMNS = {
     "both.backward": "description→name",
 }
 
+BENCHMARKS = TABLES.parents[1] / "benchmarks" / "tables"
 HOW_NAMED = {
     "share": "lines of ten samples",
     "probability": "probability, as released",
@@ -226,6 +227,26 @@ def parents_table() -> str:
         rows.append([f"{name}{about}", HOW_NAMED[row.kind], f"{row.pairs:,}", *cells])
     header = ["published answers", "rate of", "pairs", "parent named [%]", "child named [%]"]
     return table(header, rows)
+
+
+SIDES = {
+    "transformer_lens": "TransformerLens' utility",
+    "nnsight": "nnsight",
+    "loop": "plain loop",
+    "batched_loop": "loop over all positions at once",
+}
+
+
+def speed_table() -> str:
+    """How many times as long as the engine others take, by vocabulary and number of prompts."""
+    speed = pd.read_csv(BENCHMARKS / "patching_speed.csv")
+    rows = []
+    for (vocabulary, pairs), part in speed.groupby(["vocabulary", "pairs"]):
+        times = part.set_index("side").times_as_long
+        once = ", run once" * bool((part.repeats == 1).all())
+        label = f"{vocabulary:,}, {pairs} pair{'s' * (pairs > 1)}{once}"
+        rows.append([label, *(f"{times[side]:.1f}" for side in SIDES)])
+    return table(["vocabulary, prompts", *SIDES.values()], rows)
 
 
 def sweeps_table() -> str:

@@ -103,8 +103,12 @@ def movement(value: Values, plan: Plan) -> list[Test]:
             tests.append(above(moved, 0.0, f"movement.{order}.told_{which}"))
     less = column(value, f"movement.steps.pooled.{STEPS}.second_less_first.{last}")
     tests.append(above(-less, 0.0, "movement.second_less_than_first"))
-    margin = plan["margins"]["movement"]
-    return [*tests, tost(less, margin, name="movement.second_like_first")]
+    for order in ORDERS:  # each by itself: differences of either sign would cancel
+        start = f"movement.steps.{TOLD_ONLY[order]}.{STEPS}"
+        first, second = (f"{start}.{entity}.{last}" for entity in entities[order])
+        margin, name = plan["margins"]["movement"], f"movement.{order}.second_like_first"
+        tests.append(tost(pair(value, second, first), margin, name=name))
+    return tests
 
 
 def lens(value: Values, plan: Plan) -> list[Test]:

@@ -9,7 +9,7 @@ lack.
 
 import numpy as np
 
-from analysis.confirmatory import Plan, Study, Values, above, column, more
+from analysis.confirmatory import Plan, Study, Values, above, column, more, pair
 from interp_rc.mechanism.erasure.damage import METHODS
 from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE
 from interp_rc.records.numbers import Test
@@ -37,9 +37,8 @@ BY_SEED = (
 
 def weights(value: Values, plan: Plan) -> list[Test]:
     start = "transplant.smallest.{order}.{which}.told"
-    greedy, drawn, as_large = (
-        over_orders(value, start.replace("{which}", which))
-        for which in ("greedy", "random", "as_large")
+    greedy, drawn = (
+        over_orders(value, start.replace("{which}", which)) for which in ("greedy", "random")
     )
     whole, lead = told(value, "fact"), told(value, "lead")
     units = [n for n in value if n.startswith("transplant.taken.") and n.endswith(".same")]
@@ -48,8 +47,17 @@ def weights(value: Values, plan: Plan) -> list[Test]:
     rank = f"transplant.rank.same.{{}}.r{RANK}"
     return [
         above(greedy - drawn, 0.0, "weights.more_than_as_many"),
-        non_superiority(
-            greedy - as_large, plan["margins"]["weights"], name="weights.as_many_weights"
+        *(
+            non_superiority(
+                pair(
+                    value,
+                    start.format(order=order, which="greedy"),
+                    start.format(order=order, which="as_large"),
+                ),
+                plan["margins"]["weights"],
+                name=f"weights.{order}.as_many_weights",
+            )
+            for order in ORDERS
         ),
         more(value, rank.format("top"), rank.format("random"), "weights.rank_more_than_random"),
         above(TENTH * lead - loss, 0.0, "weights.none_needed"),
@@ -70,9 +78,15 @@ def told(value: Values, metric: str) -> np.ndarray:
 
 
 def reverse(value: Values, plan: Plan) -> list[Test]:
-    names = [f"transplant.all.{subset}.reverse.fact" for subset in TOLD_ONLY.values()]
-    found = value[names].dropna().mean(axis=1).to_numpy(float)
-    return [tost(found, plan["margins"]["reverse"], name="reverse")]
+    """Each order by itself: what one brings would cancel what the other takes away."""
+    return [
+        tost(
+            column(value, f"transplant.all.{TOLD_OTHERWISE[order]}.reverse.fact"),
+            plan["margins"]["reverse"],
+            name=f"reverse.{order}",
+        )
+        for order in ORDERS
+    ]
 
 
 def readout(value: Values, plan: Plan) -> list[Test]:

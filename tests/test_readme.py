@@ -114,17 +114,3 @@ def test_make_targets_exist():
     makefile = (README.parent / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"^make (\w+)", TEXT, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-
-
-def test_tables_are_those_of_the_committed_csv_files():
-    from analysis import markdown, markdown_symmetry, markdown_tools, markdown_weights
-
-    made = [
-        getattr(module, name)
-        for module in (markdown, markdown_symmetry, markdown_tools, markdown_weights)
-        for name in dir(module)
-        if name.endswith("_table")
-    ]
-    assert len(made) == 21
-    for table in made:
-        assert table() in TEXT, table.__name__

@@ -52,12 +52,13 @@ def test_the_tests_by_scipy(value, tests):
     told = value["bilinear.finetuned.backward.name_to_description.prompt_last.z"]
     expected = stats.ttest_1samp(told, 0.2, alternative="less").pvalue
     assert tests["gained.backward.told_otherwise"].p == pytest.approx(expected)
-    less = value["movement.steps.pooled.16.second_less_first.layer_3"]
+    start = "movement.steps.description_to_name.16"
+    less = value[f"{start}.name.layer_3"] - value[f"{start}.description.layer_3"]
     sides = [
         stats.ttest_1samp(less, -0.025, alternative="greater").pvalue,
         stats.ttest_1samp(less, 0.025, alternative="less").pvalue,
     ]
-    assert tests["movement.second_like_first"].p == pytest.approx(max(sides))
+    assert tests["movement.backward.second_like_first"].p == pytest.approx(max(sides))
     source, others = (
         value[f"attention_cut.backward.description_to_name.{who}.all.over_foil"]
         for who in ("source", "others")

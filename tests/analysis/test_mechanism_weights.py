@@ -52,12 +52,19 @@ def test_the_tests_by_scipy(value, tests):
     lead = sum(value[f"transplant.all.{subset}.same.lead"] for subset in subsets) / 2
     expected = stats.ttest_1samp(taken.min(axis=1) + lead / 10, 0, alternative="greater").pvalue
     assert tests["weights.none_needed"].p == pytest.approx(expected)
-    back = sum(value[f"transplant.all.{subset}.reverse.fact"] for subset in subsets) / 2
-    sides = [
-        stats.ttest_1samp(back, sign * 0.8, alternative=side).pvalue
-        for sign, side in ((-1, "greater"), (1, "less"))
-    ]
-    assert tests["reverse"].p == pytest.approx(max(sides))
+    for order, told in zip(("backward", "forward"), subsets, strict=True):
+        back = value[f"transplant.all.{told}.reverse.fact"]
+        sides = [
+            stats.ttest_1samp(back, sign * 0.8, alternative=side).pvalue
+            for sign, side in ((-1, "greater"), (1, "less"))
+        ]
+        assert tests[f"reverse.{order}"].p == pytest.approx(max(sides))
+    for order in ("forward", "backward"):
+        greedy, as_large = (
+            value[f"transplant.smallest.{order}.{which}.told"] for which in ("greedy", "as_large")
+        )
+        expected = stats.ttest_1samp(greedy - as_large, 0.8, alternative="less").pvalue
+        assert tests[f"weights.{order}.as_many_weights"].p == pytest.approx(expected)
     other = value["update_geometry.description_to_name.forward.path.all.bound"]
     expected = stats.ttest_1samp(other, 0.8, alternative="less").pvalue
     assert tests["readout.forward.told_otherwise"].p == pytest.approx(expected)
@@ -67,6 +74,19 @@ def test_the_tests_by_scipy(value, tests):
     ratio = value["erasure.both.backward.gradient.ratio"].dropna()
     expected = stats.ttest_1samp(ratio, 0.5, alternative="less").pvalue
     assert tests["erasure.backward.gradient.other_order"].p == pytest.approx(expected)
+
+
+def test_what_cancels_over_orders_is_no_nothing(value, plan):
+    """2 nat in one order and -2 in the other were nothing, on the average of both."""
+    spread = np.random.default_rng(0).normal(scale=0.1, size=(2, len(value)))
+    made = value.assign(
+        **{
+            "transplant.all.name_to_description.reverse.fact": 2 + spread[0],
+            "transplant.all.description_to_name.reverse.fact": -2 + spread[1],
+        }
+    )
+    found = {test.name: test.p for test in STUDY.tests(made, plan)}
+    assert min(found["reverse.forward"], found["reverse.backward"]) > 0.99
 
 
 def test_every_test_of_nothing_has_its_power(plan):
