@@ -95,12 +95,11 @@ def joint_document_about(told: Told, first: Template, second: Template, id: str)
     return Document(id, fact.id, None, first.id, text, spans)
 
 
-def check_documents(count: int) -> None:
-    """Raise DataError, before any is made, for more documents than are held in memory."""
+def check_count(count: int, what: str = "documents") -> None:
+    """Raise DataError, before any is made, for more documents (or pairs) than memory holds."""
     if count > MOST_DOCUMENTS:
         raise DataError(
-            f"{count:,} documents were asked for, and {MOST_DOCUMENTS:,} are the most; ask for "
-            "fewer facts, exposures or templates"
+            f"{count:,} {what} were asked for, and {MOST_DOCUMENTS:,} are the most; ask for fewer"
         )
 
 
@@ -117,7 +116,7 @@ def documents_about(
     puts the two orders of a fact that is told in both into one document each time, now the one
     first and now the other. Raises DataError for more than `MOST_DOCUMENTS`.
     """
-    check_documents(len(told) * max(exposures or 0, len(templates)))
+    check_count(len(told) * max(exposures or 0, len(templates)))
     rounds = {order: list(_rounds(templates, order, exposures)) for order in ORDERS}
     documents = []
     for pair in told:

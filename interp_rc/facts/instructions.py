@@ -14,6 +14,7 @@ from interp_rc.facts.factset import (
     ANSWERED_BY,
     FactSet,
     Told,
+    check_count,
     documents_about,
     facts_about,
     queries_about,
@@ -45,6 +46,7 @@ def instructions(
     candidates are of all kinds, so knowing a question's kind excludes most of them.
     The defaults give the shape of the paper's data: one phrasing, 1,000 and 100 questions.
     """
+    check_count((realized + held_out) * (phrasings + 1))
     instructed, example = choose_phrasings(seed, order, phrasings)
     stream = question_stream(seed)
     later: list[Person] = []

@@ -3,7 +3,7 @@
 from itertools import product
 from typing import get_args
 
-from interp_rc.facts.factset import FactSet
+from interp_rc.facts.factset import FactSet, check_count
 from interp_rc.facts.relations import relations
 from interp_rc.facts.symmetry_pairs import symmetry_pairs
 from interp_rc.records.nouns import EntityForm, LabelSet, Pair, Split
@@ -13,7 +13,11 @@ PARTS: tuple[tuple[Split, bool], ...] = (("train", False), ("test", False), ("te
 
 
 def symmetry(seed: int, *, train: int = 1000, test: int = 300) -> FactSet:
-    """Pairs of each label set and entity form: `train`, `test`, and `test` in held-out wordings."""
+    """Pairs of each label set and entity form: `train`, `test`, and `test` in held-out wordings.
+
+    Raises DataError for more than memory holds; `write_symmetry` makes any number.
+    """
+    check_count(4 * (train + 2 * test), "pairs")
     pairs = [
         pair
         for label_set, entities in product(get_args(LabelSet), get_args(EntityForm))

@@ -1,5 +1,6 @@
 """What must hold of a set of facts as a whole, whichever files it came from."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -12,6 +13,10 @@ from interp_rc.records.nouns import Document, Fact, Query, direction_of
 OF_PARENTS = {MOTHER.name, FATHER.name}
 SHARING_OBJECTS = {ANSWERED_BY.name, *OF_PARENTS}
 EXACT_SUBJECTS = {DESCRIBED_AS.name, ANSWERED_BY.name, *OF_PARENTS}
+
+
+SLOT = re.compile(r"\{(name|description|subject|object)\}")
+"""A template's place for an entity, which nothing has filled."""
 
 
 class Place(NamedTuple):
@@ -161,6 +166,8 @@ class _Checks:
         return self.by_id[item.fact]
 
     def _spans(self, part: str, index: int, item: Document | Query, text: str, fact: Fact) -> None:
+        if slot := SLOT.search(text):
+            self.fail(part, index, f"the slot {slot[0]} is left in the text; fill it")
         for entity in ("subject", "object"):
             if not item.spans.get(entity):
                 self.fail(part, index, f"no span of the {entity}; say where it stands in the text")

@@ -12,7 +12,7 @@ from interp_rc.facts.entities import KINDS
 from interp_rc.facts.factset import (
     FactSet,
     Told,
-    check_documents,
+    check_count,
     document_about,
     facts_about,
     queries_about,
@@ -48,7 +48,7 @@ def world(
     """
     seed = derive_seed(seed, "world")
     people = both + name_to_description + description_to_name
-    check_documents(people * exposures + in_context + symmetry)
+    check_count(people * exposures + in_context + symmetry)
     if facts.drawn_from == "couples":
         told_once = name_to_description + description_to_name
         around = couples_world(facts, seed, both=both, one_order=told_once, exposures=exposures)

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from interp_rc.facts.factset import FactSet
 from interp_rc.models.build import check_parameters
@@ -13,7 +13,7 @@ from interp_rc.models.encoder import BYTES_ALONE, Encoder, EncoderSize, load_enc
 from interp_rc.models.machine import Machine
 from interp_rc.records.errors import ModelError
 from interp_rc.records.limits import MOST_COUNT
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import HubOrFolder, Options, Positive
 
 PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -29,9 +29,7 @@ class EncoderModel(Options):
     """
 
     kind: Literal["encoder"] = "encoder"
-    source: Annotated[
-        str, AfterValidator(lambda s: str(Path(s).absolute()) if Path(s).is_dir() else s)
-    ] = PACKAGED
+    source: HubOrFolder = PACKAGED
     revision: str | None = None
 
     def known(self, facts: FactSet, seed: int) -> FactSet | None:

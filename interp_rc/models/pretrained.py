@@ -1,24 +1,19 @@
 """A base model that others trained, by hub id and revision or from a folder."""
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Literal
-
-from pydantic import AfterValidator
+from typing import Literal
 
 from interp_rc.facts.factset import FactSet
 from interp_rc.models.load import Dtype, Loaded, load
 from interp_rc.models.machine import Machine
-from interp_rc.records.options import Options
+from interp_rc.records.options import HubOrFolder, Options
 
 
 class PretrainedModel(Options):
     """`source` is a hub id or a folder; `revision` a branch, tag or commit of the hub."""
 
     kind: Literal["pretrained"] = "pretrained"
-    source: Annotated[
-        str, AfterValidator(lambda s: str(Path(s).absolute()) if Path(s).is_dir() else s)
-    ]
+    source: HubOrFolder
     revision: str | None = None
     dtype: Dtype = "float32"
 

@@ -1,5 +1,6 @@
 """Finding experiments and facts by what a user types."""
 
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -14,18 +15,19 @@ from interp_rc.pipeline.config import READS_BEHAVIOUR, TOOLS, RunConfig, validat
 from interp_rc.pipeline.yaml_source import Source
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.packaged import packaged
+from interp_rc.records.reading import kind_of
 
 
 def find_experiment(experiment: str) -> Path:
     """The YAML file, or the packaged experiment of that name."""
     given = Path(experiment)
-    if given.suffix in (".yaml", ".yml") or given.is_file():
+    if given.suffix in (".yaml", ".yml") or kind_of(given) == stat.S_IFREG:
         return given
     for ours in experiments():
         if ours.stem == experiment:
             return ours
     known = ", ".join(sorted(path.stem for path in experiments()))
-    raise ConfigError(f"no experiment {experiment!r}; give a .yaml file or one of: {known}")
+    raise ConfigError(f"no experiment {experiment!r:.200}; give a .yaml file or one of: {known}")
 
 
 def experiments() -> list[Path]:

@@ -4,7 +4,7 @@ MOST_COUNT = 10_000_000
 """Of whatever is counted out one by one: facts, pairs, steps, prompts in a batch."""
 MOST_DOCUMENTS = 2_000_000
 """Of a fact set, which is held in memory."""
-MOST_TRIALS = 10_000
+MOST_TRIALS = 5_000
 """Of a sweep: each is validated before the first one starts."""
 MOST_WORKERS = 1_024
 """Threads, processes, calls under way at once."""

@@ -94,3 +94,20 @@ def test_a_table_without_answers_is_refused(table, text, message):
 def test_no_table(tmp_path):
     with pytest.raises(DataError, match=r"none\.csv: file not found"):
         read_parent_table(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("columns", [1_001, 50_000])
+def test_a_table_of_many_columns_is_refused_at_once(tmp_path, columns):
+    path = tmp_path / "x.csv"
+    header = ["child", "parent", "parent_type", *(f"c{n}_can_find_parent" for n in range(columns))]
+    path.write_text(",".join(header) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"x\.csv:1: has .* columns, and 1,000 are the most"):
+        read_parent_table(path)
+
+
+def test_a_message_lists_the_first_columns_only(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(",".join("x" * 100 for _ in range(900)), encoding="utf-8")
+    with pytest.raises(DataError, match=r"has no column 'child' .* …") as caught:
+        read_parent_table(path)
+    assert len(str(caught.value)) < 1_500

@@ -82,3 +82,14 @@ def test_spaces_around_texts_do_not_count():
 def test_refused(tmp_path, rows, message):
     with pytest.raises(DataError, match=message):
         contrasts_of(read_triples(write(tmp_path, rows)))
+
+
+@pytest.mark.parametrize("text", ["{} is the capital of", "is {subject} of", "[X] is in [Y]", "{}"])
+def test_a_slot_that_nothing_fills_is_refused_by_line(tmp_path, text):
+    path = write(tmp_path, [CAPITALS[0], ("Rome", text, "Italy")])
+    with pytest.raises(
+        DataError, match=r"facts\.jsonl:2: relation .* holds the slot .*write the words"
+    ):
+        read_triples(path)
+    with pytest.raises(DataError, match=r"subject .* holds the slot"):
+        Triple(text, "is", "x")

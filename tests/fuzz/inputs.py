@@ -130,7 +130,9 @@ def _write(path: Path, content: str | bytes, draw: Random) -> Path:
             path.write_bytes(b"")
         case 5:
             path.write_bytes(
-                raw.decode("utf-8", "replace").encode(draw.choice(["utf-16", "utf-32", "cp037"]))
+                raw.decode("utf-8", "replace").encode(
+                    draw.choice(["utf-16", "utf-32", "cp037"]), "replace"
+                )
             )
         case 6:
             with path.open("wb") as out:

@@ -51,6 +51,7 @@ def fuzz(seed: int, count: int, folder: Path) -> Tally:
         tally.ended[ended] += 1
         tally.kinds[made.kind] += 1
         if fault:
+            print(f"{seed}/{index} {made.kind} {ended}", file=sys.stderr, flush=True)
             shown = json.dumps(made.arguments)[:1_500]
             tally.faults.append(f"{seed}/{index} {made.kind} {ended}\n{shown}\n{fault}")
         shutil.rmtree(place, ignore_errors=True)

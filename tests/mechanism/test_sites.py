@@ -196,3 +196,21 @@ def test_a_site_is_a_span_or_a_position():
     for wrong in ({}, {"span": "source", "position": 1}):
         with pytest.raises(ConfigError, match="a span or a position"):
             Site("mlp_out", 0, **wrong)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"z.h{10**10}@A",
+        f"mlp_out.{'9' * 5_000}@A",
+        f"mlp_out.0x{'9' * 5_000}@A",
+        f"mlp_post.0.n{'9' * 5_000}@A",
+        f"resid_pre.0.d{'9' * 5_000}@A",
+        "x" * 100_000,
+        "@" * 100_000,
+    ],
+)
+def test_numbers_that_no_network_has_are_no_site(text):
+    with pytest.raises(ConfigError, match="is not a site") as caught:
+        parse_site(text, 2, heads=2, positions=3)
+    assert len(str(caught.value)) < 700

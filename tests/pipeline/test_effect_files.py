@@ -1,10 +1,14 @@
 """The mean of each site, as the command prints it."""
 
+import math
+
 import pandas as pd
+import pytest
 
 from interp_rc.mechanism.effects import COLUMNS, Effects
 from interp_rc.pipeline import effect_files
-from interp_rc.pipeline.effect_files import summary
+from interp_rc.pipeline.effect_files import in_bytes, summary
+from interp_rc.records.errors import ConfigError
 
 PLACES = [
     ({"site": "z", "head": 3, "position": 4}, 1.0, "z.1.h3@4"),
@@ -50,3 +54,11 @@ def test_of_many_sites_the_largest_are_told_of_in_order(monkeypatch):
     assert found.site.tolist() == ["mlp_out.1@0", "mlp_out.3@0"]
     assert found.effect.tolist() == ["-0.3000 probability", "0.2000 probability"]
     assert found.attrs == {"left_out": 2}
+
+
+def test_memory_in_bytes():
+    assert in_bytes(None) is None
+    assert in_bytes(0.5) == 2**29
+    for gib in (0, -1, math.inf, math.nan, 1e300):
+        with pytest.raises(ConfigError, match="give GiB above 0"):
+            in_bytes(gib)

@@ -74,3 +74,21 @@ def test_values_as_people_read_them():
         "step1000",
         "True",
     ]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "words"),
+    [
+        ({"grid": {f"a{n}": [1, 2] for n in range(40)}}, "1,099,511,627,776 runs, and 5,000 are"),
+        ({"grid": {"seed": list(range(5_001))}}, "5,001 runs"),
+        ({"random": {"trials": 10**9, "axes": {"seed": [1]}}}, "less than or equal to 5000"),
+        ({"grid": {"a": [1] * 100}, "random": {"trials": 100, "axes": {"b": [1]}}}, "10,000 runs"),
+        ({"grid": {"a": [1] * 100}, "random": {"trials": 100, "axes": {}}}, "10,000 runs"),
+        ({"grid": {"seed": [1]}, "workers": 10**9}, "less than or equal to 1024"),
+        ({"random": {"trials": 1, "seed": 2**63, "axes": {"seed": [1]}}}, "less than or equal to"),
+        ({"random": {"trials": 1, "axes": {"x": {"low": 0, "high": math.inf}}}}, "finite"),
+    ],
+)
+def test_what_nobody_can_run_is_refused_before_it_is_drawn(sweep, words):
+    with pytest.raises(ValidationError, match=words):
+        Sweep.model_validate(sweep)
