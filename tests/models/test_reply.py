@@ -213,7 +213,8 @@ TALKS = {
     "no HTTP": (send(b"hello\r\n\r\n"), "Connection error"),
     "redirects without end": (
         send(
-            b"HTTP/1.1 307 X\r\nLocation: /v1/chat/completions\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            b"HTTP/1.1 307 X\r\nLocation: /v1/chat/completions\r\nContent-Length: 0\r\n"
+            b"Connection: close\r\n\r\n"
         ),
         "redirects",
     ),
@@ -284,7 +285,10 @@ def test_a_question_takes_three_timeouts_at_most_however_often_it_may_be_asked(t
 def test_the_key_goes_to_no_other_host(tmp_path):
     with talking(send(OK + f"Content-Length: {len(BODY)}\r\n\r\n".encode(), BODY)) as (other, got):
         elsewhere = other.replace("127.0.0.1", "localhost")
-        moved = f"HTTP/1.1 307 X\r\nLocation: {elsewhere}/x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        moved = (
+            f"HTTP/1.1 307 X\r\nLocation: {elsewhere}/x\r\nContent-Length: 0\r\n"
+            "Connection: close\r\n\r\n"
+        )
         with talking(send(moved.encode())) as (url, heads), open_responses(tmp_path / "a") as store:
             endpoint = Endpoint(url, "m", retries=0)
             request = endpoint.request([("user", "q")], temperature=0.0, max_tokens=8)
