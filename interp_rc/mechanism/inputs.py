@@ -63,18 +63,22 @@ def read_inputs(
             replace(one, foils=other.targets) if len(other.targets) == len(one.targets) else one
             for one, other in zip(inputs, others, strict=True)
         ]
-    context, alike = context_of(loaded.model), reads_alike_up_to(loaded.model)
-    for prompt, one in zip(prompts, inputs, strict=True):
-        if context is not None and len(one.ids) > context:
-            raise DataError(
-                f"{prompt[:60]!r}… has {len(one.ids)} tokens; the model reads {context}"
-            )
-        if alike is not None and len(one.ids) > alike:
-            raise DataError(
-                f"{prompt[:60]!r}… has {len(one.ids)} tokens, and texts of more than {alike} make "
-                "this model (LongRoPE) read every text beside them in another way; shorten it"
-            )
+    check_lengths(loaded, prompts, [len(one.ids) for one in inputs])
     return inputs
+
+
+def check_lengths(loaded: Loaded, texts: Sequence[str], lengths: Sequence[int]) -> None:
+    """Raise DataError for a text of more tokens than the model reads, or than it reads alike
+    whatever stands beside it."""
+    context, alike = context_of(loaded.model), reads_alike_up_to(loaded.model)
+    for text, tokens in zip(texts, lengths, strict=True):
+        if context is not None and tokens > context:
+            raise DataError(f"{text[:60]!r}… has {tokens} tokens; the model reads {context}")
+        if alike is not None and tokens > alike:
+            raise DataError(
+                f"{text[:60]!r}… has {tokens} tokens, and texts of more than {alike} make this "
+                "model (LongRoPE) read every text beside them in another way; shorten it"
+            )
 
 
 def inputs_of(

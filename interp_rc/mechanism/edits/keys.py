@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from interp_rc.mechanism.cached import cache
 from interp_rc.mechanism.edits.requests import Asking
-from interp_rc.mechanism.inputs import Input
+from interp_rc.mechanism.inputs import Input, check_lengths
 from interp_rc.mechanism.memory import Budget, default_memory
 from interp_rc.mechanism.observed import observed
 from interp_rc.models.adapters.adapter import Adapter
@@ -44,13 +44,17 @@ def second_moments(
 ) -> dict[int, Float[Tensor, "neuron neuron"]]:
     """By layer, the mean of k kᵀ over all tokens of the texts, each text once, in float64.
 
-    Special tokens that stand for no character are left out. Raises DataError for no text.
+    Special tokens that stand for no character are left out. Raises DataError for no text,
+    and for one that is too long for the model.
     """
     runs = Adapter(model.model).by_layers
     places = [Place("mlp_post", layer) for layer in layers]
-    read = sorted(encode(model.tokenizer, list(dict.fromkeys(texts))), key=lambda one: len(one[0]))
-    if not read:
+    once = list(dict.fromkeys(texts))
+    encoded = encode(model.tokenizer, once)
+    if not encoded:
         raise DataError("there is no text to take the second moment of keys over; give some")
+    check_lengths(model, once, [len(ids) for ids, _ in encoded])
+    read = sorted(encoded, key=lambda one: len(one[0]))
     budget = Budget(runs, default_memory(runs.home) if memory is None else memory, at_once=1)
     sums: dict[int, Tensor] = {}
     tokens = begin = 0

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from interp_rc.models.adapters.layerwise import Layerwise, See
 from interp_rc.models.adapters.parts import Activations, Component, Edit, Parts, Place, through
 from interp_rc.models.adapters.ragged import Heads
+from interp_rc.models.finite import check_finite
 from interp_rc.models.machine import device_of
 from interp_rc.records.errors import ModelError
 
@@ -133,10 +134,20 @@ def _following(
 
 
 def _text(model: PreTrainedModel) -> tuple[Tensor, Tensor, torch.Generator]:
-    """Ids of one random text, the model's own logits, and what else is drawn from."""
+    """Ids of one random text, the model's own logits, and what else is drawn from.
+
+    Raises ModelError for logits that are no numbers, which no adapter is to blame for.
+    """
     draw = torch.Generator().manual_seed(0)
     ids = torch.randint(model.config.vocab_size, (1, TOKENS), generator=draw).to(device_of(model))
-    return ids, model(input_ids=ids, use_cache=False).logits, draw
+    own = model(input_ids=ids, use_cache=False).logits
+    if not own.isfinite().all():
+        check_finite(model)
+        raise ModelError(
+            f"the model's own logits are NaN or infinite, although its weights are not, in "
+            f"{str(own.dtype).removeprefix('torch.')}; load it in another type of numbers"
+        )
+    return ids, own, draw
 
 
 def _disturbed(value: Tensor, draw: torch.Generator) -> Tensor:
