@@ -46,7 +46,7 @@ def section(run: Run, measured: Measured) -> Section:
         tables=[numbers(measured)],
         note=(
             "Exact match alone hides two things: a model may lean towards the right target "
-            "without saying it, and it never says names that it has not learnt to produce. So "
+            "without saying it, and it may never say names that it has not learnt to produce. So "
             "every target of the subset is scored as a candidate after every prompt."
         ),
     )

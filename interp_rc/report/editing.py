@@ -55,9 +55,9 @@ def section(run: Run, measured: Measured) -> Section:
             "the answer to B′, less what other names gain there. In the base model the facts’ own "
             "answers are written, which it never learnt. The layer is the one that is best for "
             "the other half of the facts. Edits of the last layer change nothing at the source "
-            "that the answer reads, and are left out of the correlations. Old answers are near "
-            "certain, so that their losses are told of their lead: the log-probability less the "
-            "mean of other facts’ answers (or names) in their place."
+            "that the answer reads, and are left out of the correlations. An old answer that is "
+            "near certain can stay so, so that losses are told of its lead: the log-probability "
+            "less the mean of other facts’ answers (or names) in its place."
         ),
     )
 

@@ -218,10 +218,10 @@ def own(measured: Measured) -> Table | None:
         "How symmetric the distance itself is: correlation of d(h∘l, p) with d(p∘l, h) over pairs "
         "at one random label l, mean over labels; vectors at unit length, as the methods use them. "
         "Swapping premise and hypothesis leaves the product sum of h, l and p as it is: of the "
-        "cosine form only the norms ‖h∘l‖ and ‖p∘l‖ change, and those hardly differ; of the L2 "
-        "form the squared norms stand in the sum themselves (with Gaussian vectors of any length "
-        "the correlation is about 0.7). A rotation is turned back: it is symmetric exactly where "
-        "its square is one, and a random one is not. Embeddings are alike to begin with",
+        "cosine form only the norms ‖h∘l‖ and ‖p∘l‖ change; of the L2 form the squared norms "
+        "stand in the sum themselves. A rotation is turned back: it is symmetric exactly where "
+        "its square is one, and a random one is not. The more alike an encoder’s embeddings are, "
+        "the more symmetric every form is on them",
         columns,
         rows,
         columns[1:],

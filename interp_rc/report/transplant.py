@@ -40,16 +40,16 @@ def section(run: Run, measured: Measured) -> Section:
         tables=[outside(measured), chosen(run, orders), compared(measured, orders)],
         note=(
             "A fact is what the log-probability of its answer is above that of the same answer "
-            "after another one’s prompt: finetuning makes all answers of these facts likely, and "
-            "weights that do only that carry no fact. Weights of the finetuned model are put into "
-            "the base (is the site enough?), and the base’s into the finetuned model (is it "
-            "needed?). Sets are chosen on half of the facts, greedily, so a smaller one may exist, "
-            "and measured on the other half; the embedding and the output rows, though tied, are "
-            "moved apart. As many matrices at random have fewer weights than the chosen ones: "
-            "compare also with sets of at most as many weights, which are often nearly all small "
-            "matrices, chosen ones among them. What is taken out is judged by the lead of the "
-            "answer over another fact’s after the same prompt, since answers themselves are nearly "
-            "certain. The part that brings or costs most was picked on these very facts."
+            "after another one’s prompt: weights that only make all answers of these facts likely "
+            "carry no fact. Weights of the finetuned model are put into the base (is the site "
+            "enough?), and the base’s into the finetuned model (is it needed?). Sets are chosen on "
+            "half of the facts, greedily, so a smaller one may exist, and measured on the other "
+            "half; the embedding and the output rows, though tied, are moved apart. As many "
+            "matrices at random have fewer weights than the chosen ones: "
+            "compare also with sets of at most as many weights, which may hold chosen ones. What "
+            "is taken out is judged by the lead of the answer over another fact’s after the same "
+            "prompt, since an answer that is nearly certain can stay so. The part that brings or "
+            "costs most was picked on these very facts."
         ),
     )
 
