@@ -14,6 +14,7 @@ from interp_rc.cli.effects import attribute, patch, trace
 from interp_rc.cli.facts import facts_app
 from interp_rc.cli.parents import parents_app
 from interp_rc.cli.runs import doctor, evaluate, mechanism, report, run
+from interp_rc.records.disk import is_full
 from interp_rc.records.errors import InterpError
 from interp_rc.records.signals import ENDING, end_tidily
 
@@ -52,6 +53,13 @@ def _top(
     pass
 
 
+def _end_if_full(error: Exception) -> None:
+    """Commands that know what is kept say it themselves; this is for all others."""
+    if is_full(error):
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        _end(f"no space is left ({first}); make space, or choose another place, and run it again")
+
+
 def main() -> None:
     """Entry point; exit codes: 0 ok, 1 an error of ours, 2 usage, 130 interrupted, 143 asked to
     end (SIGTERM), 129 as its terminal ended."""
@@ -68,6 +76,7 @@ def main() -> None:
     except InterpError as error:
         _end(str(error))
     except OSError as error:
+        _end_if_full(error)
         place = f"{error.filename}: " if error.filename else ""
         _end(f"{place}{error.strerror or error}; choose another place")
     except MemoryError:
@@ -79,6 +88,7 @@ def main() -> None:
             print("asked to end, and ended; continue with --resume", file=sys.stderr)
         raise
     except Exception as error:
+        _end_if_full(error)
         _end(
             f"this is a fault of interp-rc itself ({type(error).__name__}: {error}), whose trace "
             f"is in {_kept_trace()}; please report it with that file"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from interp_rc.models.load import Loaded
+from interp_rc.records.disk import room_in
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.files import write_json
 from interp_rc.records.strict_json import read_json
@@ -58,6 +59,8 @@ class Store:
         swept = Swept({}, {})
         for path in sorted(self.folder.glob("batch-*.json")):
             batch = read_json(path)
+            if not isinstance(batch, dict) or batch != _parts(batch) | _seal(_parts(batch)):
+                raise ConfigError(f"{path} is not what was written; delete it and --resume again")
             swept.known.update({case: (clean, other) for case, clean, other in batch["known"]})
             swept.found.update({(case, site): Found(*rest) for case, site, *rest in batch["found"]})
         return swept
@@ -68,9 +71,19 @@ class Store:
             "known": [[case, *ends] for case, ends in part.known.items()],
             "found": [[*key, *found] for key, found in part.found.items()],
         }
-        if not (self.folder / WHAT).exists():
-            write_json(self.folder / WHAT, self._digest)
-        write_json(self.folder / f"batch-{min(part.known):08}.json", batch)
+        with room_in(self.folder, "what was found so far", "run it again with --resume"):
+            if not (self.folder / WHAT).exists():
+                write_json(self.folder / WHAT, self._digest)
+            write_json(self.folder / f"batch-{min(part.known):08}.json", batch | _seal(batch))
+
+
+def _parts(batch: dict[str, Any]) -> dict[str, Any]:
+    return {name: batch.get(name) for name in ("known", "found")}
+
+
+def _seal(parts: dict[str, Any]) -> dict[str, str]:
+    """A flipped byte changes numbers without a word."""
+    return {"sha256": hashlib.sha256(json.dumps(parts).encode()).hexdigest()}
 
 
 def digest_of(what: object) -> str:

@@ -11,6 +11,7 @@ from interp_rc.mechanism.effect_places import site_name
 from interp_rc.mechanism.effects import Effects
 from interp_rc.models.load import Loaded, load
 from interp_rc.models.machine import Device, choose_machine, use_threads
+from interp_rc.records.disk import room_in
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.numbers import Estimate
 
@@ -36,9 +37,10 @@ def check_files(out: Path, figure: Path | None) -> None:
 def write_effects(effects: Effects, out: Path, figure: Path | None) -> None:
     """The table as parquet, and its map; the map is drawn before anything is written."""
     drawn = None if figure is None else effects.plot()
-    effects.save(out)
-    if figure is not None and drawn is not None:
-        save_as(drawn, figure)
+    with room_in(out.parent, "the effects", "make space and run it again, with --resume"):
+        effects.save(out)
+        if figure is not None and drawn is not None:
+            save_as(drawn, figure)
 
 
 def load_here(model: str, revision: str | None, device: Device | Spread = "auto") -> Loaded:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -17,10 +18,12 @@ from interp_rc.models.load import load, save
 from interp_rc.models.machine import choose_machine, use_threads
 from interp_rc.models.remote import AnyModel, load_any, save_any
 from interp_rc.pipeline.config import RunConfig
+from interp_rc.records.disk import room_in
 from interp_rc.records.environment import environment
 from interp_rc.records.errors import RunError
-from interp_rc.records.files import write_json, write_yaml
+from interp_rc.records.files import write_json
 from interp_rc.records.leftovers import sweep_temporary
+from interp_rc.records.manifest import write_sealed_yaml
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Run
 from interp_rc.report.page import write_report
@@ -53,7 +56,8 @@ def execute(
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
-        with lock.acquire(timeout=0):
+        with lock.acquire(timeout=0), room_in(folder, "the run", "continue it with --resume"):
+            run.manifest.check()
             if not _is_done(run, config):
                 _Stages(config, run, threads, say).all(page)
     except Timeout:
@@ -72,6 +76,11 @@ def _check_folder(run: Run, config: RunConfig, resume: bool) -> None:
         state = "a finished run" if run.finished else "an unfinished run"
         raise RunError(
             f"{run.folder} holds {state}; add --resume to continue it, or choose another --out"
+        )
+    if not run.manifest.there:
+        raise RunError(
+            f"{run.folder} has no {run.manifest.file.name}, without which nothing tells whether "
+            "its files are whole (earlier versions wrote none); choose another --out"
         )
     wanted, there = config.model_dump(mode="json"), _begun_with(run)
     different = [key for key in wanted if wanted[key] != there.get(key)]
@@ -100,7 +109,9 @@ def _only_adds(run: Run, wanted: list[Any], there: list[Any]) -> bool:
 
 
 def _is_done(run: Run, config: RunConfig) -> bool:
-    return run.finished and _begun_with(run) == config.model_dump(mode="json")
+    if not run.finished or not run.manifest.knows(run.results_file.name):
+        return False
+    return _begun_with(run) == config.model_dump(mode="json")
 
 
 class _Stages:
@@ -113,10 +124,12 @@ class _Stages:
     def all(self, page: bool) -> None:
         use_threads(self.machine)
         sweep_temporary(self.run.folder)
+        self.delete_unrecorded()
         if self.run.facts.is_dir():
             self.check(read_facts(self.run.facts))  # before anything finished is undone
         self.run.results_file.unlink(missing_ok=True)  # measures are added to a finished run
-        write_yaml(self.run.config_file, self.config.model_dump(mode="json"))
+        self.run.manifest.forget(self.run.results_file.name)
+        write_sealed_yaml(self.run.config_file, self.config.model_dump(mode="json"))
         self.environment()
         self.leave_out()
         self.facts()
@@ -124,11 +137,20 @@ class _Stages:
         self.measure()
         self.finish(page)
 
+    def delete_unrecorded(self) -> None:
+        """A kill between a part's last byte and its digests leaves a part that is made again."""
+        run = self.run
+        parts = [run.environment_file, run.facts, run.base_facts, run.base, run.model]
+        for part in [*parts, run.results_file, *run.measured.glob("*.json")]:
+            if part.exists() and not run.manifest.knows(part.relative_to(run.folder).as_posix()):
+                rmtree(part) if part.is_dir() else part.unlink()
+
     def environment(self) -> None:
         """Written once; a run that goes on elsewhere says so, because its numbers may differ."""
         here = environment() | {"machine": asdict(self.machine), "seed": self.config.seed}
         if not self.run.environment_file.is_file():
             write_json(self.run.environment_file, here)
+            self.run.manifest.record(self.run.environment_file.name)
             return
         begun = self.run.environment()
         changed = [key for key in here if here[key] != begun.get(key)]
@@ -152,6 +174,7 @@ class _Stages:
                 built = self.config.facts.build(self.config.seed)
                 self.check(built)
                 write_facts(built, self.run.facts)
+                self.run.manifest.record("facts")
 
     def check(self, facts: FactSet) -> None:
         """Refuse facts that cannot be learnt from or measured as the configuration says."""
@@ -179,6 +202,7 @@ class _Stages:
                 with self.stage("base model"):
                     loaded = load(config.base.source, revision=config.base.revision)
                     save(loaded, run.base)
+                    run.manifest.record("base")
             return
         if run.model.is_dir():
             discard_checkpoints(run.checkpoints)
@@ -186,10 +210,13 @@ class _Stages:
         known = config.model.known(read_facts(run.facts), config.seed)
         if known is not None and not run.base_facts.is_dir():
             write_facts(replace(known, documents=[]), run.base_facts)
+            run.manifest.record("base_facts")
         if not run.base.is_dir():
             with self.stage("base model"):
                 save_any(self.base(known), run.base)
+                run.manifest.record("base")
         with self.stage("finetuning"), _bar("finetuning") as report:
+            run.manifest.check("facts", "base")
             facts = read_facts(run.facts)
             model, tokens = finetune(
                 load_any(run.base, device=self.machine.device),
@@ -204,6 +231,7 @@ class _Stages:
                 say=self.say_and_note,
             )
             save_any(model, run.model)
+            run.manifest.record("model", run.trace_file)
             self.run.note("tokens", stage="finetuning", tokens=tokens)
         discard_checkpoints(run.checkpoints)
 
@@ -229,6 +257,7 @@ class _Stages:
         model: AnyModel | None = None
         for measure in self.measures:
             if self.run.read_measured(measure.kind) is None:
+                self.run.manifest.check("facts", "base_facts", "base", "model")
                 model = model or self.model()
                 with self.stage(f"measure {measure.kind}"):
                     # The configuration leaves remote models to measures that take them.
@@ -254,6 +283,9 @@ class _Stages:
             with self.stage("report"):
                 write_report(self.run)
         write_json(self.run.results_file, {name: e.as_dict() for name, e in results.items()})
+        self.run.manifest.record(
+            self.run.results_file.name, self.run.tests_file, self.run.verdicts_file
+        )
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

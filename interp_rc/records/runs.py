@@ -1,5 +1,6 @@
 """The folder of a run: the one place that knows where each part lies."""
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from interp_rc.records.errors import DataError, RunError
 from interp_rc.records.files import write_json
+from interp_rc.records.manifest import Manifest, check_seal
 from interp_rc.records.numbers import Estimate, Test, Verdict, estimates_from
 from interp_rc.records.strict_json import json_text, read_json
 from interp_rc.records.strict_yaml import NotYaml, read_yaml
@@ -18,6 +20,8 @@ from interp_rc.records.tables import read_parquet
 if TYPE_CHECKING:
     import pandas as pd
 
+REMADE = {"base": "base and model", "facts": "facts, base, model and measured"}
+"""What else is made again where a part is damaged."""
 NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 
 
@@ -34,6 +38,7 @@ class Measured:
 
 def read_mapping(file: Path, what: str) -> dict[str, Any]:
     """The YAML mapping that a part of a folder is; RunError, naming `what`, if it is none."""
+    check_seal(file)
     try:
         value = read_yaml(file)
     except NotYaml:
@@ -66,6 +71,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.manifest = Manifest(folder, REMADE)
         self.config_file = folder / "config.yaml"
         self.environment_file = folder / "environment.json"
         self.log_file = folder / "log.jsonl"
@@ -101,15 +107,23 @@ class Run:
         return read_mapping(self.config_file, "run")
 
     def environment(self) -> dict[str, Any]:
-        value: dict[str, Any] = read_json(self.environment_file)
+        """What the run was begun with. Raises RunError if that is damaged."""
+        self.manifest.check_file(self.environment_file)
+        value = read_json(self.environment_file)
+        if not isinstance(value, dict):
+            raise RunError(
+                f"{self.environment_file} is damaged; delete it and run again with --resume"
+            )
         return value
 
     def results(self) -> dict[str, Estimate]:
+        self.manifest.check_file(self.results_file)
         return read_results(self.results_file)
 
     def table(self, name: str) -> "pd.DataFrame":
         """A table of the run, e.g. ``evaluation/answers``."""
         path = self.folder / f"{name}.parquet"
+        self.manifest.check_file(path)
         if not path.is_file():
             raise RunError(f"{path} is missing; run the measure that writes it")
         try:
@@ -125,12 +139,16 @@ class Run:
         for name in measured.estimates:
             if not NAME.fullmatch(name):
                 raise RunError(f"result name {name!r} is not lower-case words joined by dots")
-        write_json(self.measured / f"{kind}.json", asdict(measured))
+        mark = f"measured/{kind}.json"
+        self.manifest.forget(mark)
+        write_json(self.folder / mark, asdict(measured))
+        self.manifest.record(mark, *(self.folder / f"{name}.parquet" for name in measured.tables))
 
     def read_measured(self, kind: str) -> Measured | None:
         path = self.measured / f"{kind}.json"
         if not path.is_file():
             return None
+        self.manifest.check_file(path)
         raw = read_json(path)
         try:
             return Measured(
@@ -140,7 +158,7 @@ class Run:
                 tables=raw["tables"],
                 figures=raw["figures"],
             )
-        except (KeyError, TypeError, AttributeError):
+        except (LookupError, TypeError, AttributeError):
             raise RunError(f"{path} is damaged; delete it and run again with --resume") from None
 
     def all_measured(self) -> dict[str, Measured]:
@@ -158,8 +176,9 @@ class Run:
     def log(self) -> Iterator[dict[str, Any]]:
         """Events of the run, oldest first; a line cut off by a kill is left out."""
         if self.log_file.is_file():
-            for line in self.log_file.read_text(encoding="utf-8").splitlines():
-                try:
-                    yield json.loads(line)
-                except json.JSONDecodeError:
-                    continue
+            text = self.log_file.read_bytes().decode(errors="replace")
+            for line in text.split("\n"):
+                with contextlib.suppress(ValueError, RecursionError):
+                    event = json.loads(line)
+                    if isinstance(event, dict):
+                        yield event

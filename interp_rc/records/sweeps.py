@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interp_rc.records.errors import RunError
+from interp_rc.records.manifest import Manifest
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Run, read_mapping, read_results
 from interp_rc.records.tables import read_parquet
@@ -26,6 +27,7 @@ class SweepRun:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.manifest = Manifest(folder)
         self.sweep_file = folder / "sweep.yaml"
         self.trials_file = folder / "trials.parquet"
         self.results_file = folder / "results.json"
@@ -51,12 +53,17 @@ class SweepRun:
 
     def spec(self) -> dict[str, Any]:
         """What `sweep.yaml` says: name, axes, show, trials."""
-        return read_mapping(self.sweep_file, "sweep")
+        spec = read_mapping(self.sweep_file, "sweep")
+        kinds = {"name": str, "axes": dict, "trials": dict}
+        if not all(isinstance(spec.get(key), kind) for key, kind in kinds.items()):
+            raise RunError(f"{self.sweep_file} is damaged; continue the sweep with --resume")
+        return spec
 
     def axes(self) -> list[str]:
         return list(self.spec()["axes"])
 
     def results(self) -> dict[str, Estimate]:
+        self.manifest.check_file(self.results_file)
         return read_results(self.results_file)
 
     def table(self) -> "pd.DataFrame":
@@ -65,6 +72,7 @@ class SweepRun:
             raise RunError(
                 f"{self.trials_file} is missing; continue the sweep with `interp-rc run … --resume`"
             )
+        self.manifest.check_file(self.trials_file)
         return read_parquet(self.trials_file)
 
 

@@ -20,9 +20,11 @@ from interp_rc.models.build import Size, build_model, model_config
 from interp_rc.models.load import Loaded, load, save
 from interp_rc.models.machine import Machine, counts_as_small
 from interp_rc.models.tokenizer import train_tokenizer
+from interp_rc.records.disk import room_in
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_json
 from interp_rc.records.leftovers import sweep_temporary
+from interp_rc.records.manifest import digest_of
 from interp_rc.records.nouns import Document
 from interp_rc.records.seeds import derive_seed
 from interp_rc.records.strict_json import read_json
@@ -106,12 +108,17 @@ def embedded_base(
             return load(entry), True
         if entry.exists():
             log.warning("the cached base model %s is damaged and is built again", entry)
-        sweep_temporary(entry.parent)
-        checkpoints = entry.with_suffix(".building")
-        loaded = _pretrain(recipe, documents, machine, seed, checkpoints, report)
-        save(loaded, entry)
-        write_manifest(entry)
-        discard_checkpoints(checkpoints)
+        with room_in(
+            entry.parent,
+            "the cache of base models",
+            "continue with --resume (INTERP_RC_CACHE names another folder)",
+        ):
+            sweep_temporary(entry.parent)
+            checkpoints = entry.with_suffix(".building")
+            loaded = _pretrain(recipe, documents, machine, seed, checkpoints, report)
+            save(loaded, entry)
+            write_manifest(entry)
+            discard_checkpoints(checkpoints)
         return load(entry), False
     finally:
         lock.release()
@@ -149,7 +156,7 @@ def _pretrain(
 
 def write_manifest(entry: Path) -> None:
     """Record the hash of every file of a model folder."""
-    write_json(entry / MANIFEST, {p.name: _file_hash(p) for p in sorted(entry.iterdir())})
+    write_json(entry / MANIFEST, {p.name: digest_of(p) for p in sorted(entry.iterdir())})
 
 
 def is_whole(entry: Path) -> bool:
@@ -157,11 +164,7 @@ def is_whole(entry: Path) -> bool:
     try:
         manifest = read_json(entry / MANIFEST)
         return bool(manifest) and all(
-            _file_hash(entry / name) == found for name, found in manifest.items()
+            digest_of(entry / name) == found for name, found in manifest.items()
         )
     except (DataError, OSError, AttributeError):
         return False
-
-
-def _file_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -29,9 +29,10 @@ from interp_rc.records.errors import ModelError
 from interp_rc.records.nouns import Document
 from interp_rc.records.seeds import derive_seed
 from interp_rc.training.batches import IGNORED, Batches, Example, only, plan_batches
-from interp_rc.training.checkpoints import newest_whole, step_of
+from interp_rc.training.checkpoints import Sealer, newest_whole, step_of
 from interp_rc.training.objectives.next_token import NextToken
 from interp_rc.training.options import Schedule
+from interp_rc.training.room import check_room_for_training
 from interp_rc.training.tracer import Tracer, Watch
 
 _FORWARDS = ("forward", "_original_forward")
@@ -127,7 +128,8 @@ def train(
     Whatever happens, the model is in evaluation mode afterwards, and computes in its own precision.
 
     Raises ModelError if there is nothing to learn, if the weights are not finite, or at the step at
-    which the loss no longer is; ScoringError for a model that does not go on from the left.
+    which the loss no longer is; ScoringError for a model that does not go on from the left;
+    RunError if what is written on the way does not fit on the disk.
     """
     if not documents:
         raise ModelError("there are no documents to train on; choose other facts, or training=null")
@@ -139,6 +141,7 @@ def train(
     prove_causal(loaded.model)
     plan = plan_batches(lengths, batch_size=options.batch_size, epochs=options.epochs, seed=seed)
     updates = -(-len(plan) // options.accumulation)
+    check_room_for_training(loaded.model, options, updates, checkpoints)
     tracer = watch and Tracer(loaded, watch, updates=updates, epochs=options.epochs)
     with (
         quiet(),
@@ -153,7 +156,7 @@ def train(
             args=_arguments(options, machine, seed, checkpoints, updates),
             train_dataset=Batches(examples, plan),
             data_collator=only,
-            callbacks=[*([tracer] if tracer else []), _Reporter(report)],
+            callbacks=[*([tracer] if tracer else []), Sealer(), _Reporter(report)],
         )
         trainer.objective = options.objective
         trainer.model_accepts_loss_kwargs = False

@@ -509,6 +509,7 @@ def test_a_run_that_goes_on_elsewhere_says_so(finished, smoke_config):
     finished.results_file.unlink()
     began = finished.environment() | {"python": "2.7.18"}
     finished.environment_file.write_text(json.dumps(began))
+    finished.manifest.record("environment.json")
     said = []
     execute(smoke_config, finished.folder, resume=True, say=said.append)
     assert any("another" in line and "python" in line for line in said)

@@ -12,9 +12,11 @@ from interp_rc.models.machine import available_cores, choose_machine
 from interp_rc.pipeline.sweep.plan import Plan, Trial
 from interp_rc.pipeline.sweep.table import results, specification, trials_table
 from interp_rc.pipeline.sweep.workers import Pool
+from interp_rc.records.disk import room_in
 from interp_rc.records.errors import RunError
-from interp_rc.records.files import write_json, write_parquet, write_yaml
+from interp_rc.records.files import write_json, write_parquet
 from interp_rc.records.leftovers import sweep_temporary
+from interp_rc.records.manifest import write_sealed_yaml
 from interp_rc.records.sweeps import SweepRun
 from interp_rc.report.sweep import write_sweep_report
 
@@ -32,7 +34,8 @@ def execute_sweep(plan: Plan, folder: Path, *, resume: bool = False, say: Say = 
     _check_folder(sweep, resume)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock").acquire(timeout=0):
+        lock = FileLock(folder / ".lock")
+        with lock.acquire(timeout=0), room_in(folder, "the sweep", "continue it with --resume"):
             faults = _run_missing(plan, sweep, say)
             _finish(plan, sweep, whole=not faults)
     except Timeout:
@@ -60,7 +63,7 @@ def _run_missing(plan: Plan, sweep: SweepRun, say: Say) -> dict[str, str]:
     missing = [trial for trial in plan.trials if not sweep.trial(trial.id).finished]
     if missing:
         sweep.results_file.unlink(missing_ok=True)  # what is there is not the whole sweep
-    write_yaml(sweep.sweep_file, specification(plan))
+    write_sealed_yaml(sweep.sweep_file, specification(plan))
     total, there = len(plan.trials), len(plan.trials) - len(missing)
     if there:
         say(f"{there} of {total} runs are there already")
@@ -97,12 +100,16 @@ def _pool(plan: Plan, sweep: SweepRun, trials: Sequence[Trial]) -> Pool:
 def _finish(plan: Plan, sweep: SweepRun, *, whole: bool) -> None:
     """Table, results and page; a sweep is finished if and only if its results.json exists."""
     table = trials_table(sweep, plan.trials)
+    for file in (sweep.trials_file, sweep.results_file):
+        sweep.manifest.forget(file.name)
     write_parquet(sweep.trials_file, table)
+    sweep.manifest.record(sweep.trials_file.name)
     if not table.empty:
         write_sweep_report(sweep)
     if whole:
         found = results(table, list(plan.trials[0].point))
         write_json(sweep.results_file, {name: e.as_dict() for name, e in found.items()})
+        sweep.manifest.record(sweep.results_file.name)
 
 
 def _told(faults: dict[str, str], sweep: SweepRun) -> str:
