@@ -13,7 +13,8 @@ from interp_rc.mechanism.linear_parts import written_by_heads
 from interp_rc.mechanism.observed import Observed, observed, source_tokens
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
-from interp_rc.models.adapters.parts import Place, heads_of
+from interp_rc.models.adapters.parts import Place
+from interp_rc.models.dimensions import heads_of
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import Contrast
 

@@ -10,6 +10,7 @@ from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.attention import attention
 from interp_rc.mechanism.attention_cut import ALL, cut_costs
 from interp_rc.mechanism.learnt_contrasts import check_asked, learnt_contrasts, with_conditions
+from interp_rc.models.dimensions import layers_of
 from interp_rc.models.load import Loaded
 from interp_rc.records.files import write_parquet
 from interp_rc.records.numbers import Estimate, Test
@@ -48,7 +49,7 @@ class Attention(Options):
         contrasts = learnt_contrasts(facts, run.table(ANSWERS), self.templates, seed)
         if not contrasts:
             return Measured()
-        window = self.window or max(1, model.model.config.num_hidden_layers // OF_LAYERS)
+        window = self.window or max(1, layers_of(model.model) // OF_LAYERS)
         weights = with_conditions(attention(model, contrasts), facts)
         costs = with_conditions(cut_costs(model, contrasts, window=window, seed=seed), facts)
         write_parquet(run.folder / f"{WEIGHTS}.parquet", weights)

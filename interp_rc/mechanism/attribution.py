@@ -22,8 +22,9 @@ from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep, check, check_dif
 from interp_rc.mechanism.swept import effects_of, position_of
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise, See, Stream
-from interp_rc.models.adapters.parts import Component, Place, heads_of
+from interp_rc.models.adapters.parts import Component, Place
 from interp_rc.models.adapters.ragged import whole_prompts
+from interp_rc.models.dimensions import heads_of, vocabulary_of
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.limits import MOST_REPEATS
@@ -117,7 +118,7 @@ class GradientBudget(Budget):
         whole = default_memory(layers.home) if memory is None else memory
         super().__init__(layers, whole, at_once=1)
         self.cached = whole
-        self.logits = reads * layers.model.config.vocab_size
+        self.logits = reads * vocabulary_of(layers.model)
 
     def of_pair(
         self, positions: int, given: Collection[Place], kept: Collection[Place], sites: int

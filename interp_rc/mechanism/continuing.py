@@ -13,7 +13,8 @@ from interp_rc.mechanism.metrics import Metric
 from interp_rc.mechanism.steps import Give, Patch, Step, Token, token_of
 from interp_rc.mechanism.waves import Change, Row, Unit, blended, rise
 from interp_rc.models.adapters.layerwise import Layerwise
-from interp_rc.models.adapters.parts import Place, heads_of
+from interp_rc.models.adapters.parts import Place
+from interp_rc.models.dimensions import heads_of
 from interp_rc.models.machine import spread
 
 

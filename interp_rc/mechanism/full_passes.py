@@ -20,6 +20,7 @@ from interp_rc.mechanism.metrics import Asked, Metric, measured
 from interp_rc.mechanism.steps import Give, Patch, token_of
 from interp_rc.models.adapters.adapter import FAMILIES, Adapter
 from interp_rc.models.adapters.parts import Edit, Place
+from interp_rc.models.dimensions import vocabulary_of
 from interp_rc.models.machine import device_of
 
 START = Place("resid_pre", 0)
@@ -83,7 +84,7 @@ class FullPasses:
         """Each patch with the metric that it leads to."""
         lengths = taking.lengths.tolist()
         ordered = sorted(patches, key=lambda one: lengths[one.base])
-        width = budget.width * 8 + self.model.config.vocab_size
+        width = budget.width * 8 + vocabulary_of(self.model)
         rows = min(budget.tokens, budget.wave // (budget.item * width)) // taking.positions
         for begin in range(0, len(ordered), max(1, rows)):
             some = ordered[begin : begin + max(1, rows)]

@@ -20,6 +20,7 @@ from interp_rc.mechanism.learnt_contrasts import (
     with_conditions,
 )
 from interp_rc.mechanism.pairings import subsets_of
+from interp_rc.models.dimensions import layers_of
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.files import write_parquet
@@ -94,7 +95,7 @@ def fewer(facts: FactSet, most: int, seed: int) -> FactSet:
 
 def attributed(model: Loaded, contrasts: Sequence[Contrast]) -> pd.DataFrame:
     """`by_span` of the targets and of the foils; `asked` says which."""
-    layers = model.model.config.num_hidden_layers
+    layers = layers_of(model.model)
     frames = [
         by_span(integrated_gradients(model, some), layers).assign(asked=asked)
         for asked, some in (("target", contrasts), ("foil", [about_foil(one) for one in contrasts]))

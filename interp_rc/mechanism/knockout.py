@@ -17,6 +17,7 @@ from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Place
+from interp_rc.models.dimensions import text_config
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError, DataError
 from interp_rc.records.nouns import Contrast
@@ -127,7 +128,7 @@ def _check_some_are_left(
     case: Case, layers: Layerwise, read: Input, queries: Sequence[int], keys: Sequence[int]
 ) -> None:
     """Keys of the token itself count. Where some layers see a window of tokens only, all do."""
-    narrow = getattr(layers.model.config, "sliding_window", None) or len(read.ids)
+    narrow = getattr(text_config(layers.model), "sliding_window", None) or len(read.ids)
     for query in queries:
         visible = set(range(len(read.ids)))
         if layers.parts.causal:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interp_rc.models.adapters.layerwise import Layerwise
-from interp_rc.models.adapters.parts import heads_of
+from interp_rc.models.dimensions import heads_of
 from interp_rc.models.machine import device_of
 from interp_rc.records.errors import ModelError
 

@@ -20,6 +20,7 @@ from interp_rc.mechanism.observed import At, Observed, observed
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Component, Place, through
+from interp_rc.models.dimensions import vocabulary_of
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError, ModelError
 from interp_rc.records.nouns import Contrast
@@ -199,7 +200,7 @@ def _logits(
     layers: Layerwise, last: Tensor, targets: Tensor, foils: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The model's own, of target and foil and the mean of all, before a cap; in float64."""
-    step = max(1, LOGITS // layers.model.config.vocab_size)
+    step = max(1, LOGITS // vocabulary_of(layers.model))
     found = []
     for begin in range(0, len(last), step):
         some = slice(begin, begin + step)

@@ -7,7 +7,8 @@ import psutil
 import torch
 from transformers import PreTrainedModel
 
-from interp_rc.models.adapters.parts import Place, heads_of, neurons_of
+from interp_rc.models.adapters.parts import Place
+from interp_rc.models.dimensions import heads_of, neurons_of, text_config, width_of
 
 ON_CPU = 2 * 2**30  # bytes; more makes no core faster
 TOKENS = {"cpu": 2000}  # of a wave, at the most; so too
@@ -36,11 +37,11 @@ class Budget:
     """What fits into `memory` bytes: half for cached prompts, half for waves under way."""
 
     def __init__(self, layers: Runs, memory: int, at_once: int) -> None:
-        config = layers.model.config
+        config = text_config(layers.model)
         self.item = layers.model.dtype.itemsize
-        self.width = config.hidden_size
+        self.width = width_of(layers.model)
         self.heads = heads_of(layers.model)
-        head = getattr(config, "head_dim", None) or self.width // self.heads
+        head = getattr(config, "head_dim", None) or self.width // max(self.heads, 1)
         shared = getattr(config, "num_key_value_heads", None) or self.heads
         self.query, self.key = self.heads * head, shared * head
         self.neurons = neurons_of(layers.model)

@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from interp_rc.mechanism.inputs import Input
+from interp_rc.models.dimensions import vocabulary_of
 
 Metric = Literal["log_prob", "probability", "logit_difference", "rank", "kl"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
@@ -128,7 +129,7 @@ def _unembedded(
     layers: Unembeds, lines: Float[Tensor, "token width"], at_once: int = LOGITS
 ) -> Iterator[tuple[slice, Logits]]:
     """Logits in parts that fit into memory, in float32 at least."""
-    step = max(1, min(at_once, LOGITS) // layers.model.config.vocab_size)
+    step = max(1, min(at_once, LOGITS) // vocabulary_of(layers.model))
     for begin in range(0, len(lines), step):
         part = slice(begin, begin + step)
         logits = layers.logits(lines[part])

@@ -8,6 +8,7 @@ from torch import nn
 from interp_rc.mechanism.inputs import positions
 from interp_rc.mechanism.sites import Site, means_every_position, parse_site
 from interp_rc.models.adapters.module_layers import layer_of
+from interp_rc.models.dimensions import heads_of, layers_of
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import Contrast
 
@@ -22,7 +23,6 @@ def named_sites(
     ConfigError for texts that name no site, DataError for such prompts.
     """
     texts = [texts] if isinstance(texts, str) else texts
-    config = model.model.config
     modules = dict(model.model.named_modules())
     known = [_module(text, modules) for text in texts]
     every = any(means_every_position(text) for text, _ in known)
@@ -31,8 +31,8 @@ def named_sites(
     for text, module in known:
         sites = parse_site(
             text,
-            config.num_hidden_layers,
-            heads=config.num_attention_heads,
+            layers_of(model.model),
+            heads=heads_of(model.model),
             positions=there,
         )
         if module is not None:

@@ -35,6 +35,7 @@ from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep, check, check_dif
 from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
+from interp_rc.models.dimensions import text_config
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError, ModelError
 from interp_rc.records.nouns import Contrast
@@ -142,7 +143,7 @@ def _cases(
 def _check_alike(other: Loaded, model: Loaded, cases: Sequence[Case]) -> None:
     """Raises ModelError unless activations of the other model have places in this one."""
     for name in SHAPE:
-        there, here = (getattr(one.model.config, name, None) for one in (other, model))
+        there, here = (getattr(text_config(one.model), name, None) for one in (other, model))
         if there != here:
             raise ModelError(
                 f"the other model has {name} {there}, and this one {here}; give one of its shape"

@@ -21,8 +21,9 @@ from interp_rc.mechanism.steps import Give, Token
 from interp_rc.mechanism.sweep import Batch, Sweep
 from interp_rc.mechanism.waves import blended
 from interp_rc.models.adapters.layerwise import Layerwise, See, Stream
-from interp_rc.models.adapters.parts import Component, Place, heads_of
+from interp_rc.models.adapters.parts import Component, Place
 from interp_rc.models.adapters.ragged import Attending, lay_out
+from interp_rc.models.dimensions import heads_of
 
 Received = tuple[Float[Tensor, "token ..."], Int[Tensor, "row position"]]
 """Values, and at which of them a row's positions are; -1: the receiver is there as it was."""

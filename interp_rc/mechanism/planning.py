@@ -24,7 +24,8 @@ from interp_rc.mechanism.steps import Patch, Step
 from interp_rc.mechanism.sweep import Batch, Case, Sweep
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
-from interp_rc.models.adapters.parts import STREAM, Place, heads_of, neurons_of
+from interp_rc.models.adapters.parts import STREAM, Place
+from interp_rc.models.dimensions import heads_of, neurons_of
 from interp_rc.records.errors import ConfigError, DataError
 
 
@@ -35,7 +36,7 @@ def check_sites(sites: Sequence[Site], adapter: Adapter, intervention: Intervent
     adds = isinstance(intervention, Noise) or (isinstance(intervention, Fixed) and intervention.add)
     for site in sites:
         there = site.place in known or adapter.module(site.place) is not None
-        if not there or (site.head or 0) >= heads_of(adapter.model):
+        if not there or (site.head is not None and site.head >= heads_of(adapter.model)):
             raise ConfigError(f"this model has no {site.name}; {_known(adapter)}")
         if site.place.is_module and site.window > 1:
             raise ConfigError(f"site {site.name}: a module is of one layer; leave the window out")
@@ -62,9 +63,11 @@ def check_sites(sites: Sequence[Site], adapter: Adapter, intervention: Intervent
 
 def _known(adapter: Adapter) -> str:
     components = list(dict.fromkeys(place.component for place in adapter.components))
+    heads = heads_of(adapter.model)
     return (
-        f"it has {', '.join(components)} of layers 0 to {adapter.layers - 1}, heads 0 to "
-        f"{heads_of(adapter.model) - 1}, and modules by their names in model.named_modules()"
+        f"it has {', '.join(components)} of layers 0 to {adapter.layers - 1}, "
+        f"{f'heads 0 to {heads - 1}' if heads else 'no heads'}, and modules by their names in "
+        "model.named_modules()"
     )
 
 

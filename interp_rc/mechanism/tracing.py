@@ -24,6 +24,7 @@ from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.embedded import embed_without_positions
 from interp_rc.models.adapters.parts import Component
+from interp_rc.models.dimensions import width_of
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError, DataError
 from interp_rc.records.limits import MOST_REPEATS
@@ -146,7 +147,7 @@ def drawn_noise(
     starts = embed_without_positions(adapter.model, adapter.parts, [read.ids for read in inputs])
     at_subjects = [start[tokens] for start, tokens in zip(starts, subjects, strict=True)]
     deviation = scale * float(torch.cat(at_subjects).float().std())
-    width = model.model.config.hidden_size
+    width = width_of(model.model)
     found = []
     for one, tokens in zip(tracings, subjects, strict=True):
         draw = torch.Generator().manual_seed(derive_seed(seed, one.id))

@@ -17,8 +17,9 @@ from torch import Tensor
 from interp_rc.mechanism.cached import Cached
 from interp_rc.mechanism.metrics import Metric, Unembeds, measured
 from interp_rc.models.adapters.layerwise import Layerwise, See, Stream, unchanged
-from interp_rc.models.adapters.parts import Component, Place, heads_of
+from interp_rc.models.adapters.parts import Component, Place
 from interp_rc.models.adapters.ragged import Attending, Layout, Masks, lay_out
+from interp_rc.models.dimensions import heads_of
 
 Unit = int | None
 """A head (of `z`, `pattern`) or a neuron (of `mlp_post`); None: all there is."""

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from transformers import MODEL_FOR_MASKED_LM_MAPPING, PreTrainedConfig, PreTrainedModel
 
 from interp_rc.models.evaluating import evaluating
+from interp_rc.models.finite import check_finite
 from interp_rc.models.machine import device_of
 from interp_rc.models.masked import is_masked
 from interp_rc.models.soft_prompt import context_of
-from interp_rc.records.errors import ScoringError
+from interp_rc.records.errors import ModelError, ScoringError
 
 TOKENS = 16
 CUTS = (1, TOKENS // 2, TOKENS - 1)  # all tokens from here on are changed
@@ -34,6 +35,7 @@ def prove_causal(model: PreTrainedModel) -> None:
 
     Raises ScoringError for a model that reads ahead, that has an encoder or whose output is not
     one logit per token of the vocabulary: it would be asked with the answer in view, or not at all.
+    Raises ModelError for logits that are NaN, naming the weights if they are.
     """
     state = _state_of(model.config)
     if _PROVEN.get(model) == state:
@@ -64,7 +66,9 @@ def _mixes_and_is_causal(model: PreTrainedModel) -> bool:
         return False
     own = _logits(model, base)
     if own.isnan().any():
-        raise _refusal(model, "gives NaN for logits; its weights are damaged: load it again")
+        kind = f"a model of type {model.config.model_type}"
+        check_finite(model, kind)
+        raise ModelError(f"{kind} gives NaN for logits, and its weights are numbers; use float32")
     ahead = _moved(_logits(model, base.where(before, other)), own).where(before, 0)
     behind = _moved(_logits(model, other.where(before, base)), own).where(~before, 0)
     scale = own[own.isfinite()].abs().max().clamp(min=1e-30)

@@ -21,7 +21,8 @@ from interp_rc.models.evaluating import evaluating
 from interp_rc.models.hub import only_in_cache
 from interp_rc.models.load import quiet
 from interp_rc.models.tokenizer import train_tokenizer
-from interp_rc.models.whole import HARMLESS, check_finite, refuse_partly_loaded, unused_in_body
+from interp_rc.models.finite import check_finite
+from interp_rc.models.whole import HARMLESS, refuse_partly_loaded, unused_in_body
 from interp_rc.records.errors import ModelError
 from interp_rc.records.seeds import derive_seed
 
@@ -134,7 +135,7 @@ def load_encoder(
             model_kwargs={"use_safetensors": True},
         )
         _refuse_partly_loaded(source, model[0].model)
-    check_finite(source, model)
+    check_finite(model, str(source))
     return Encoder(model.eval(), str(source), bf16)
 
 

@@ -35,7 +35,8 @@ from interp_rc.models.machine import device_of
 from interp_rc.models.soft_prompt import BASE, SoftPrompted, read_soft_prompt
 from interp_rc.models.tokenizer_files import check_tokens, read_tokenizer
 from interp_rc.models.trial import check_computes
-from interp_rc.models.whole import check_finite, refuse_partly_loaded
+from interp_rc.models.finite import check_finite
+from interp_rc.models.whole import refuse_partly_loaded
 from interp_rc.records.errors import ModelError
 from interp_rc.records.files import replacing_folder
 
@@ -110,7 +111,7 @@ def _load_whole(source: str, dtype: Dtype, device: str, **options: Any) -> Loade
             "own, and give the one that you mean"
         )
     refuse_partly_loaded(source, model, info)
-    check_finite(source, model)
+    check_finite(model, source)
     model = (model if device == SPREAD else model.to(device)).eval()
     tokenizer = check_tokens(source, model, tokenizer)
     if device != SPREAD:  # weights that come and go would be read once more

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from interp_rc.models.adapter_folder import CONFIG, read_weights
 from interp_rc.models.checkpoint import explaining, in_one_line, read_object
-from interp_rc.models.whole import check_finite
+from interp_rc.models.finite import check_finite
 from interp_rc.records.errors import ModelError
 
 Switched = Any  # PEFT's BaseTunerLayer or AuxiliaryTrainingWrapper, which tell no types
@@ -60,7 +60,7 @@ def read_lora(folder: Path, model: PreTrainedModel) -> PreTrainedModel:
     if lacking or left.unexpected_keys:
         name = min([*lacking, *left.unexpected_keys])
         raise ModelError(f"{folder} holds an adapter of another model: see {name}; give its own")
-    check_finite(folder, inside)
+    check_finite(inside, str(folder))
     return cast(PreTrainedModel, inside.base_model.model)
 
 

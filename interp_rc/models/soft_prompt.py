@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from interp_rc.models.adapter_folder import CONFIG, read_weights
 from interp_rc.models.checkpoint import explaining, in_one_line
-from interp_rc.models.whole import check_finite
+from interp_rc.models.finite import check_finite
 from interp_rc.records.errors import ModelError
 
 BASE = "base"
@@ -125,7 +125,7 @@ def read_soft_prompt(folder: Path, model: PreTrainedModel) -> SoftPrompted:
         config.inference_mode = True
         prompted = SoftPrompted(model, config)
         set_peft_model_state_dict(prompted, weights)
-    check_finite(folder, prompted)
+    check_finite(prompted, str(folder))
     return prompted
 
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from torch import nn
 from transformers import PreTrainedModel
 
 from interp_rc.records.errors import ModelError
@@ -78,21 +77,6 @@ def _refuse_untied(source: object, model: PreTrainedModel) -> None:
 def _tied_keys(model: PreTrainedModel) -> Collection[str]:
     """Of the class: an instance forgets those that it did not tie."""
     return getattr(type(model), "_tied_weights_keys", None) or ()
-
-
-def check_finite(source: object, model: nn.Module) -> None:
-    """Raise ModelError naming a weight that is NaN or infinite; weights elsewhere are not read."""
-    damaged = [name for name, weight in model.named_parameters() if not _is_finite(weight)]
-    if damaged:
-        raise ModelError(
-            f"{source} holds weights that are NaN or infinite: {_named(damaged)} ({len(damaged)} "
-            "in all); they were damaged when they were trained or saved, so give an earlier "
-            "checkpoint"
-        )
-
-
-def _is_finite(weight: nn.Parameter) -> bool:
-    return weight.is_meta or not weight.is_floating_point() or bool(weight.isfinite().all())
 
 
 def _named(keys: Iterable[str]) -> str:

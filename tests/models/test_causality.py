@@ -49,7 +49,7 @@ from interp_rc.models.load import Loaded
 from interp_rc.models.sampling import sample_completions
 from interp_rc.models.scoring import score
 from interp_rc.models.soft_prompt import soft_prompted
-from interp_rc.records.errors import ScoringError
+from interp_rc.records.errors import ModelError, ScoringError
 from interp_rc.training.options import TrainingOptions
 from interp_rc.training.train import train
 from tests.mechanism.loop import word_tokenizer
@@ -251,8 +251,10 @@ def test_weights_that_are_no_numbers_are_named_as_such():
     model = seeded(CAUSAL["gpt2"])
     with torch.no_grad():
         model.transformer.h[0].mlp.c_fc.weight[0, 0] = torch.nan
-    with pytest.raises(ScoringError, match="NaN"):
+    with pytest.raises(ModelError, match=r"no numbers: .* transformer.h.0.mlp.c_fc.weight are NaN"):
         prove_causal(model)
+    with pytest.raises(ModelError, match=r"no numbers: .* transformer.h.0.mlp.c_fc.weight are NaN"):
+        Adapter(model)
 
 
 ASKING = {

@@ -238,5 +238,5 @@ def test_an_adapter_of_weights_that_are_no_numbers(folders, tmp_path):
     weights = load_file(file)
     weights[max(weights)].fill_(torch.nan)
     save_file(weights, file)
-    with pytest.raises(ModelError, match=r"lora holds weights that are NaN or infinite: .*lora_B"):
+    with pytest.raises(ModelError, match=r"lora holds weights that are no numbers: .*lora_B"):
         load(file.parent)

@@ -27,7 +27,8 @@ from interp_rc.mechanism.sites import Token
 from interp_rc.mechanism.sweep import Batch, Case, read_cases
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
-from interp_rc.models.adapters.parts import Place, neurons_of
+from interp_rc.models.adapters.parts import Place
+from interp_rc.models.dimensions import neurons_of
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import Contrast
 from interp_rc.records.seeds import derive_seed

@@ -12,7 +12,7 @@ from interp_rc.mechanism.weights.neurons import PARTS, rank_neurons
 from interp_rc.mechanism.weights.pair import ACTS, Whole
 from interp_rc.mechanism.weights.single import about, ends, said
 from interp_rc.mechanism.weights.sites import WeightSite
-from interp_rc.models.adapters.parts import neurons_of
+from interp_rc.models.dimensions import neurons_of
 from interp_rc.records.seeds import derive_seed
 
 KS = (16, 256)

@@ -13,7 +13,7 @@ from interp_rc.mechanism.weights.asking import Question
 from interp_rc.mechanism.weights.exchange import weights_of
 from interp_rc.mechanism.weights.pair import Act, Whole
 from interp_rc.mechanism.weights.sites import Part, WeightSite, pieces_of
-from interp_rc.models.adapters.parts import neurons_of
+from interp_rc.models.dimensions import neurons_of
 from interp_rc.models.evaluating import evaluating
 
 AT_ONCE = 16

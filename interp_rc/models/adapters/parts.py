@@ -7,7 +7,6 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 Component = Literal[
     "resid_pre", "pattern", "z", "attn_out", "resid_mid", "mlp_post", "mlp_out", "resid_post"
@@ -100,18 +99,6 @@ class Parts(NamedTuple):
         """What the last layer's output becomes."""
         found = self.head(through(self.final_norm, stream))
         return found if self.softcap is None else self.softcap * torch.tanh(found / self.softcap)
-
-
-def heads_of(model: PreTrainedModel) -> int:
-    """Query heads of a layer."""
-    return int(model.config.num_attention_heads)
-
-
-def neurons_of(model: PreTrainedModel) -> int:
-    """Neurons of a layer's MLP."""
-    config = model.config
-    given = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None)
-    return int(given or 4 * config.hidden_size)
 
 
 def through(module: nn.Module | None, value: Tensor) -> Tensor:

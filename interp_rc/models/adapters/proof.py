@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from interp_rc.models.adapters.layerwise import Layerwise, See
 from interp_rc.models.adapters.parts import Activations, Component, Edit, Parts, Place, through
 from interp_rc.models.adapters.ragged import Heads
+from interp_rc.models.causality import plain_tokens
 from interp_rc.models.finite import check_finite
 from interp_rc.models.machine import device_of
 from interp_rc.records.errors import ModelError
@@ -139,7 +140,8 @@ def _text(model: PreTrainedModel) -> tuple[Tensor, Tensor, torch.Generator]:
     Raises ModelError for logits that are no numbers, which no adapter is to blame for.
     """
     draw = torch.Generator().manual_seed(0)
-    ids = torch.randint(model.config.vocab_size, (1, TOKENS), generator=draw).to(device_of(model))
+    words = plain_tokens(model)
+    ids = words[torch.randint(len(words), (1, TOKENS), generator=draw)].to(device_of(model))
     own = model(input_ids=ids, use_cache=False).logits
     if not own.isfinite().all():
         check_finite(model)

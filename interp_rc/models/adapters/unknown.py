@@ -7,6 +7,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from interp_rc.models.adapters.parts import Block, Parts, in_embeddings
+from interp_rc.models.dimensions import layers_of, text_config
 from interp_rc.records.errors import ModelError
 
 ATTENTION = re.compile(r"attn|attention")
@@ -15,10 +16,11 @@ MLP = re.compile(r"mlp|ffn|feed_forward|ff$")
 
 def parts(model: PreTrainedModel) -> Parts:
     """Raises ModelError if there is no list of as many like modules as the model has layers."""
-    count = model.config.get_text_config().num_hidden_layers
+    count = layers_of(model)
+    body = model if text_config(model) is model.config else model.get_decoder()
     layers = [
         module
-        for module in model.modules()
+        for module in body.modules()
         if isinstance(module, nn.ModuleList) and len(module) == count and count
         if len({type(one) for one in module}) == 1
     ]
