@@ -18,10 +18,10 @@ from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedToken
 
 from interp_rc.models.checkpoint import explaining, in_one_line
 from interp_rc.models.evaluating import evaluating
+from interp_rc.models.finite import check_finite
 from interp_rc.models.hub import only_in_cache
 from interp_rc.models.load import quiet
 from interp_rc.models.tokenizer import train_tokenizer
-from interp_rc.models.finite import check_finite
 from interp_rc.models.whole import HARMLESS, refuse_partly_loaded, unused_in_body
 from interp_rc.records.errors import ModelError
 from interp_rc.records.seeds import derive_seed

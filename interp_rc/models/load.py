@@ -29,13 +29,13 @@ from interp_rc.models.checkpoint import (
     in_one_line,
     read_object,
 )
+from interp_rc.models.finite import check_finite
 from interp_rc.models.hub import only_in_cache
 from interp_rc.models.lora import base_of, has_lora, read_lora
 from interp_rc.models.machine import device_of
 from interp_rc.models.soft_prompt import BASE, SoftPrompted, read_soft_prompt
 from interp_rc.models.tokenizer_files import check_tokens, read_tokenizer
 from interp_rc.models.trial import check_computes
-from interp_rc.models.finite import check_finite
 from interp_rc.models.whole import refuse_partly_loaded
 from interp_rc.records.errors import ModelError
 from interp_rc.records.files import replacing_folder
