@@ -61,20 +61,19 @@ def seeds_table() -> str:
 def tests_table() -> str:
     """The preregistered tests with their margins and the power they had."""
     tests = pd.read_csv(TABLES / "descriptions_tests.csv")
-    power = pd.read_csv(TABLES / "descriptions_power.csv").set_index(["margins", "asked_for"])
+    power = pd.read_csv(TABLES / "descriptions_power.csv").set_index("asked_for")
     rows = []
     for _, test in tests.iterrows():
         cell, claim = test["name"].rsplit(".", 1)
         asked = "name" if cell.startswith("name_") else "description"
-        strict = "strict_margins" if claim == "nats_strict" else "margins"
-        equivalence = claim.startswith("nats")
+        equivalence = claim == "nats"
         rows.append(
             [
                 f"{asked} asked in reverse: "
                 + ("advantage in nats below the margin" if equivalence else "chosen above chance"),
                 f"{test['margin']:.2f} nat" if equivalence else "1/30",
                 f"{test['p_adjusted']:.2g}",
-                percent(power.loc[(strict, asked), "value"]) + " %" if equivalence else "",
+                percent(power.loc[asked, "value"]) + " %" if equivalence else "",
             ]
         )
     return table(

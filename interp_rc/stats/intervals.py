@@ -70,19 +70,21 @@ def rate_over_seeds(values: Float[np.ndarray, " seed"], facts: int) -> Estimate:
     seeds.
 
     The t interval of the seeds' rates, and no narrower than the facts allow: were a share of other
-    facts right (or wrong) throughout, none of it might have been met (`hidden_share`).
+    facts right (or wrong) throughout, none of it might have been met (`hidden_share`). A share of
+    which each seed has one, and not one a fact, has the t interval alone.
 
     Raises StatsError for empty or non-finite input and for rates outside [0, 1].
     """
     sample = _checked(values, RATE)
-    if sample.size == 1:
+    counted = facts > sample.size
+    if sample.size == 1 or (is_constant(sample) and not counted):
         return _estimate(sample, None, None, RATE)
-    mean, hidden = sample.mean(), hidden_share(max(facts, sample.size))
-    low, high = mean * (1 - hidden), mean * (1 - hidden) + hidden
-    if not is_constant(sample):
-        lowest, highest = t_limits(sample)
-        low, high = min(low, lowest), max(high, highest)
-    return _estimate(sample, low, high, RATE)
+    limits = [] if is_constant(sample) else [t_limits(sample)]
+    if counted:
+        mean, hidden = sample.mean(), hidden_share(facts)
+        limits.append((mean * (1 - hidden), mean * (1 - hidden) + hidden))
+    lows, highs = zip(*limits, strict=True)
+    return _estimate(sample, min(lows), max(highs), RATE)
 
 
 def t_limits(sample: Float[np.ndarray, " cluster"]) -> tuple[float, float]:

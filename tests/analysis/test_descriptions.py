@@ -25,7 +25,7 @@ def test_the_small_table_equals_means_and_t_intervals_by_hand(runs, monkeypatch)
     assert found.high - found.value == pytest.approx(half, rel=1e-4)
     tests = pd.read_csv(runs / "tables" / "descriptions_tests.csv")
     assert set(tests.correction) == {"holm"}
-    assert len(tests) == 6
+    assert len(tests) == 4
 
 
 def test_the_committed_table_holds_every_preregistered_seed_once():

@@ -81,7 +81,7 @@ def test_a_typed_number_is_told(typed):
     [
         # What brings the reverse, in one order: the sentence of "nothing was found".
         ("mechanism_weights_tests", "readout.forward.told_otherwise", "p_adjusted", 0.4),
-        ("descriptions_tests", "name_to_description.reverse.nats_strict", "p_adjusted", 0.2),
+        ("descriptions_tests", "name_to_description.reverse.nats", "p_adjusted", 0.2),
         ("mechanism", "one_step.name_to_description.told.reverse.bound", "low", 3.0),
         ("symmetric_reversal", "exact_match.symmetric.reverse", "value", 0.2),
     ],
