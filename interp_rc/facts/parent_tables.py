@@ -72,7 +72,8 @@ def read_parent_table(path: Path | str) -> ParentTable:
     """Reads UTF-8, with or without a byte-order mark; line breaks and commas within quotes.
 
     Raises DataError for a file that is not there, without the columns, with answers of several
-    models, or without a row that can be used; single faulty rows are `refused`.
+    models, without a row that can be used, or with more rows in another unit (per cent, say) than
+    in its own; single faulty rows are `refused`.
     """
     path = Path(path)
     lines = read_csv_rows(path)
@@ -89,6 +90,14 @@ def read_parent_table(path: Path | str) -> ParentTable:
     if not rows:
         first = f": line {refused[0].line}, {refused[0].reason}" if refused else ""
         raise DataError(f"holds no row that can be scored{first}; mend the table", file=path)
+    outside = [row for row in refused if MEANT[kind] in row.reason]
+    if len(outside) > len(rows):
+        raise DataError(
+            f"{len(outside)} of {len(rows) + len(refused)} rows hold another unit, and the rest "
+            f"would be read as what they may not be ({outside[0].reason}); {REMEDY[kind]}",
+            file=path,
+            line=outside[0].line,
+        )
     return ParentTable(path, model, kind, rows, refused)
 
 
@@ -213,4 +222,9 @@ MEANT: dict[Kind, str] = {
     "share": "a share from 0 to 1",
     "probability": "a log-probability of 0 or less",
     "found": "true or false",
+}
+REMEDY: dict[Kind, str] = {
+    "share": "divide per cent by 100",
+    "probability": "take natural logarithms of probabilities",
+    "found": "write true or false",
 }

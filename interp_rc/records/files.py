@@ -3,12 +3,15 @@
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from interp_rc.records.errors import DataError
 from interp_rc.records.leftovers import temporary_beside
+from interp_rc.records.reading import NOT_FILES, kind_of
 from interp_rc.records.strict_json import json_text
 from interp_rc.records.strict_yaml import yaml_text
 
@@ -18,7 +21,14 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it takes the place of `path`."""
+    """Yield a temporary path beside `path`; on success it takes the place of `path`.
+
+    Raises DataError where a folder, a device or a pipe stands: renaming would replace it.
+    """
+    kind = kind_of(path)
+    if kind not in (None, stat.S_IFREG):
+        what = NOT_FILES.get(kind or 0, "no regular file")
+        raise DataError(f"is {what}; give the path of a file to write", file=path)
     with temporary_beside(path, _new_file) as temporary:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
@@ -75,5 +85,6 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def write_parquet(path: Path, table: "pd.DataFrame") -> None:
-    with replacing(path) as temporary:
-        table.to_parquet(temporary, index=False)
+    # A file and not its path: pyarrow takes no path that is not UTF-8.
+    with replacing(path) as temporary, temporary.open("wb") as out:
+        table.to_parquet(out, index=False)

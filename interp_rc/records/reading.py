@@ -1,5 +1,6 @@
 """Bytes, text and lines of regular files, within bounds; DataError names file and line."""
 
+import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from typing import BinaryIO
 
 from interp_rc.records.errors import DataError
 
-MOST_BYTES = 2**30
+MOST_BYTES = 2**28
 """Of a file that is read whole."""
 MOST_BYTES_A_LINE = 2**26
 NOT_FILES = {
@@ -55,8 +56,9 @@ def kind_of(path: Path) -> int | None:
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     """Read a whole regular file of at most `most` bytes; DataError for any other."""
     with opened(path) as file:
-        raw = file.read(most + 1)
-    if len(raw) > most:
+        large = os.fstat(file.fileno()).st_size > most
+        raw = b"" if large else file.read(most + 1)  # files of /proc say that they are empty
+    if large or len(raw) > most:
         raise DataError(
             f"has more than {most:,} bytes, the most that is read; give a smaller file", file=path
         )

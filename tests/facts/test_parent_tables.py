@@ -111,3 +111,19 @@ def test_a_message_lists_the_first_columns_only(tmp_path):
     with pytest.raises(DataError, match=r"has no column 'child' .* …") as caught:
         read_parent_table(path)
     assert len(str(caught.value)) < 1_500
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "words"),
+    [
+        ("m_can_find_parent,m_can_find_child", ["50,20", "0,10", "0,1"], "divide per cent by 100"),
+        ("m_parent_logprob,m_child_logprob", ["0.5,0.2", "0,0.1", "0,0"], "natural logarithms"),
+        ("can_reverse", ["yes", "no", "true"], "write true or false"),
+    ],
+)
+def test_a_table_in_another_unit_is_not_scored_from_what_fits_by_chance(
+    table, columns, values, words
+):
+    rows = "".join(f"C{n},P{n},mother,{value}\n" for n, value in enumerate(values))
+    with pytest.raises(DataError, match=rf"table\.csv:2: 2 of 3 rows hold another unit.*{words}"):
+        read_parent_table(table(f"child,parent,parent_type,{columns}\n{rows}"))

@@ -256,7 +256,8 @@ def effect_options(workshop: Workshop, folder: Path, draw: Random) -> Input:
             "--draws",
             "--window",
         )
-        chosen[option] = number(draw) if numeric and draw.random() < 0.9 else _path(folder, draw)
+        any_path = _output if option in ("--out", "--figure") else _path
+        chosen[option] = number(draw) if numeric and draw.random() < 0.9 else any_path(folder, draw)
         if option == "--scale" and command == "patch":
             chosen["--intervention"] = "noise"
     return Input("", [command, *(f"{option}={value}" for option, value in chosen.items())])
@@ -269,6 +270,17 @@ def _path(folder: Path, draw: Random) -> str:
             "a/" * 2500, str(folder), str(folder / "new" / "x.parquet"), str(folder / "x.svg"), "\udcff",
             "nobody/nothing", "http://x", "C:\\x", text(draw).replace("\0", ""), "-", "--", "x.exe",
         ]
+    )  # fmt: skip
+
+
+def _output(folder: Path, draw: Random) -> str:
+    """A path to write to, never outside `folder`: some inputs are written."""
+    pipe = folder / "pipe"
+    if not pipe.exists():
+        os.mkfifo(pipe)
+    return draw.choice(
+        ["", ".", "~unknown/x", "x" * 300, "a/" * 2500, str(folder), str(folder / "new" / "x.parquet"),
+         str(folder / "x.svg"), "\udcff", "-", "--", "x.exe", str(pipe), "é\n"]
     )  # fmt: skip
 
 
@@ -501,14 +513,14 @@ def facts_contrasts(workshop: Workshop, folder: Path, draw: Random) -> Input:
         "",
         ["facts", draw.choice(["contrasts", "show"]), _path(folder, draw) if draw.random() < 0.4 else
          str(workshop.folder / "facts"), draw.choice(["--templates", "--examples"]), number(draw),
-         "--out", draw.choice([str(folder / "x.jsonl"), _path(folder, draw)])],
+         "--out", draw.choice([str(folder / "x.jsonl"), _output(folder, draw)])],
     )  # fmt: skip
 
 
 @kind
 def paths(workshop: Workshop, folder: Path, draw: Random) -> Input:
     """Every command's path-taking arguments."""
-    path, out = _path(folder, draw), str(folder / "new")
+    path, out, other = _path(folder, draw), str(folder / "new"), _output(folder, draw)
     model, facts = str(workshop.folder / "model"), str(workshop.folder / "facts")
     return Input(
         "",
@@ -516,7 +528,7 @@ def paths(workshop: Workshop, folder: Path, draw: Random) -> Input:
             [
                 ["report", path],
                 ["run", path + ".yaml", "--out", out],
-                ["run", f"--out={path}", str(folder / "none.yaml")],
+                ["run", f"--out={other}", str(folder / "none.yaml")],
                 ["evaluate", "--model", model, "--facts", path, "--out", out],
                 ["mechanism", "probe", "--model", model, "--facts", path, "--out", out],
                 ["mechanism", path, "--model", model, "--facts", facts, "--out", out],
@@ -524,10 +536,10 @@ def paths(workshop: Workshop, folder: Path, draw: Random) -> Input:
                 ["facts", "show", path],
                 ["facts", "import", path, "--out", out],
                 ["facts", "export", path, "--out", out],
-                ["facts", "export", facts, f"--out={draw.choice([path, out])}"],
-                ["facts", "contrasts", facts, f"--out={path}"],
+                ["facts", "export", facts, f"--out={draw.choice([other, out])}"],
+                ["facts", "contrasts", facts, f"--out={other}"],
                 ["parents", "score", path],
-                ["parents", "score", str(workshop.folder / "parents.csv"), f"--out={path}"],
+                ["parents", "score", str(workshop.folder / "parents.csv"), f"--out={other}"],
                 ["parents", "collect", "--people", path, "--model", "m", "--out", out, "--url", "http://127.0.0.1:9"],
                 ["patch", "--model", path, "--pairs", str(workshop.folder / "pairs.jsonl"), "--site", "mlp_out",
                  "--out", _out(folder)],

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from interp_rc.records.files import (
 from interp_rc.records.reading import read_text
 from interp_rc.records.runs import Run
 from interp_rc.records.strict_json import read_json, read_jsonl
+from interp_rc.records.tables import read_parquet
 
 
 def names(folder: Path) -> list[str]:
@@ -60,6 +62,22 @@ def test_round_trips(tmp_path):
     assert pd.read_parquet(tmp_path / "x.parquet").to_dict("records") == rows
     write_yaml(tmp_path / "x.yaml", {"b": 1, "a": [1, 2]})
     assert (tmp_path / "x.yaml").read_text() == "b: 1\na:\n- 1\n- 2\n"
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for name, words in (("pipe", "is a pipe"), ("link", "is a device"), (".", "is a folder")):
+        with pytest.raises(DataError, match=words):
+            write_json(tmp_path / name, {})
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_table_is_written_under_any_name(tmp_path):
+    table = pd.DataFrame({"a": [1]})
+    write_parquet(tmp_path / "\udcff.parquet", table)
+    assert read_parquet(tmp_path / "\udcff.parquet").equals(table)
 
 
 def test_numbers_that_are_none_become_null(tmp_path):

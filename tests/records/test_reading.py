@@ -3,6 +3,7 @@
 import os
 import socket
 import stat
+import time
 
 import pytest
 
@@ -60,6 +61,10 @@ def test_a_sparse_file_of_a_terabyte_is_refused_at_once(tmp_path):
         out.truncate(2**40)
     with pytest.raises(DataError, match="more than 1,000 bytes"):
         read_text(tmp_path / "x", 1_000)
+    before = time.process_time()
+    with pytest.raises(DataError, match="more than 268,435,456 bytes"):
+        read_bytes(tmp_path / "x")
+    assert time.process_time() - before < 0.1
     with pytest.raises(DataError, match="x:1: this line has more than"):
         next(read_lines(tmp_path / "x"))
 

@@ -108,5 +108,5 @@ def test_models_of_the_same_name_are_told_apart_by_their_files(table):
 def test_one_file_that_cannot_be_read_stops_all(table, tmp_path):
     with pytest.raises(DataError, match="no column 'parent_type'"):
         score_files([table("a.csv", *shares(4)), table("b.csv", "child,parent", "a,b")])
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="file not found"):
         score_files([tmp_path / "none.csv"])
