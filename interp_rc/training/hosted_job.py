@@ -1,6 +1,5 @@
 """One finetuning job at an API that speaks OpenAI's protocol, whatever happens on the way."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,8 @@ from typing import Any
 
 import openai
 
-from interp_rc.models.endpoint import Endpoint, key_of, without_key
+from interp_rc.models.endpoint import Endpoint, key_of, refused, without_key
+from interp_rc.models.reply import NoAnswerError, count_of, text_of
 from interp_rc.records.errors import ModelError
 from interp_rc.records.files import write_json
 from interp_rc.training.options import HostedFinetuning
@@ -19,6 +19,15 @@ from interp_rc.training.train import Report
 AGAIN = 3  # times what did not get through is tried
 LOOKS = 5  # at the job, one after the other, may fail
 PROCESSING = 30  # looks at an uploaded file that the API has not read yet
+# JSON may end too early or be nested too deeply, and parts of it be of another type.
+UNREAD = (
+    openai.OpenAIError,
+    NoAnswerError,
+    ValueError,
+    RecursionError,
+    AttributeError,
+    TypeError,
+)
 ENDED = ("failed", "cancelled")
 Say = Callable[[str], object]
 
@@ -149,8 +158,8 @@ class HostedJob:
                 if isinstance(getattr(made, "id", None), str):
                     return str(made.id)
                 why = "a response without an id"
-            except (openai.OpenAIError, ValueError) as error:  # JSON may end too early
-                if _refused(error):
+            except UNREAD as error:
+                if refused(error):
                     self.keep(unclear=False)
                     raise
                 why = without_key(error, self.key)
@@ -166,10 +175,12 @@ class HostedJob:
         while self.state.model is None:
             try:
                 job = self.client.fine_tuning.jobs.retrieve(str(self.state.job))
+                texts = (job.status, job.fine_tuned_model)
+                _ = [text_of(text, "job") for text in texts], count_of(job.trained_tokens, "tokens")
                 failed = 0
-            except (openai.OpenAIError, ValueError) as error:
+            except UNREAD as error:
                 failed += 1
-                if _refused(error) or failed == LOOKS:
+                if refused(error) or failed == LOOKS:
                     raise ModelError(
                         f"job {self.state.job} cannot be looked at "
                         f"({without_key(error, self.key)}); it goes on by itself: start again with "
@@ -197,8 +208,9 @@ class HostedJob:
             time.sleep(self.options.poll)
 
     def ended(self, job: Any) -> str:
-        why = job.error.message if job.error is not None and job.error.message else "no reason said"
-        param = f" ({job.error.param})" if job.error is not None and job.error.param else ""
+        why = str(getattr(job.error, "message", None) or "no reason said")
+        param = getattr(job.error, "param", None)
+        param = f" ({param})" if param else ""
         return (
             f"job {job.id} {job.status}: {without_key(ValueError(why), self.key)}{param}; no other "
             "job was begun: mend it and choose another --out"
@@ -208,10 +220,11 @@ class HostedJob:
         """Steps, if the API tells of them in the job's events."""
         try:
             events = self.client.fine_tuning.jobs.list_events(str(self.state.job), limit=20).data
-        except (openai.OpenAIError, ValueError):
+        except UNREAD:
             return
         for event in events:  # the newest is first
-            data = event.data if isinstance(event.data, dict) else {}
+            data = getattr(event, "data", None)
+            data = data if isinstance(data, dict) else {}
             step, steps, loss = (data.get(key) for key in ("step", "total_steps", "train_loss"))
             if isinstance(step, int) and isinstance(steps, int):
                 report(step, steps, loss if isinstance(loss, float) else None)
@@ -222,16 +235,9 @@ class HostedJob:
         try:
             with self.client:
                 yield
-        except (openai.OpenAIError, json.JSONDecodeError) as error:
+        except UNREAD as error:
             raise ModelError(
                 f"{self.endpoint.url} does not finetune {self.endpoint.model}: "
                 f"{without_key(error, self.key)}; check the URL, the model's name and "
                 f"{self.endpoint.key_from}, and continue with --resume"
             ) from None
-
-
-def _refused(error: Exception) -> bool:
-    """An answer that no repetition would change: neither trouble on the way nor too many calls."""
-    if not isinstance(error, openai.APIStatusError):
-        return False
-    return error.status_code < 500 and error.status_code not in (408, 409, 429)
