@@ -223,6 +223,14 @@ def shots(texts: int) -> float:
     )
 
 
+def verdicts() -> str:
+    """How many single runs of sweeps came to which verdict about reversal, and their power."""
+    every = pd.concat(pd.read_csv(file) for file in sorted(TABLES.glob("*_verdicts.csv")))
+    found = every[every.hypothesis == "reverse_at_chance"]
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in found.verdict.value_counts().items())
+    return f"{counts}, with a power of {among(found.power, 0, 100)} %"
+
+
 def table1(subset: str) -> str:
     """The paper's rate in the order of training with its standard error."""
     start = f"exact_match.{subset}.same"
@@ -274,7 +282,7 @@ def render() -> str:
         value, values, number, shown, interval, among, both, both_intervals, p, margin, holds,
         alone,        lost_at_most, methods, mean_of, parents, as_published, gain_in_reverse,
         listed, moved, ratios, within, untrained, permuted, never_in_reverse, null_called, shots,
-        table1,
+        table1, verdicts,
     )  # fmt: skip
     modules = (markdown, markdown_symmetry, markdown_tools, markdown_weights)
     tables = {

@@ -119,3 +119,9 @@ def test_what_rounds_to_zero_has_no_sign():
     assert readme.shown(12345.6) == "12,346"
     assert readme.among([0.2, -1.04], 1) == "-1.0 to 0.2"
     assert readme.among([0.2, 0.21], 1) == "0.2"
+
+
+def test_verdicts_are_counted():
+    every = [pd.read_csv(file) for file in readme.TABLES.glob("*_verdicts.csv")]
+    inconclusive = sum(int((one.verdict == "inconclusive").sum()) for one in every)
+    assert f"{inconclusive} inconclusive" in readme.verdicts()
