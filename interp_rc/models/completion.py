@@ -11,6 +11,7 @@ from interp_rc.models.causality import prove_causal
 from interp_rc.models.decoding import end_tokens, write
 from interp_rc.models.evaluating import evaluating
 from interp_rc.models.machine import spread
+from interp_rc.models.module_state import refuse_left_over
 from interp_rc.models.scoring import Tick
 from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import encode_prompts
@@ -53,6 +54,7 @@ def complete(
         ScoringError: For a model that is not causal, or a prompt without a token.
     """
     prove_causal(model)
+    refuse_left_over(model)
     context, ends = context_of(model), end_tokens(model, tokenizer)
     ids = encode_prompts(tokenizer, prompts)
     most = [n if is_open is None else LONGER * n + BEFORE for n in max_new_tokens]

@@ -10,7 +10,7 @@ from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from interp_rc.models.module_state import plain_cache, reads_alike_up_to
+from interp_rc.models.module_state import can_continue, plain_cache, reads_alike_up_to
 
 Choose = Callable[[Float[Tensor, "text vocabulary"], list[int], int], Int[Tensor, " text"]]
 """From the logits of some texts, their numbers and the step, the next token of each."""
@@ -78,7 +78,8 @@ def write(
         return
     last = {"logits_to_keep": 1} if "logits_to_keep" in signature(model.forward).parameters else {}
     alike = reads_alike_up_to(model)
-    reuses = alike is None or prompts.shape[1] + steps - 1 <= alike
+    short = alike is None or prompts.shape[1] + steps - 1 <= alike
+    reuses = short and steps > 1 and can_continue(model)
     state = model(input_ids=prompts, use_cache=reuses, **last)
     cache = plain_cache(state) if reuses else None
     if cache is not None:

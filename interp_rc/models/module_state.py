@@ -12,15 +12,68 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+from interp_rc.records.errors import ScoringError
 
 PLAIN = (DynamicLayer, DynamicSlidingWindowLayer)
 """Layers of a cache that hold keys and values alone. Those of state spaces, convolutions or
 indexed attention keep more, which cannot be repeated or continued by several tokens at once."""
 
+LEFT_OVER = ("xlstm",)
+TOKENS = 12  # of the text on which a cache is tried
+
+_CONTINUES: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 _KEEPS: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
+
+
+def can_continue(model: PreTrainedModel) -> bool:
+    """Whether reading on from cached keys and values gives what reading the whole text does.
+
+    Shown once per model on a random text, after the cache that its configuration asks for: some
+    models with a linear layer fail where they are asked for a cache and have no other kind.
+    """
+    if model not in _CONTINUES:
+        _CONTINUES[model] = _plain_by_configuration(model) and _continues_alike(model)
+    return _CONTINUES[model]
+
+
+def _plain_by_configuration(model: PreTrainedModel) -> bool:
+    try:
+        layers = DynamicCache(config=model.config).layers
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return True  # the cache that comes back decides
+    return all(type(layer) in PLAIN for layer in layers)
+
+
+@torch.no_grad()
+def _continues_alike(model: PreTrainedModel) -> bool:
+    vocabulary = model.config.get_text_config(decoder=True).vocab_size
+    draw = torch.Generator().manual_seed(0)
+    ids = torch.randint(vocabulary, (1, TOKENS), generator=draw).to(model.device)
+    try:
+        whole = model(input_ids=ids, use_cache=False).logits
+        cache = plain_cache(model(input_ids=ids[:, : TOKENS // 2], use_cache=True))
+        if cache is None:
+            return False
+        rest = {"input_ids": ids[:, TOKENS // 2 :], "past_key_values": cache, "use_cache": True}
+        off = (model(**rest).logits - whole[:, TOKENS // 2 :]).abs().mean()
+    except Exception:  # whatever an architecture makes of it: it is read from the beginning then
+        return False
+    rounding = min(200 * torch.finfo(whole.dtype).eps, 0.05)
+    return bool(off <= rounding * whole[whole.isfinite()].abs().max())
+
+
+def refuse_left_over(model: PreTrainedModel) -> None:
+    """Raises ScoringError for a family that meets what another text left in its modules."""
+    if model.config.model_type in LEFT_OVER:
+        raise ScoringError(
+            f"a model of type {model.config.model_type} keeps the state of the batch before in its "
+            "modules, where the next one meets it; ask a model of another family"
+        )
 
 
 def plain_cache(output: Mapping[str, Any]) -> DynamicCache | None:

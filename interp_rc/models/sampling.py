@@ -13,6 +13,7 @@ from interp_rc.models.causality import prove_causal
 from interp_rc.models.decoding import end_tokens, write
 from interp_rc.models.evaluating import evaluating
 from interp_rc.models.machine import spread
+from interp_rc.models.module_state import refuse_left_over
 from interp_rc.models.scoring import Tick
 from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import encode_prompts
@@ -39,6 +40,7 @@ def sample_completions(
     is not causal, or a prompt without a token.
     """
     prove_causal(model)
+    refuse_left_over(model)
     context = context_of(model)
     ids = encode_prompts(tokenizer, prompts)
     by_length: dict[int, list[int]] = defaultdict(list)  # padding never enters

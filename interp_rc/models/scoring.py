@@ -20,7 +20,12 @@ from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 from interp_rc.models.causality import prove_causal
 from interp_rc.models.evaluating import evaluating
 from interp_rc.models.machine import spread
-from interp_rc.models.module_state import plain_cache, reads_alike_up_to
+from interp_rc.models.module_state import (
+    can_continue,
+    plain_cache,
+    reads_alike_up_to,
+    refuse_left_over,
+)
 from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import encode
 from interp_rc.records.errors import ScoringError
@@ -65,6 +70,7 @@ def score(
     model that is not causal.
     """
     prove_causal(model)
+    refuse_left_over(model)
     groups = _group(tokenizer, prompts, targets, context_of(model))
     # Decoding starts from the prompt by itself: where a token reaches across its end, elsewhere.
     unique = list(dict.fromkeys(prompts))
@@ -149,6 +155,8 @@ def _score_batch(
 
     alike = reads_alike_up_to(model)
     if alike is not None and prompts.shape[1] + ids.shape[1] - 1 > alike:
+        return _score_whole(model, batch)
+    if ids.shape[1] > 1 and not can_continue(model):
         return _score_whole(model, batch)
     out = model(input_ids=prompts, use_cache=ids.shape[1] > 1)
     cache = plain_cache(out)
