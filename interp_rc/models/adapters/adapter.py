@@ -23,10 +23,10 @@ from interp_rc.models.adapters.parts import (
     Parts,
     Place,
 )
-from interp_rc.models.adapters.proof import prove, prove_layerwise
+from interp_rc.models.adapters.proof import prove, prove_layerwise, unproven
 from interp_rc.models.evaluating import evaluating
 from interp_rc.models.soft_prompt import SoftPrompted
-from interp_rc.records.errors import ModelError
+from interp_rc.records.errors import InterpError, ModelError
 
 FAMILIES = {
     "gpt2": gpt2.parts,
@@ -109,7 +109,15 @@ class Adapter:
 
     def _prove_offered(self) -> None:
         """Attention and MLP where the stream is their sum, else the layers' ends alone."""
-        prove(self)
+        try:
+            prove(self)
+        except InterpError:
+            raise
+        except Exception as error:  # whatever an unknown architecture makes of token ids and hooks
+            reason = (str(error).strip().splitlines() or [""])[0]
+            raise unproven(
+                self.model, f"it cannot be run with hooks ({type(error).__name__}: {reason})"
+            ) from error
         self.offered = STREAM
         try:
             prove(self)
