@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from interp_rc.records.nouns import TOLD_IN
 from interp_rc.records.numbers import Estimate, Test
@@ -11,7 +12,8 @@ from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t
 from interp_rc.stats.equivalence import non_superiority
-from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.intervals import bootstrap_mean, t_mean
+from interp_rc.stats.margins import judges, margin_of
 
 NAME = "editing"
 GAINED = "reverse_gained"  # what A gains as the answer to B' more than other names do
@@ -31,7 +33,8 @@ ASKED = {
 OVERALL = ("efficacy",)  # by order and subset it would add little
 SAID = ("paraphrase", "specificity", "reverse")
 ONCE, BOTH = "told_once", "told_both"
-MARGIN_SHARE = 0.05
+
+PerFact = Float[np.ndarray, " fact"]
 
 
 def with_gain(table: pd.DataFrame) -> pd.DataFrame:
@@ -89,11 +92,12 @@ def edit_tests(table: pd.DataFrame) -> list[Test]:
     """Does the other direction come along with an edit of the finetuned model?
 
     Of facts told in one order: after an edit one way A gains, as the answer to B', no more than
-    other names do (non-superiority; the margin is 5 % of what the new answer gains in other words,
-    so exploratory unless it was fixed beforehand); after an edit both ways it gains more, which
-    shows that it could have been seen. Of facts told in both: A loses, as the answer to B, no more
-    than 5 % of the lead over other names that it had there before; if one store held both ways it
-    would lose what the old answer does. Holm over all.
+    other names do (non-superiority; the margin is 5 % of what it gains over them after an edit both
+    ways, which is the unit that is tested, so exploratory unless it was fixed beforehand); after an
+    edit both ways it gains more, which shows that it could have been seen. Of facts told in both: A
+    loses, as the answer to B, no more than 5 % of the lead over other names that it had there
+    before; if one store held both ways it would lose what the old answer does. Without a margin
+    that can judge (`stats.margins.judges`) there is no test against it. Holm over all.
     """
     gained = with_gain(table)
     tests = []
@@ -105,15 +109,20 @@ def edit_tests(table: pd.DataFrame) -> list[Test]:
         if cell == BOTH:
             lost = -by["one_way", OLD_BACK].to_numpy(float)
             led = part[(part.edit == "one_way") & (part.asked == OLD_BACK)]
-            margin = MARGIN_SHARE * float(led.groupby("fact").before.mean().mean())
-            if margin > 0:
-                use = f"{name}.one_way_leaves_the_way_back"
-                tests.append(non_superiority(lost, margin, name=use))
+            lead = led.groupby("fact").before.mean().to_numpy(float)
+            tests += _within(lost, lead, f"{name}.one_way_leaves_the_way_back")
             continue
         one, two = (by[edit, GAINED].to_numpy(float) for edit in ("one_way", "two_way"))
-        margin = MARGIN_SHARE * float(by["one_way", "paraphrase"].mean())
-        if margin > 0:
-            tests.append(non_superiority(one, margin, name=f"{name}.one_way_not_back"))
+        tests += _within(one, two, f"{name}.one_way_not_back")
         back, nothing = f"{name}.two_way_back", np.zeros_like(two)
         tests.append(paired_t(two, nothing, name=back, alternative="greater"))
     return holm(tests)
+
+
+def _within(values: PerFact, control: PerFact, name: str) -> list[Test]:
+    """The test that `values` stay below 5 % of the control, which is in their unit; none where the
+    control shows too little to judge by."""
+    margin = margin_of(control)
+    if margin is None or not judges(margin, t_mean(control, "nat")):
+        return []
+    return [non_superiority(values, margin, name=name)]

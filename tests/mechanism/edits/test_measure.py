@@ -57,7 +57,7 @@ def test_in_the_base_model_facts_get_their_own_answers(measured):
     assert table[table.model == "base"].preferred.isna().all()
 
 
-def made(back, way_back, n=12):
+def made(back, way_back, n=12, *, both_ways=9.0, paraphrase=10.0):
     """A table of edits: what comes back in the other direction, and what it costs."""
     draw = np.random.default_rng(0)
     rows = []
@@ -65,15 +65,16 @@ def made(back, way_back, n=12):
         for fact in range(n):
             for edit in ("one_way", "two_way"):
                 effects = {
-                    "paraphrase": 10.0,
+                    "paraphrase": paraphrase,
                     "old": -8.0,
-                    "reverse": 1 + (back if edit == "one_way" else 9.0),
+                    "reverse": 1 + (back if edit == "one_way" else both_ways),
                     "reverse_control": 1.0,
                     "old_control": 0.0,
                     "old_reverse": way_back,
                     "old_reverse_control": 0.0,
                 }
-                before = {"old": -0.1, "old_reverse": -0.1}
+                led_by = 10 + 0.1 * (fact % 3 - 1)
+                before = {"old": -0.1, "old_reverse": led_by - 10.1}
                 key = {"model": "finetuned", "fact": f"{subset}.{fact}", "order": "forward"}
                 key |= {"subset": subset, "layer": 0, "edit": edit}
                 rows += [
@@ -96,7 +97,7 @@ def test_tests_say_what_was_made():
     gained = with_gain(made(2.0, 0.0)).query("asked == 'reverse_gained' and edit == 'one_way'")
     assert gained.effect.mean() == pytest.approx(2.0, abs=0.2)
     leads = with_gain(made(0.0, -3.0)).query("asked == 'old_reverse_lead'")
-    assert (leads.before == 10.0).all()
+    assert sorted(set(leads.before.round(6))) == [9.9, 10.0, 10.1]
     assert leads.effect.mean() == pytest.approx(-3.0, abs=0.2)
     np.testing.assert_allclose(leads.value, leads.before + leads.effect)
 
@@ -109,6 +110,27 @@ def test_the_margin_of_the_way_back_is_of_the_lead_that_there_was():
 
     assert left(-0.25).p < 0.05  # of a margin of 0.5
     assert left(-0.75).p > 0.95
+
+
+def test_the_margin_of_one_way_is_of_what_both_ways_gain():
+    """The new answer's own gain is in another unit: a large one let a whole gain back pass."""
+
+    def back(**made_of):
+        return [t for t in edit_tests(made(**made_of)) if t.name.endswith("one_way_not_back")]
+
+    [test] = back(back=9.0, way_back=0.0, paraphrase=300.0)
+    assert test.margin == pytest.approx(0.05 * 9.0, rel=0.02)
+    assert test.p > 0.95
+    [test] = back(back=0.3, way_back=0.0, paraphrase=1.0)
+    assert test.margin == pytest.approx(0.45, rel=0.02)
+    assert test.p < 0.05
+
+
+@pytest.mark.parametrize("both_ways", [-1.0, 0.02])
+def test_no_margin_where_both_ways_gain_nothing(both_ways):
+    """There is no scale to judge by: nothing is said, and not that nothing came back."""
+    names = {t.name.rpartition(".")[2] for t in edit_tests(made(0.0, 0.0, both_ways=both_ways))}
+    assert names == {"two_way_back", "one_way_leaves_the_way_back"}
 
 
 def test_the_section_says_the_numbers(measured):
