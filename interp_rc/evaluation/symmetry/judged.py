@@ -61,7 +61,8 @@ def _classes_differ(name: str, rows: pd.DataFrame, seed: int) -> Test | None:
 def verdict(found: dict[str, Estimate], tests: list[Test]) -> list[Verdict]:
     """Of relations left out, names: supported if every method is above chance and gets more than
     the relation's words alone do, refuted if every one is less than `MARGIN` above chance with its
-    whole interval."""
+    whole interval. Neither where a method is not above chance, with its whole interval, about the
+    relations that it was trained on: what learnt nothing there says nothing of the others."""
     above = {
         test.name.removesuffix(".above_chance"): test
         for test in tests
@@ -74,11 +75,21 @@ def verdict(found: dict[str, Estimate], tests: list[Test]) -> list[Verdict]:
     alone = found.get("symmetry.left_out.two_labels.names.relation_only.after")
     more = [name for name in known if alone is None or _below(alone.value, rates[name].value)]
     low = [name for name, one in rates.items() if _below(one.high, CHANCE + MARGIN)]
+    methods = [name.split(".")[-1] for name in above]
+    told = {method: found.get(f"symmetry.main.two_labels.names.{method}.same.after")
+            for method in methods}  # fmt: skip
+    unlearnt = [
+        method for method, one in told.items() if one is None or not _below(CHANCE, one.low)
+    ]
     outcome = (
-        "supported" if len(more) == len(above) else "refuted" if len(low) == len(above)
-        else "inconclusive"
+        "inconclusive" if unlearnt else "supported" if len(more) == len(above)
+        else "refuted" if len(low) == len(above) else "inconclusive"
     )  # fmt: skip
-    control = "regression on the relation's words alone, of the encoder as it came"
+    control = "relations trained on: " + "; ".join(
+        f"{method.replace('_', ' ')} {one.text() if one else 'not asked'}"
+        for method, one in told.items()
+    )
+    control += "; regression on the relation's words alone, of the encoder as it came"
     if alone is not None:
         control += f": {alone.text()}; more than that: {len(more)} of {len(above)} methods"
     said = "; ".join(
@@ -88,12 +99,20 @@ def verdict(found: dict[str, Estimate], tests: list[Test]) -> list[Verdict]:
         Verdict(
             hypothesis="knows_relations_left_out",
             verdict=outcome,  # type: ignore[arg-type]
-            reason=f"Right about relations left out (chance is 50 %): {said}. Above chance for "
+            reason=_failed(unlearnt)
+            + f"Right about relations left out (chance is 50 %): {said}. Above chance for "
             f"{len(known)} of {len(above)} methods (p adjusted below {LEVEL:g}); less than "
             f"{100 * MARGIN:g} points above it, with the whole interval, for {len(low)}.",
             control=control,
         )
     ]
+
+
+def _failed(unlearnt: list[str]) -> str:
+    if not unlearnt:
+        return ""
+    named = ", ".join(method.replace("_", " ") for method in unlearnt)
+    return f"Not above chance about the relations trained on, so that nothing follows: {named}. "
 
 
 def _below(value: float | None, limit: float | None) -> bool:

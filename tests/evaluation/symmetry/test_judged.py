@@ -9,24 +9,28 @@ from interp_rc.evaluation.symmetry.estimates import estimates
 from interp_rc.facts.relations import relations
 
 
-def left_out_table(right):
-    """`right(entry)`: how many of ten pairs about a relation are answered rightly."""
+def table_of(right, told):
+    """`right(entry)`: how many of ten pairs about a relation are answered rightly where it was left
+    out, and `told` where it was trained on."""
     return pd.DataFrame(
         [
             {
-                "protocol": "left_out", "label_set": "two_labels", "entities": "names",
+                "protocol": protocol, "label_set": "two_labels", "entities": "names",
                 "method": method, "variant": method, "draw": 0, "size": 64, "when": "after",
-                "test": "left_out", "relation": name, "form": "swapped", "label": "",
-                "taught": "", "n": 10, "hits": right(entry),
+                "test": test, "relation": name, "form": "swapped", "label": "",
+                "taught": "", "n": 10, "hits": hits,
             }
             for method in ("nearest", "head")
             for name, entry in relations().items()
+            for protocol, test, hits in (
+                ("left_out", "left_out", right(entry)), ("main", "same", told(entry))
+            )
         ]
     )  # fmt: skip
 
 
-def outcome(right):
-    table = left_out_table(right)
+def outcome(right, told=lambda entry: 9):
+    table = table_of(right, told)
     made = judged.tests(table, 0)
     return made, judged.verdict(estimates(table, (), 0), made)[0]
 
@@ -41,11 +45,32 @@ def test_all_right_about_relations_left_out():
     ]
     assert found.verdict == "supported"
     assert "nearest 100.0 %" in found.reason
+    assert found.control.startswith("relations trained on: nearest 90.0 %")
 
 
 def test_right_by_half_about_each_of_them():
     _, found = outcome(lambda entry: 5 if len(entry.name) % 2 else 4)
     assert found.verdict == "refuted"
+
+
+@pytest.mark.parametrize("left_out", [4, 10])
+def test_what_learnt_nothing_where_it_was_trained_settles_nothing(left_out):
+    """Half right about all relations is what a judge gets that no training has reached."""
+
+    def half(entry):
+        return 5 if len(entry.name) % 2 else left_out
+
+    _, found = outcome(half, told=lambda entry: 5)
+    assert found.verdict == "inconclusive"
+    assert "the relations trained on, so that nothing follows: nearest, head." in found.reason
+
+
+def test_relations_that_were_never_asked_about_are_no_control():
+    table = table_of(lambda entry: 10, lambda entry: 10).query("protocol == 'left_out'")
+    made = judged.tests(table, 0)
+    [found] = judged.verdict(estimates(table, (), 0), made)
+    assert found.verdict == "inconclusive"
+    assert "nearest not asked" in found.control
 
 
 def test_the_same_answer_to_all_of_them_says_little():

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 import pytest
 
@@ -16,7 +16,7 @@ from interp_rc.facts.relations import relations
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_yaml
 from interp_rc.records.runs import Run
-from tests.evaluation.symmetry.conftest import planted
+from tests.evaluation.symmetry.conftest import Planted, planted
 
 SMALL = {
     "train": 32, "draws": 2, "test": 28, "neutral": 8, "left_out_train": 26, "left_out_test": 4,
@@ -79,6 +79,50 @@ def test_judges_that_know_the_relations_they_are_told_of(pair_run, small_encoder
     assert value["symmetry.trained"] == trained
     # Complete at 16 pairs: 32 were never tried.
     assert not [a for a in asked if a[2] == 32 and a[0] == "head" and a[1] == 3][2 * 4 :]
+
+
+@dataclass
+class HalfRight(Planted):
+    """Right about every other pair of a relation that it does not know."""
+
+    def predict(self, pairs):
+        knowing = replace(self, trained=True, forgets="")
+        wrong = {"entailment": "contradiction", "contradiction": "entailment"}
+        rights = [Planted.answer(knowing, pair) for pair in pairs]
+        unknown = [not self.trained or pair.relation == self.forgets for pair in pairs]
+        return [
+            wrong.get(right, right) if lost and number % 2 == 0 else right
+            for number, (right, lost) in enumerate(zip(rights, unknown, strict=True))
+        ]
+
+
+def knows_all(encoder, pairs, options, seed):
+    return replace(planted(encoder, pairs, options, seed), forgets="")
+
+
+def knows_what_it_was_told(encoder, pairs, options, seed):
+    return HalfRight(**vars(planted(encoder, pairs, options, seed)))
+
+
+def knows_nothing(encoder, pairs, options, seed):
+    return HalfRight(**vars(planted(encoder, pairs, options, seed)) | {"trained": False})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("judge", "verdict"),
+    [
+        (knows_all, "supported"),
+        (knows_what_it_was_told, "refuted"),
+        (knows_nothing, "inconclusive"),
+    ],
+)
+def test_the_verdict_is_that_of_the_judge(pair_run, small_encoder, by_plan, judge, verdict):
+    """Right about every relation left out, about half of the pairs, or about nothing at all."""
+    by_plan(judge)
+    options = SMALL | {"draws": 1, "size_draws": 1, "sizes": (16,)}
+    [found] = Symmetry(**options, methods=("head",)).run(pair_run, small_encoder).verdicts
+    assert found.verdict == verdict, found
 
 
 @pytest.mark.slow
