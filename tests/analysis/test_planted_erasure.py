@@ -1,10 +1,15 @@
 """Erasure says of planted models whether they have one store or two, whatever decoys say."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from analysis import planted_erasure
 from analysis.planted_erasure import add_decoys, erased, summary
+from interp_rc.mechanism.erasure.verdict import together
+from interp_rc.models.build import build_model
+from interp_rc.models.load import Loaded
 from interp_rc.models.planted.plan import make_plan
 from interp_rc.models.planted.plant import planted
 
@@ -29,6 +34,17 @@ def test_one_store_is_told_from_two(rows):
     assert one.ratio_least.min() > 0.9
     assert found[found.kind == "two_stores"].ratio_most.max() < 0.1
     assert found.control_least.min() > 0.9
+
+
+@pytest.mark.slow
+def test_a_model_that_knows_nothing_has_neither():
+    """The same facts asked of random weights: nothing to erase, and nothing said about stores."""
+    one = planted(make_plan("two_way", 7), "two_way", "gpt2", 7)
+    model = build_model(one.loaded.model.config, seed=1).eval()
+    rows = pd.DataFrame(erased(replace(one, loaded=Loaded(model, one.loaded.tokenizer))))
+    assert len(rows) == 6
+    assert set(rows.verdict) == {"inconclusive"}
+    assert together([*rows.verdict]) == "inconclusive"
 
 
 def test_the_summary_can_say_wrong(rows, monkeypatch):

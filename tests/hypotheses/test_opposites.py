@@ -71,13 +71,14 @@ def test_the_facts_are_told_in_both_orders_and_labelled_as_told_in_one():
 
 
 def test_every_verdict_has_its_opposite_tested():
-    """Whoever adds a verdict adds a model that refutes it: here, or as for encoders and erasure in
-    `tests/evaluation/symmetry` and `tests/mechanism/erasure`."""
+    """Whoever adds a verdict adds a model that refutes it: here or, as for encoders and for erasure
+    (whose claims, one store and two, are each other's opposites), in
+    `tests/evaluation/symmetry/test_measure.py` and `tests/analysis/test_planted_erasure.py`."""
     package = Path(interp_rc.__file__).parent
     makers = {
         path.relative_to(package).as_posix()
         for path in package.rglob("*.py")
-        if re.search(r"\bVerdict\(|\bStores:$", path.read_text("utf-8"), re.MULTILINE)
+        if re.search(r"\bVerdict\(|-> Stores:$", path.read_text("utf-8"), re.MULTILINE)
     }
     records = {"records/runs.py"}  # reads those that were made
     assert makers - records == {
