@@ -7,6 +7,7 @@ the fact, and could fail to if nothing had been learnt. A model told both orders
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import factorial
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -201,8 +202,9 @@ def verdict(
     judged: bool,
     exploratory: bool,
 ) -> Verdict:
-    """Supported only if every reverse is below its margin and none chosen above chance; refuted if
-    one is above it; and neither unless the control found every fact set and gives the scale."""
+    """Supported only if every reverse is below its margin and none chosen above chance, where facts
+    enough could have shown that; refuted if one is above it; and neither unless the control found
+    every fact set and gives the scale."""
     learnt = all(c.low is not None and c.low > 0 for c in controls.values())
     control = "prior-corrected advantage of the right target in the same order: " + "; ".join(
         f"{name.removesuffix('.same').replace('_', ' ')} {estimate.text(1)}"
@@ -224,9 +226,18 @@ def verdict(
         return Verdict(NAME, "inconclusive", f"{wide}; {told}", control)
     if p_above < ALPHA:
         return Verdict(NAME, "refuted", told, control)
+    if not all(_can_reject(test, len(choice)) for test in choice):
+        few = f"{min(test.n for test in choice)} facts are too few to be chosen above chance"
+        return Verdict(NAME, "inconclusive", f"{few}; {told}", control)
     if p_below < ALPHA and p_choice >= ALPHA:
         return Verdict(NAME, "supported", told, control)
     return Verdict(NAME, "inconclusive", told, control)
+
+
+def _can_reject(choice: Test, tests: int) -> bool:
+    """Whether one order of the facts' labels among all is rare enough for Holm's first step: it is
+    with five facts or more in each of two tests."""
+    return tests / factorial(choice.n) < ALPHA
 
 
 def _p(test: Test) -> float:

@@ -25,7 +25,8 @@ def ratio_of_means(
 
     With fewer than 20 facts the interval is Fieller's (1954, JRSS B 16, 175-185): those ratios r
     for which the mean of above - r · below is not told from zero by t. Nothing but n where the
-    interval of the mean below does not lie above zero: there is nothing then to divide by.
+    interval of the mean below does not lie above zero: there is nothing then to divide by. No
+    interval where all facts have the same ratio.
     Raises StatsError for fewer than two pairs, unequal lengths or non-finite values.
     """
     checked_differences(above, below)
@@ -34,6 +35,8 @@ def ratio_of_means(
     if not (base.low if base.low is not None else other.mean()) > 0:
         return Estimate(None, None, None, one.size, UNIT)
     value = float(one.mean() / other.mean())
+    if not checked_differences(one, value * other).any():
+        return Estimate(value, None, None, one.size, UNIT)
     if one.size < FEWEST_FOR_BOOTSTRAP:
         return Estimate(value, *_fieller(one, other), one.size, UNIT)
 

@@ -5,6 +5,9 @@ from jaxtyping import Float
 
 from interp_rc.records.errors import StatsError
 
+ROUNDING = 1e-12
+"""How far values that are equal may be apart, over the largest of them."""
+
 
 def checked_sample(
     values: Float[np.ndarray, " cluster"], *, at_least: int = 1, what: str = "values"
@@ -36,7 +39,10 @@ def checked_sample(
 def checked_differences(
     first: Float[np.ndarray, " cluster"], second: Float[np.ndarray, " cluster"]
 ) -> Float[np.ndarray, " cluster"]:
-    """Return `first - second`, cluster by cluster; StatsError if they cannot be paired."""
+    """Return `first - second`, cluster by cluster; StatsError if they cannot be paired.
+
+    Differences that rounding makes of equal values are zero: a test would take them for an effect.
+    """
     left = checked_sample(first, at_least=2, what="first sample")
     right = checked_sample(second, at_least=2, what="second sample")
     if left.size != right.size:
@@ -45,6 +51,8 @@ def checked_differences(
             "a paired test needs the same clusters in the same order"
         )
     differences: np.ndarray = left - right
+    rounding = ROUNDING * np.maximum(np.abs(left).max(), np.abs(right).max())
+    differences[np.abs(differences) <= rounding] = 0.0
     return differences
 
 
@@ -60,4 +68,4 @@ def checked_margin(margin: float) -> float:
 
 def is_constant(sample: Float[np.ndarray, " cluster"]) -> bool:
     """Whether all values are the same but for rounding, so that no variance can be estimated."""
-    return bool(sample.std() <= 1e-12 * np.abs(sample).max())
+    return bool(sample.std() <= ROUNDING * np.abs(sample).max())

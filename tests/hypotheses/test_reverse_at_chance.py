@@ -16,6 +16,7 @@ from interp_rc.facts.folder import write_facts
 from interp_rc.hypotheses.reverse_at_chance import ASKED_ALIKE, ReverseAtChance
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
+from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.runs import Run
 from interp_rc.stats.candidates import label_permutation
 
@@ -140,6 +141,20 @@ def test_too_blurred_to_tell(tmp_path):
     assert min(*nats, *choices) >= 0.05
     assert verdict.verdict == "inconclusive"
     assert "not learnt" not in verdict.reason
+
+
+@pytest.mark.parametrize(("facts", "said"), [(4, "inconclusive"), (5, "supported")])
+def test_facts_that_are_too_few_to_be_chosen_above_chance(facts, said):
+    """Of four, the right order of labels is one of 24: p cannot be below 0.08 in two tests, so
+    that nothing was seen where nothing could be."""
+    sure = Test("a", "t", -9.0, 1e-6, 1e-6, "holm", 1.0, facts)
+    none = Test("b", "t", 9.0, 1.0, 1.0, "holm", 1.0, facts)
+    controls = {"a.same": Estimate(20.0, 19.0, 21.0, facts, "nat")}
+    found = module.verdict(
+        [sure] * 2, [none] * 2, [none] * 2, controls, judged=True, exploratory=False
+    )
+    assert found.verdict == said
+    assert ("4 facts are too few" in found.reason) == (facts == 4)
 
 
 def test_the_margin_is_a_twentieth_of_the_advantage_where_the_same_is_asked_for(tmp_path):

@@ -119,3 +119,11 @@ def test_unusable_differences_are_errors():
         sign_flip(np.array([1.0]), name="x", seed=0)
     with pytest.raises(StatsError, match="need at least 2"):
         paired_t(np.array([1.0]), np.array([2.0]), name="x")
+
+
+def test_rounding_is_no_difference():
+    """0.1 + 0.2 is not 0.3, by 5.6e-17 each time: p was 9e-6."""
+    sums, whole = np.array([0.1 + 0.2] * 9 + [0.3]), np.full(10, 0.3)
+    assert paired_t(sums, whole, name="rounded").p is None
+    assert paired_t(1e9 * sums, 1e9 * whole, name="rounded").p is None
+    assert paired_t(sums - 0.3, whole - 0.3, name="far larger than what is compared").p < 0.05
