@@ -10,7 +10,7 @@ from interp_rc.stats.differences import sign_flip
 from interp_rc.stats.intervals import RATE, bootstrap_mean
 from interp_rc.stats.rates import rate_limits
 from interp_rc.stats.ratios import ratio_of_means
-from interp_rc.stats.samples import is_constant
+from interp_rc.stats.samples import ROUNDING, is_constant
 
 
 class Clusters:
@@ -40,8 +40,9 @@ class Clusters:
 
     def test(self, differences: Float[np.ndarray, " value"], name: str) -> Test | None:
         """Are they zero in the mean? By flipping the sign of each cluster's sum; None for one
-        cluster alone."""
+        cluster alone. What rounding leaves of differences that cancel is zero."""
         sums = self._sums(differences)
+        sums[np.abs(sums) <= ROUNDING * self._sums(np.abs(differences)).max()] = 0.0
         return sign_flip(sums, name=name, seed=self.seed) if len(sums) > 1 else None
 
     def _sums(self, values: Float[np.ndarray, " value"]) -> Float[np.ndarray, " cluster"]:
