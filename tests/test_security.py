@@ -182,6 +182,7 @@ def test_promise_6_hostile_data_are_escaped(tmp_path, smoke_run):
     for column in ("prompt", "target", "text"):
         answers[column] = hostile
     answers.to_parquet(run.evaluation / "answers.parquet", index=False)
+    run.manifest.record("measured/behaviour.json", run.evaluation / "answers.parquet")
     write_report(run)
     page = run.report_file.read_text(encoding="utf-8")
     assert "&lt;script&gt;alert(1)" in page

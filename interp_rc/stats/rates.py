@@ -12,6 +12,7 @@ MIDDLE, END = 0.035, 0.05
 """What a limit may miss: `MIDDLE` where both can, `END` where the other one cannot miss."""
 RISE = 0.25
 """How the guarded limit rises with the mean, so that one hit never narrows the interval."""
+ROUNDING = 1e-12
 LOG_TIMES = np.arange(-14.0, 10.0, 0.1)
 
 
@@ -47,7 +48,7 @@ def rate_limits(rates: Rates, weights: Rates | None = None) -> tuple[float, floa
 
 def _upper(rates: Rates, weights: Rates) -> float:
     hidden, mean = hidden_share(rates.size), float(weights @ rates / weights.sum())
-    if mean >= 1:
+    if mean >= 1 - ROUNDING:
         return 1.0
     pairs, counts = np.unique(
         np.stack([np.append(rates, unseen(rates.max())), np.append(weights, 1.0)]),

@@ -48,16 +48,18 @@ def test_equal_to_a_plain_loop_in_float64(precise, contrasts, shape):
 
 
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "gpt_neox", "qwen2"])
-def test_equal_to_a_plain_loop_in_float32_up_to_its_own_noise(taught, contrasts, shape):
-    """The loop's noise: what batches of eight and padding change in its own numbers."""
+def test_as_near_to_the_truth_in_float32_as_a_plain_loop(taught, precise, contrasts, shape):
+    """The truth is the loop in float64; how far float32 is off differs from processor to
+    processor, and with batches of eight and padding."""
     model, loop = taught[shape], Loop(taught[shape])
     some, sites = contrasts[1::9], sites_of(components(model.model))
     found = patch(model, some, sites).table.value.to_numpy()
+    true = np.array([Loop(precise[shape]).patched(c, s) for c in some for s in sites])
     one = np.array([loop.patched(c, s) for c in some for s in sites])
     many = np.array([loop.patched(c, s, copies=8, longer=9) for c in some for s in sites])
-    noise = np.abs(one - many).max()
-    assert 0 < noise < 1e-4
-    assert np.abs(found - one).max() <= 2 * noise
+    off = max(np.abs(one - true).max(), np.abs(many - true).max())
+    assert 0 < off < 1e-4
+    assert np.abs(found - true).max() <= 2 * off
 
 
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "gpt_neox", "qwen2"])

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from interp_rc.mechanism.interventions import FromPrompt, Noise
@@ -30,7 +30,10 @@ def some_pairs(draw, masked):
             prompts.append([*words, MASK] if masked else words)
         target = draw(st.lists(word, min_size=1, max_size=3))
         foil = draw(st.lists(word, min_size=1, max_size=2))
+        assume(prompts[0] != prompts[1] and foil != target)  # else nothing could be measured
         found.append(Pair(f"pair {number}", *prompts, tuple(source), target, foil))
+    asked = {(*pair.clean, "|", *pair.corrupted, "|", *pair.target) for pair in found}
+    assume(len(asked) == len(found))
     return found
 
 

@@ -386,7 +386,7 @@ def test_nothing_but_forgetting_cannot_be_measured_of_a_pretrained_model(tmp_pat
 def test_there_are_experiments():
     found = {path.stem for path in experiments()}
     assert "descriptions" in found
-    plans = {"prereg", "prereg_mechanism", "prereg_tools", "prereg_weights"}
+    plans = {"prereg", "prereg_mechanism", "prereg_tools", "prereg_weights", "prereg_corrections"}
     assert found == {path.stem for path in packaged("experiments").glob("*.yaml")} - plans
 
 

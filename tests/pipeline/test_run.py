@@ -30,6 +30,7 @@ from interp_rc.records.errors import ConfigError, DataError, RunError
 from interp_rc.records.files import write_parquet, write_yaml
 from interp_rc.records.packaged import packaged
 from interp_rc.records.runs import Run
+from interp_rc.stats.rates import rate_limits
 from interp_rc.training.base import cache_folder
 
 KILLS = int(os.environ.get("INTERP_RC_KILLS", "2"))
@@ -206,11 +207,10 @@ def results(smoke_run):
 
 
 def interval(values, unit):
-    """The mean of a few facts with its t interval, by the book."""
+    """The mean of a few facts with its t interval, by the book; of a rate, with its own."""
     mean, error = np.mean(values), np.std(values, ddof=1) / np.sqrt(len(values))
     half = stats.t.ppf(0.975, len(values) - 1) * error
-    bounds = [mean - half, mean + half]
-    return mean, *(np.clip(bounds, 0, 1) if unit == "fraction" else bounds)
+    return mean, *(rate_limits(values) if unit == "fraction" else (mean - half, mean + half))
 
 
 def agrees(estimate, values, unit):

@@ -136,8 +136,9 @@ def log_prob(model, one, change):
 def test_the_gradient_is_that_of_finite_differences(model, wanted):
     runs = Adapter(model.model).by_layers
     width = len(edit_of(model).value)
+    asked, else_asked = asking(model, wanted), neutral(model, wanted)
     with runs.opened():
-        batch = Batch(runs, 0, range(3), asking(model, wanted), neutral(model, wanted), Search())
+        batch = Batch(runs, 0, range(3), asked, else_asked, Search())
         draw = torch.Generator().manual_seed(3)
         change = 0.1 * torch.randn(3, width, generator=draw, dtype=torch.float64)
         change.requires_grad_()
@@ -170,8 +171,9 @@ def test_changes_stay_inside_the_bound(taught, contrasts):
     model = precise(taught, "llama")
     wanted = wanted_of(model, contrasts)
     runs = Adapter(model.model).by_layers
+    asked, else_asked = asking(model, wanted), neutral(model, wanted)
     with runs.opened():
-        batch = Batch(runs, 0, range(3), asking(model, wanted), neutral(model, wanted), Search())
+        batch = Batch(runs, 0, range(3), asked, else_asked, Search())
     tight = changes_sought(model, wanted, 0, Search(bound=0.25, decay=0, kl=0))
     torch.testing.assert_close(tight.norm(dim=1), 0.25 * batch.length, rtol=1e-6, atol=0)
 

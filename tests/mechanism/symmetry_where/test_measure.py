@@ -28,7 +28,7 @@ SMALL = {
             "train": 64,
             "per_relation": 2,
             "shuffles": 2,
-            "draws": 3,
+            "draws": 19,
             "retraining": {"method": "head", "learning_rate": 3e-3, "epochs": 6},
         }
     ],
