@@ -1,5 +1,6 @@
 """What an API replies, read without trust: a whole answer, or the reason why it is none."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -41,6 +42,36 @@ class BoundedClient(openai.DefaultAsyncHttpxClient):
         )
 
 
+class WholeTransport(httpx2.BaseTransport):
+    """Sends a request of a synchronous client by a `BoundedClient` of its own: each reply whole
+    within `seconds`, with more for a body that is sent. A read alone is no bound: a byte now and
+    then goes on for ever."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.certificates = httpx2.create_ssl_context()
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Raises httpx2.ReadTimeout, as what a library would meet."""
+        body = request.read()
+        seconds = self.seconds + len(body) / SLOWEST
+
+        async def answered() -> httpx2.Response:
+            headers = [(k, v) for k, v in request.headers.multi_items() if k not in FRAMING]
+            again = httpx2.Request(request.method, request.url, headers=headers, content=body)
+            client = BoundedClient(timeout=seconds, verify=self.certificates)
+            async with client, asyncio.timeout(seconds):
+                return await client.send(again, follow_redirects=False)
+
+        try:
+            return asyncio.run(answered())
+        except TimeoutError:
+            late = f"no whole reply within {seconds:g} s"
+            raise httpx2.ReadTimeout(late, request=request) from None
+
+
+SLOWEST = 50_000
+"""Bytes a second of a body that is sent."""
 FRAMING = ("transfer-encoding", "content-length", "content-encoding")
 
 

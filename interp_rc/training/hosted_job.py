@@ -10,7 +10,7 @@ from typing import Any
 import openai
 
 from interp_rc.models.endpoint import Endpoint, key_of, refused, without_key
-from interp_rc.models.reply import NoAnswerError, count_of, text_of
+from interp_rc.models.reply import NoAnswerError, WholeTransport, count_of, text_of
 from interp_rc.records.errors import ModelError
 from interp_rc.records.files import write_json
 from interp_rc.training.options import HostedFinetuning
@@ -67,6 +67,7 @@ class HostedJob:
             base_url=endpoint.url,
             timeout=endpoint.timeout,
             max_retries=endpoint.retries,
+            http_client=openai.DefaultHttpxClient(transport=WholeTransport(endpoint.timeout)),
         )
         # A call that makes something is not repeated by the client, which cannot know whether it
         # got through: `once` looks first.
@@ -175,6 +176,8 @@ class HostedJob:
         while self.state.model is None:
             try:
                 job = self.client.fine_tuning.jobs.retrieve(str(self.state.job))
+                if job.status is None:
+                    raise NoAnswerError("no status")
                 texts = (job.status, job.fine_tuned_model)
                 _ = [text_of(text, "job") for text in texts], count_of(job.trained_tokens, "tokens")
                 failed = 0

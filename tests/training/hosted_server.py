@@ -16,13 +16,13 @@ SMOOTHLY = ("validating_files", "queued", "running", "running", "succeeded")
 class Hosted(Server):
     """`happens(step, time)` says what befalls the n-th call of a step (upload, file, files, create,
     jobs, job, events): None, "cut" (nothing done, no answer), "lost" (done, no answer), or a status
-    with words to refuse with. A job goes through `script`, a state each time it is looked at.
-    `knows`: what a finetuned model answers, by prompt.
+    with words to refuse with, or bytes to reply with. A job goes through `script`, a state each
+    time it is looked at. `knows`: what a finetuned model answers, by prompt.
     """
 
     def __init__(
         self,
-        happens: Callable[[str, int], str | None],
+        happens: Callable[[str, int], str | bytes | None],
         script: tuple[str, ...],
         knows: Mapping[str, str],
         fault: Callable[[str, int], str | None],
@@ -134,6 +134,9 @@ def _steps(server: Hosted) -> type[BaseHTTPRequestHandler]:
                 server.headers.append(self.headers.get("Authorization", ""))
                 time = server.calls[name]
             what = server.happens(name, time)
+            if isinstance(what, bytes):
+                self.send(200, what, {})
+                return
             if what is not None and what[:3].isdigit():
                 message = f"{what[4:]} {self.headers.get('Authorization', '')}"
                 error = {"error": {"message": message, "type": "x", "code": None}}

@@ -1,7 +1,9 @@
 """Finetuning at an API: exactly the documents, one upload and one job whatever happens, no key."""
 
+import contextlib
 import json
 import logging
+import time
 from dataclasses import replace
 
 import pytest
@@ -14,6 +16,7 @@ from interp_rc.records.errors import ConfigError, ModelError, RunError
 from interp_rc.training.finetune import finetune
 from interp_rc.training.hosted import STATE, finetune_hosted
 from interp_rc.training.options import HostedFinetuning, TrainingOptions
+from tests.models.test_reply import TALKS, talking
 from tests.training.hosted_server import hosting
 
 SECRET = "sk-very-secret-0123456789"
@@ -254,3 +257,54 @@ def test_two_runs_are_two_jobs(told, tmp_path):
         }
         assert len(models) == 2
         assert len({name for name, _ in server.files.values()}) == 2
+
+
+ODD = [
+    b"", b"[]", b"7", b"null", b'"x"', b"{}", b"[" * 10**5, b'{"id": "\xe9"}', b'{"id": 7}',
+    b'{"id": ["x"], "status": {}}', b'{"data": 7}', b'{"data": [7, null, "x"]}',
+    b'{"id": "x", "status": "succeeded", "fine_tuned_model": 7}', b'{"id": ' + b"9" * 5_000 + b"}",
+    b'{"id": "x", "status": "succeeded", "fine_tuned_model": "m", "trained_tokens": [1]}',
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["upload", "file", "create", "job", "events"])
+def test_odd_replies_end_in_one_line_and_are_gone_on_from(told, tmp_path, step):
+    for number, body in enumerate(ODD):
+        odd = {"on": True}
+
+        def happens(now, time, body=body, odd=odd):
+            # A call whose reply is odd is looked for in the lists, and these are odd as well.
+            lists = {"upload": "files", "create": "jobs"}
+            return body if odd["on"] and now in (step, lists.get(step)) else None
+
+        with hosting(happens) as server:
+            endpoint = Endpoint(server.url, "m", retries=0, timeout=5.0)
+            given = {"seed": 0, "checkpoints": tmp_path / str(number)}
+            documents, quick = told.documents[:2], HostedFinetuning(poll=0.002)
+            with contextlib.suppress(ModelError):
+                finetune_hosted(endpoint, documents, quick, **given)
+            odd["on"] = False
+            if b'"id": "x"' not in body:  # which names a job that there is not
+                model = finetune_hosted(endpoint, documents, quick, **given)[0].model
+                assert model == "ft:m:ftjob-0"
+                assert (len(server.files), len(server.jobs)) == (1, 1)
+
+
+@pytest.mark.parametrize("what", [name for name in TALKS if name != "a status of no meaning"])
+def test_calls_that_go_on_for_ever_are_ended(told, tmp_path, what):
+    with talking(TALKS[what][0]) as (url, _):
+        began = time.monotonic()
+        endpoint = Endpoint(url, "m", retries=0, timeout=0.2)
+        with pytest.raises(ModelError, match="--resume"):
+            finetune_hosted(
+                endpoint, told.documents[:2], QUICK, seed=0, checkpoints=tmp_path / "checkpoints"
+            )
+        assert time.monotonic() - began < 10
+
+
+def test_a_job_without_a_status_is_not_waited_for(learn):
+    with hosting(lambda step, time: b"{}" if step == "job" else None) as server:
+        with pytest.raises(ModelError, match=r"ftjob-0 cannot be looked at \(no status\)"):
+            learn(server)
+        assert server.calls["job"] == 5
