@@ -11,6 +11,7 @@ from interp_rc.facts.templates import Template
 from interp_rc.facts.validate import Place, validate
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import replacing_folder, write_jsonl, write_yaml
+from interp_rc.records.manifest import check_part
 from interp_rc.records.nouns import Document, Fact, Pair, Query, Relation
 from interp_rc.records.reading import read_text
 from interp_rc.records.strict_yaml import MOST_BYTES, NotYaml, parse_yaml
@@ -64,8 +65,9 @@ def read_facts(folder: Path) -> FactSet:
 
     Raises DataError, naming file and line, for a file that is missing, not UTF-8 or not JSON
     lines, a key that is missing, unknown or of the wrong type, an unsupported schema, and
-    whatever `validate` finds.
+    whatever `validate` finds. Raises RunError for the facts of a run that are not what it wrote.
     """
+    check_part(folder)
     seed, reserved, drawn_from = _read_header(folder / HEADER)
     content: dict[str, Any] = {}
     places: dict[str, list[Place]] = {}

@@ -24,6 +24,7 @@ from interp_rc.models.load import quiet
 from interp_rc.models.tokenizer import train_tokenizer
 from interp_rc.models.whole import HARMLESS, refuse_partly_loaded, unused_in_body
 from interp_rc.records.errors import ModelError
+from interp_rc.records.manifest import check_part
 from interp_rc.records.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -110,12 +111,14 @@ def load_encoder(
     """An encoder by hub id and revision, or from a folder; safetensors only, no remote code.
 
     A folder without sentence-transformers' files is a language model: its last states are
-    averaged. Raises ModelError for what gives no encoder.
+    averaged. Raises ModelError for what gives no encoder, RunError for the model of a run that is
+    not what the run wrote.
     """
     from sentence_transformers import SentenceTransformer
 
     folder, cached = Path(source), False
     if folder.is_dir():
+        check_part(folder)
         if not any(folder.rglob("*.safetensors")):
             raise ModelError(
                 f"{folder} holds no *.safetensors weights; other formats can run code when loaded "

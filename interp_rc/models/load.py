@@ -39,6 +39,7 @@ from interp_rc.models.trial import check_computes
 from interp_rc.models.whole import refuse_partly_loaded
 from interp_rc.records.errors import ModelError
 from interp_rc.records.files import replacing_folder
+from interp_rc.records.manifest import check_part
 
 Dtype = Literal["float32", "bfloat16"]
 SPREAD = "spread"
@@ -68,9 +69,11 @@ def load(
     Raises ModelError when the folder or the hub does not give a whole model: missing files,
     weights that are not safetensors, code of its own, no network and not in the cache; weights
     that the model lacks or has no place for, or that are no numbers; files that do not fit
-    together.
+    together. Raises RunError for the model of a run that is not what the run wrote.
     """
     folder = Path(source)
+    if folder.is_dir():
+        check_part(folder)
     adapter = kind_of_adapter(folder)
     if adapter is not None:
         loads = {"PROMPT_TUNING": _load_soft_prompt, "LORA": _load_lora}

@@ -1,5 +1,6 @@
 """An experiment's file: its `smoke` form and `--set` values laid over it, its sweep apart."""
 
+import logging
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,9 @@ from typing import Any
 
 from interp_rc.pipeline.yaml_source import Source, merge, read_source
 from interp_rc.records.errors import ConfigError
+from interp_rc.records.manifest import is_as_sealed
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,12 @@ def read_experiment(
     key that is swept fixes it: it is swept no longer.
     """
     source = read_source(file)
+    if not is_as_sealed(file):
+        log.warning(
+            "%s was changed since a run wrote it, and is taken as it is now; where that is meant, "
+            "delete its first line",
+            file,
+        )
     data = deepcopy(source.data)
     small = data.pop("smoke", None) or {}
     if not isinstance(small, dict):

@@ -67,6 +67,8 @@ def execute(
 
 def _check_folder(run: Run, config: RunConfig, resume: bool) -> None:
     if not run.config_file.is_file():
+        if run.manifest.there:
+            raise RunError(f"{run.config_file} is missing; put it back, or choose another --out")
         if run.folder.is_dir() and any(p for p in run.folder.iterdir() if p.name[0] != "."):
             raise RunError(f"{run.folder} holds other files; choose another --out")
         return
@@ -110,6 +112,8 @@ def _only_adds(run: Run, wanted: list[Any], there: list[Any]) -> bool:
 
 def _is_done(run: Run, config: RunConfig) -> bool:
     if not run.finished or not run.manifest.knows(run.results_file.name):
+        return False
+    if any(mark.startswith(run.measured.name) for mark in run.manifest.gone()):
         return False
     return _begun_with(run) == config.model_dump(mode="json")
 

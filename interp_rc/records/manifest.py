@@ -49,6 +49,16 @@ class Manifest:
 
     def parts(self) -> dict[str, dict[str, str]]:
         """By mark, the digest of each file. Raises RunError for a damaged manifest."""
+        return {mark: files for mark, files in self._all().items() if self._is_there(mark)}
+
+    def gone(self) -> list[str]:
+        """The marks of parts that were finished, and are no longer there."""
+        return [mark for mark in self._all() if not self._is_there(mark)]
+
+    def _is_there(self, mark: str) -> bool:
+        return (self.folder / mark).exists()
+
+    def _all(self) -> dict[str, dict[str, str]]:
         if not self.there:
             return {}
         try:
@@ -60,7 +70,7 @@ class Manifest:
                 f"{self.file} is damaged, so that nothing tells whether the other files are whole; "
                 "put it back, or choose another --out"
             ) from None
-        return {mark: files for mark, files in parts.items() if (self.folder / mark).exists()}
+        return dict(parts)
 
     def record(self, mark: str, *others: Path) -> None:
         """A part is finished: its mark and the `others` are whole."""
@@ -92,13 +102,32 @@ class Manifest:
 
     def _check(self, mark: str, name: str, digest: str) -> None:
         file = self.folder / name
-        if file.is_file() and digest_of(file) == digest:
-            return
-        what = "is not what was written (changed or damaged)" if file.is_file() else "is missing"
-        raise RunError(
-            f"{file} {what}; put it back, or delete {self.also.get(mark, mark)} in {self.folder} "
-            "and continue with --resume"
-        )
+        what = _unlike(file, digest)
+        if what:
+            raise RunError(
+                f"{file} {what}; put it back, or delete {self.also.get(mark, mark)} in "
+                f"{self.folder} and continue with --resume"
+            )
+
+
+def _unlike(file: Path, digest: str) -> str | None:
+    """What is wrong with a file that was written with this digest."""
+    if not file.is_file():
+        return "is missing"
+    return None if digest_of(file) == digest else "is not what was written (changed or damaged)"
+
+
+def check_part(folder: Path) -> None:
+    """Raises RunError if a folder is a part of a run, and its files are not what the run wrote."""
+    folder = folder.resolve()
+    for name, digest in Manifest(folder.parent).parts().get(folder.name, {}).items():
+        file = folder.parent / name
+        what = _unlike(file, digest)
+        if what:
+            raise RunError(
+                f"{file} {what}; put it back, or, if that is meant, use a copy of {folder} outside "
+                "the run"
+            )
 
 
 def write_sealed_yaml(path: Path, value: Any) -> None:
@@ -109,12 +138,17 @@ def write_sealed_yaml(path: Path, value: Any) -> None:
 
 def check_seal(path: Path) -> None:
     """Raises RunError if a file is not what was sealed; one without a seal is taken."""
-    seal, _, text = read_text(path).partition("\n")
-    if seal.startswith(SEAL) and seal != f"{SEAL}{_digest(text)}":
+    if not is_as_sealed(path):
         raise RunError(
-            f"{path} is not what was written (changed or damaged); put it back, or choose another "
-            "--out"
+            f"{path} is not what was written (changed or damaged); put it back, and give changes "
+            "with --set or in a copy elsewhere; or choose another --out"
         )
+
+
+def is_as_sealed(path: Path) -> bool:
+    """Whether a file is what was sealed, or has no seal."""
+    seal, _, text = read_text(path).partition("\n")
+    return not seal.startswith(SEAL) or seal == f"{SEAL}{_digest(text)}"
 
 
 def _digest(text: str) -> str:

@@ -29,8 +29,7 @@ def write_again(folder: Path) -> Path:
             if isinstance(run, SweepRun):
                 write_sweep_report(run)
             else:
-                run.results()
-                run.manifest.check("facts", "results.json")
+                _check(run)
                 write_report(run)
         except DAMAGED as error:
             raise RunError(
@@ -38,3 +37,17 @@ def write_again(folder: Path) -> Path:
                 "its facts or tables are not what its measures wrote: put them back, or run again"
             ) from error
     return run.report_file
+
+
+def _check(run: Run) -> None:
+    """Raises RunError if the run is not finished, or not what it was then."""
+    run.results()
+    if not run.manifest.there:
+        return
+    measured = [mark for mark in run.manifest.gone() if mark.startswith(run.measured.name)]
+    if measured or not run.manifest.knows(run.results_file.name):
+        missing = run.folder / measured[0] if measured else "what vouches for its results"
+        raise RunError(
+            f"{missing} is missing in {run.folder} (by its {FILE}); continue it with --resume"
+        )
+    run.manifest.check("facts", run.results_file.name)

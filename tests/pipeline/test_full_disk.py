@@ -12,8 +12,8 @@ from interp_rc.pipeline.run import execute
 from interp_rc.records.errors import RunError
 from tests.pipeline.sweep.conftest import TINY
 
-SIZES = {"run": (120, 500), "cache": (60, 400)}
-"""KiB; a checkpoint has some 300."""
+SIZES = {"run": (120, 500), "cache": (20, 50)}
+"""KiB; a checkpoint has some 300, the cache some 57."""
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import signal
 import time
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,7 @@ from interp_rc.records.errors import ConfigError, DataError, RunError
 from interp_rc.records.files import write_parquet, write_yaml
 from interp_rc.records.packaged import packaged
 from interp_rc.records.runs import Run
+from interp_rc.report.again import write_again
 from interp_rc.stats.rates import rate_limits
 from interp_rc.training.base import cache_folder
 
@@ -437,6 +439,36 @@ def test_a_finished_run_is_given_more_measures(finished, smoke_config, smoke_run
     changed = [smoke_config.measures[0].model_copy(update={"batch_size": 5}), *fewer[1:], last]
     with pytest.raises(RunError, match="another `measures`"):
         execute(smoke_config.model_copy(update={"measures": changed}), finished.folder, resume=True)
+
+
+def test_a_finished_run_that_lost_a_part_is_not_drawn_and_is_completed(
+    finished, smoke_config, smoke_run
+):
+    (finished.measured / "reverse_at_chance.json").unlink()
+    with pytest.raises(RunError, match=r"reverse_at_chance\.json is missing .* --resume"):
+        write_again(finished.folder)
+    said = []
+    run = execute(smoke_config, finished.folder, resume=True, page=False, say=said.append)
+    assert [line for line in said if line.endswith("…")] == ["measure reverse_at_chance …"]
+    assert run.results_file.read_bytes() == smoke_run.results_file.read_bytes()
+    run.manifest.file.write_text("{}")
+    with pytest.raises(RunError, match=r"vouches for its results is missing .* files\.json"):
+        write_again(finished.folder)
+    finished.config_file.unlink()
+    with pytest.raises(RunError, match=r"config\.yaml is missing; put it back"):
+        execute(smoke_config, finished.folder, resume=True)
+
+
+def test_the_model_and_the_facts_of_a_run_are_used_as_they_were_written(finished):
+    for part, file in (("model", "config.json"), ("facts", "queries.jsonl")):
+        with (finished.folder / part / file).open("a") as out:
+            out.write("\n")
+    with pytest.raises(RunError, match=r"config\.json is not what was written .* use a copy"):
+        load(finished.model)
+    with pytest.raises(RunError, match=r"queries\.jsonl is not what was written"):
+        read_facts(finished.facts)
+    copied = Path(shutil.copytree(finished.facts, finished.folder.parent / "mine"))
+    assert read_facts(copied).queries
 
 
 def test_a_measure_that_does_not_fit_undoes_nothing(finished, smoke_config):

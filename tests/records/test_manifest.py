@@ -1,11 +1,13 @@
 """A byte that was changed is noticed, and said in one line with what to do."""
 
 import json
+import shutil
 
 import pytest
 
+from interp_rc.pipeline.experiment_file import read_experiment
 from interp_rc.records.errors import RunError
-from interp_rc.records.manifest import FILE, Manifest, check_seal, write_sealed_yaml
+from interp_rc.records.manifest import FILE, Manifest, check_part, check_seal, write_sealed_yaml
 from interp_rc.records.runs import Run
 from interp_rc.records.strict_yaml import read_yaml
 
@@ -90,3 +92,33 @@ def test_a_log_of_anything(tmp_path):
         log.write(b"[]\n7\n\xff\xfe\n" + b"[" * 100_000 + b'\n{"event": ')
     assert [event["event"] for event in run.log()] == ["a"]
     assert json.loads(run.log_file.read_bytes().split(b"\n")[0])["event"] == "a"
+
+
+def test_a_part_that_is_used_by_itself(manifest, tmp_path):
+    check_part(tmp_path / "base")
+    (tmp_path / "mine").mkdir()
+    check_part(tmp_path / "mine")
+    link = tmp_path / "mine" / "link"
+    link.symlink_to(tmp_path / "base")
+    (tmp_path / "base" / "weights").write_bytes(bytes(200))
+    for folder in (tmp_path / "base", link):
+        with pytest.raises(RunError, match=r"weights is not what was written .* use a copy of"):
+            check_part(folder)
+    shutil.copytree(tmp_path / "base", tmp_path / "mine" / "base")
+    check_part(tmp_path / "mine" / "base")
+
+
+def test_marks_that_are_gone(manifest, tmp_path):
+    assert manifest.gone() == []
+    (tmp_path / "results.json").unlink()
+    assert manifest.gone() == ["results.json"]
+
+
+def test_a_sealed_experiment_that_was_changed_is_taken_with_a_warning(tmp_path, caplog):
+    file = tmp_path / "config.yaml"
+    write_sealed_yaml(file, {"name": "mine", "seed": 1})
+    assert read_experiment(file).data["seed"] == 1
+    assert not caplog.text
+    file.write_text(file.read_text().replace("seed: 1", "seed: 2"))
+    assert read_experiment(file).data["seed"] == 2
+    assert "was changed since a run wrote it" in caplog.text
