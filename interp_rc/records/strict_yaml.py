@@ -107,12 +107,17 @@ def compose_yaml(text: str, file: object = None) -> yaml.Node | None:
     `MOST_NODES` values or `MOST_DEEP` levels (aliases as often as they stand), a part that holds
     itself, keys that are no text or come twice, and half of a surrogate pair.
     """
+    loader = None
     try:
-        node: yaml.Node | None = _Loader(text).get_single_node()
+        loader = _Loader(text)
+        node: yaml.Node | None = loader.get_single_node()
         if node is not None:
             _Checked().measure(node)
     except yaml.YAMLError as error:
         raise _not_yaml(error, text, file) from None
+    except (ValueError, OverflowError) as error:  # "\U00110000", or a version of 5,000 digits
+        line = None if loader is None else loader.line + 1
+        raise NotYaml(f"cannot be read: {error}", file=file, line=line) from None
     return node
 
 
