@@ -218,9 +218,10 @@ def patching(loaded: Loaded) -> float:
 
 
 def layers_of(model: PreTrainedModel) -> nn.ModuleList:
-    """The list of the decoder's layers: the largest of that length."""
-    count = model.config.get_text_config(decoder=True).num_hidden_layers
-    lists = [m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == count]
+    """The list of the decoder's layers: the largest of that length, none of another tower."""
+    text = model.config.get_text_config(decoder=True)
+    count, body = text.num_hidden_layers, model if text is model.config else model.get_decoder()
+    lists = [m for m in body.modules() if isinstance(m, nn.ModuleList) and len(m) == count]
     if not lists:
         raise InterpError("its layers are in no list of as many modules")
     return max(lists, key=lambda one: sum(p.numel() for p in one.parameters()))

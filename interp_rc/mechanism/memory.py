@@ -41,7 +41,8 @@ class Budget:
         self.item = layers.model.dtype.itemsize
         self.width = width_of(layers.model)
         self.heads = heads_of(layers.model)
-        head = getattr(config, "head_dim", None) or self.width // max(self.heads, 1)
+        # Read from the dict: Gemma 4 names one for some layers, and its attribute then raises.
+        head = config.to_dict().get("head_dim") or self.width // max(self.heads, 1)
         shared = getattr(config, "num_key_value_heads", None) or self.heads
         self.query, self.key = self.heads * head, shared * head
         self.neurons = neurons_of(layers.model)
