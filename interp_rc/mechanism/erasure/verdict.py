@@ -58,15 +58,20 @@ def _above_zero(values: PerFact, seed: int) -> bool:
 def verdict(lost: Estimate, checked: Estimate) -> Stores:
     """`one store` where the whole interval of the ratio lies above a half, `two stores` where it
     lies below. Neither where what is one store beyond doubt does not look like one: unless the
-    whole interval of the control lies above a half (or, without an interval, its value)."""
-    least = checked.value if checked.low is None else checked.low
+    whole interval of the control lies above a half. Facts that all have the same ratio give no
+    interval; their ratio then stands for it."""
+    least, (low, high) = _limits(checked)[0], _limits(lost)
     if least is None or least <= HALF:
         return "inconclusive"
-    if lost.low is not None and lost.low > HALF:
+    if low is not None and low > HALF:
         return "one store"
-    if lost.high is not None and lost.high < HALF:
+    if high is not None and high < HALF:
         return "two stores"
     return "inconclusive"
+
+
+def _limits(found: Estimate) -> tuple[float | None, float | None]:
+    return (found.value, found.value) if found.low is None else (found.low, found.high)
 
 
 def together(some: Sequence[Stores]) -> Stores:

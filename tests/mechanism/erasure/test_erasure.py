@@ -285,3 +285,13 @@ def test_all_together_say_what_most_say():
     assert together(["two stores", "inconclusive", "inconclusive"]) == "inconclusive"
     assert together(["two stores", "inconclusive", "two stores"]) == "two stores"
     assert verdict(Estimate(None, None, None, 3, "ratio"), CHECKED) == "inconclusive"
+
+
+def test_facts_of_one_ratio_say_what_that_ratio_says():
+    alike = made_up([4, 5, 6, 5], [4, 5, 6, 5], floor=(0.0, 0.0))
+    found = verdict(ratio(alike, 0), CHECKED)
+    assert (ratio(alike, 0).low, found) == (None, "one store")
+    assert verdict(Estimate(0.0, None, None, 4, "ratio"), CHECKED) == "two stores"
+    assert verdict(Estimate(1.0, 0.9, 1.1, 4, "ratio"), Estimate(0.2, None, None, 4, "ratio")) == (
+        "inconclusive"
+    )
