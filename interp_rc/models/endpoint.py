@@ -22,6 +22,7 @@ Limit = Literal["max_tokens", "max_completion_tokens"]
 KEY = "OPENAI_API_KEY"
 NO_KEY = "no-key-is-needed"
 RETRIES = 8  # after a pause as long as Retry-After says, or twice as long each time
+NOBODY = 3  # times to try again where nothing has answered yet: it is likelier a wrong URL
 AGAIN = 3  # times a response that is no answer is asked for, and timeouts that a question may take
 LONGEST = 120  # seconds of a pause that an endpoint may ask for
 SILENCE = 10  # seconds between two words on what is in the way
@@ -110,9 +111,10 @@ def ask(
     the moment it arrives. `tick(1)` tells each answer, `note` how it ended, an error or not, `tell`
     what is in the way of answers.
 
-    Requests that get no answer after all retries, or within three times the endpoint's timeout
-    (pauses between retries apart), are counted as failed, with the reason in the store, and the
-    others go on; all that are left fail where not one of many in a row is answered.
+    Requests that get no answer after all retries (three where nothing has come from there yet), or
+    within three times the endpoint's timeout (pauses between retries apart), are counted as failed,
+    with the reason in the store, and the others go on; all that are left fail where not one of many
+    in a row is answered.
     Raises ModelError where the endpoint refuses what no other request would change (key, model,
     form of the request), ConfigError for a URL that needs a key where there is none.
     """
@@ -138,6 +140,7 @@ class _Work:
         self.endpoint, self.store, self.tick, self.tell = endpoint, store, tick, tell
         self.key = key_of(endpoint)
         self.answered = self.in_a_row = 0
+        self.met = False  # whether anything, an error too, has come from there
         self.why: str | None = None
         self.told = float("-inf")
 
@@ -193,18 +196,22 @@ class _Work:
             began = time.monotonic()
             try:
                 async with asyncio.timeout(self.endpoint.timeout):
-                    return response_of(await _create(client, self.endpoint, request))
+                    reply = await _create(client, self.endpoint, request)
+                    self.met = True
+                    return response_of(reply)
             except NoAnswerError as error:
                 unread += 1
                 if unread == AGAIN:
                     raise NoAnswerError(f"no answer in the response ({error})") from None
             except (openai.OpenAIError, TimeoutError) as met:
                 trouble += 1
+                self.met |= isinstance(met, openai.APIStatusError)
+                retries = self.endpoint.retries if self.met else min(self.endpoint.retries, NOBODY)
                 spent += time.monotonic() - began
                 fault = self.in_words(met)
                 pause = _pause(fault, trouble)
                 late = spent > (AGAIN - 0.5) * self.endpoint.timeout
-                if pause is None or trouble > self.endpoint.retries or late:
+                if pause is None or trouble > retries or late:
                     raise fault from fault.__cause__
                 self.say(f"{self.endpoint.url}: {self.without_key(fault)}")
                 await asyncio.sleep(pause)

@@ -114,6 +114,24 @@ def test_what_never_answers_is_counted_and_asked_next_time(tmp_path):
         assert (second.stored, second.answered, second.repeated) == (2, 1, 0)
 
 
+def test_a_port_that_nobody_listens_on_is_given_up_within_seconds(tmp_path, monkeypatch):
+    pauses = []
+
+    async def at_once(seconds):
+        pauses.append(seconds)
+
+    with serving() as server:
+        url = server.url
+    monkeypatch.setattr("interp_rc.models.endpoint.asyncio.sleep", at_once)
+    with open_responses(tmp_path / "a.sqlite") as store:
+        endpoint = Endpoint(url, "m", concurrency=1)
+        done = ask(endpoint, requests_for(endpoint, 4), store)
+    assert (done.answered, done.failed) == (0, 4)
+    assert "Connect" in done.why
+    assert len(pauses) == 2 * 3
+    assert sum(pauses) <= 8
+
+
 def test_an_endpoint_that_is_not_there_is_not_asked_everything(tmp_path):
     with serving(lambda text, time: "500") as server, open_responses(tmp_path / "a") as store:
         endpoint = Endpoint(server.url, "m", retries=0, concurrency=3)
