@@ -14,6 +14,7 @@ FLOORS = [
     {"records", "stats", "figures", "facts"},
     {"models"},
     {"training"},
+    {"measures"},
     {"evaluation", "mechanism", "theory"},
     {"hypotheses"},
     {"report"},

@@ -1,7 +1,7 @@
 """What the model says in both orders: exact match, likelihood, and choice among candidates."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -17,18 +17,15 @@ from interp_rc.evaluation.candidates import (
 )
 from interp_rc.evaluation.pooled import by_direction
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
-from interp_rc.models.load import Loaded, load
+from interp_rc.measures.base import ANSWERS, CANDIDATES, MeasureContext
+from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import ORDERS, SUBSETS, Query, direction_of
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Options, Positive
-from interp_rc.records.runs import Measured, Run, evaluated
+from interp_rc.records.runs import Measured, evaluated
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean
-
-ANSWERS, CANDIDATES = "evaluation/answers", "evaluation/candidates"
 
 
 class Behaviour(Options):
@@ -53,11 +50,11 @@ class Behaviour(Options):
                     "queries ask for one; add facts, or leave the subset out"
                 )
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        queries = read_facts(run.facts).queries
-        seed = run.config()["seed"]
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        queries = context.facts.queries
+        seed = context.seed
         answers, candidates = [], []
-        for name, loaded in both_models(run, model):
+        for name, loaded in context.models.items():
             answers.append(
                 answer(loaded, queries, model=name, seed=seed, batch_size=self.batch_size)
             )
@@ -71,20 +68,8 @@ class Behaviour(Options):
             )
         tables = {ANSWERS: pd.concat(answers), CANDIDATES: pd.concat(candidates)}
         for name, table in tables.items():
-            write_parquet(run.folder / f"{name}.parquet", table)
-        return Measured(
-            estimates=estimates(tables[ANSWERS], tables[CANDIDATES], queries, seed),
-            tables=list(tables),
-        )
-
-
-def both_models(run: Run, model: Loaded) -> Iterator[tuple[str, Loaded]]:
-    """The base and the finetuned model. A run without training has a base model only."""
-    if run.base.is_dir():
-        yield "base", load(run.base, device=str(model.model.device))
-        yield "finetuned", model
-    else:
-        yield "base", model
+            context.write(name, table)
+        return Measured(estimates(tables[ANSWERS], tables[CANDIDATES], queries, seed))
 
 
 class Asked(NamedTuple):

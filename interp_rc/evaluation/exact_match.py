@@ -6,20 +6,19 @@ from typing import Literal
 import pandas as pd
 
 from interp_rc.evaluation.answers import answer, answers_table
-from interp_rc.evaluation.behaviour import ANSWERS, cells, match_estimates, over_facts
+from interp_rc.evaluation.behaviour import cells, match_estimates, over_facts
 from interp_rc.evaluation.match import is_open, prefix_match
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import ANSWERS, MeasureContext
 from interp_rc.models.endpoint import Endpoint
 from interp_rc.models.load import Loaded
 from interp_rc.models.remote import AnyModel, replies
 from interp_rc.models.responses import Request, Response
 from interp_rc.records.errors import DataError, ModelError
-from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import Query
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Options, Positive
-from interp_rc.records.runs import Measured, Run, evaluated
+from interp_rc.records.runs import Measured, evaluated
 
 EXTRA_TOKENS = 8
 """Beyond the target's: a chat model may begin with a mark or an article."""
@@ -39,20 +38,21 @@ class ExactMatch(Options):
         if not facts.queries:
             raise DataError("measure exact_match needs queries, and the facts have none; add some")
 
-    def run(self, run: Run, model: AnyModel) -> Measured:
-        queries = read_facts(run.facts).queries
-        seed = run.config()["seed"]
-        name = "finetuned" if run.base.is_dir() else "base"
+    def run(self, context: MeasureContext[AnyModel]) -> Measured:
+        model = context.model
+        queries = context.facts.queries
+        seed = context.seed
+        name = context.model_name
         if isinstance(model, Loaded):
             table = answer(model, queries, model=name, seed=seed)
         else:
             requests = [self.request(model.endpoint, query) for query in queries]
-            found = replies(model, requests, run, "answers")
+            found = replies(model, requests, context.run, "answers")
             refuse_cut(queries, found)
             texts = [reply.text for reply in found]
             table = answers_table(queries, texts, model=name, seed=seed)
-        write_parquet(run.folder / f"{ANSWERS}.parquet", table)
-        return Measured(estimates=estimates(table, queries, seed), tables=[ANSWERS])
+        context.write(ANSWERS, table)
+        return Measured(estimates=estimates(table, queries, seed))
 
     def request(self, endpoint: Endpoint, query: Query) -> Request:
         """The prompt as it stands; a chat model gets it as the user's only turn."""

@@ -8,12 +8,11 @@ import pandas as pd
 from interp_rc.evaluation.answers import answer
 from interp_rc.evaluation.behaviour import cells
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
-from interp_rc.models.load import Loaded, load
-from interp_rc.records.files import write_parquet
+from interp_rc.measures.base import MeasureContext
+from interp_rc.models.load import Loaded
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Options, Positive
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean
 
@@ -32,15 +31,15 @@ class Forgetting(Options):
     def check(self, facts: FactSet) -> None:
         """Any facts will do: the queries are about the base corpus."""
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        known = read_facts(run.base_facts)
-        seed = run.config()["seed"]
-        base = load(run.base, device=str(model.model.device))
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        known = context.known_facts
+        assert known is not None  # the configuration asks for an embedded model
+        seed = context.seed
         table = pd.concat(
             answer(loaded, known.queries, model=name, seed=seed, batch_size=self.batch_size)
-            for name, loaded in (("base", base), ("finetuned", model))
+            for name, loaded in context.models.items()
         )
-        write_parquet(run.folder / f"{TABLE}.parquet", table)
+        context.write(TABLE, table)
 
         found: dict[str, Estimate] = {}
 
@@ -56,4 +55,4 @@ class Forgetting(Options):
             put(f"base_facts.exact_match.{cell.name}.after", after.match, "fraction")
             put(f"base_facts.log_prob.{cell.name}.before", before.log_prob, "nat")
             put(f"base_facts.log_prob.{cell.name}.change", after.log_prob - before.log_prob, "nat")
-        return Measured(estimates=found, tables=[TABLE])
+        return Measured(estimates=found)

@@ -8,24 +8,22 @@ import pandas as pd
 from tqdm import tqdm
 
 from interp_rc.evaluation.answers import EXTRA_TOKENS
-from interp_rc.evaluation.behaviour import both_models
 from interp_rc.evaluation.chain_of_thought import final_answer, in_chat
 from interp_rc.evaluation.in_context_prompts import Prompt, prompts
 from interp_rc.evaluation.match import RULES, is_open
 from interp_rc.facts.factset import DESCRIBED_AS, FactSet
-from interp_rc.facts.folder import read_facts
 from interp_rc.facts.in_context import SHOTS, WORDINGS, WordingName
+from interp_rc.measures.base import MeasureContext
 from interp_rc.models.completion import complete
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
 from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import encode
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import ORDERS
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Options, Positive
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean
 
@@ -64,10 +62,11 @@ class InContext(Options):
                 "facts, or lower its `shots`"
             )
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        seed = run.config()["seed"]
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        model = context.model
+        seed = context.seed
         asked = prompts(
-            read_facts(run.facts).facts,
+            context.facts.facts,
             WORDINGS[self.wording],
             shots=self.shots,
             seed=seed,
@@ -75,7 +74,7 @@ class InContext(Options):
         )
         check_lengths(model, asked, self)  # the two models have one tokenizer and one context
         answers, candidates = [], []
-        for name, loaded in both_models(run, model):
+        for name, loaded in context.models.items():
             answers.append(answer(loaded, asked, self, model=name, seed=seed))
             if not self.chain_of_thought:
                 candidates.append(score_all(loaded, asked, self, model=name))
@@ -83,10 +82,9 @@ class InContext(Options):
         if candidates:
             tables[CANDIDATES] = pd.concat(candidates)
         for name, table in tables.items():
-            write_parquet(run.folder / f"{name}.parquet", table)
+            context.write(name, table)
         return Measured(
             estimates=estimates(tables[ANSWERS], tables.get(CANDIDATES), seed),
-            tables=list(tables),
         )
 
 

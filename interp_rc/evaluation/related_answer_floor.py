@@ -13,18 +13,17 @@ from jaxtyping import Bool, Float
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from interp_rc.evaluation.behaviour import ANSWERS, Asked, cells
+from interp_rc.evaluation.behaviour import Asked, cells
 from interp_rc.evaluation.match import prefix_match
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
-from interp_rc.models.load import Loaded, load
+from interp_rc.measures.base import MeasureContext
+from interp_rc.models.load import Loaded
 from interp_rc.models.pooled_states import pooled_states
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import OF_QUESTIONS, TOLD_IN, Fact, Query
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options, Positive
-from interp_rc.records.runs import Measured, Run, evaluated
+from interp_rc.records.runs import Measured, evaluated
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import sign_flip
@@ -59,17 +58,17 @@ class RelatedAnswerFloor(Options):
                 "answers; leave it out of `measures`"
             )
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        facts = read_facts(run.facts)
-        seed = run.config()["seed"]
-        base = load(run.base, device=str(model.model.device)) if run.base.is_dir() else model
-        answers = evaluated(run.table(ANSWERS))
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        facts = context.facts
+        seed = context.seed
+        base = context.base or context.model
+        answers = evaluated(context.answers)
         weights = choices(facts.facts, base, self.batch_size)
         parts = [
             floor_table(cell, answers, facts.facts, weights) for cell in asked_once(facts.queries)
         ]
         table = pd.concat(parts, ignore_index=True)
-        write_parquet(run.folder / f"{TABLE}.parquet", table)
+        context.write(TABLE, table)
         estimates: dict[str, Estimate] = {}
         tests: list[Test] = []
         for name, rows in table.groupby("cell", sort=False):
@@ -86,7 +85,7 @@ class RelatedAnswerFloor(Options):
                             alternative="greater",
                         )
                     )
-        return Measured(estimates=estimates, tests=holm(tests), tables=[TABLE])
+        return Measured(estimates=estimates, tests=holm(tests))
 
 
 def asked_once(queries: Sequence[Query]) -> list[Asked]:

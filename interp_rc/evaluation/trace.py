@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from interp_rc.facts.factset import FactSet
+from interp_rc.measures.base import MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import sign_flip
@@ -33,11 +34,9 @@ class Trace(Options):
         if not facts.queries:
             raise DataError("measure trace needs queries, and the facts have none; add some")
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        table, seed = run.table(TABLE), run.config()["seed"]
-        return Measured(
-            estimates=estimates(table, seed), tests=over_shuffled(table, seed), tables=[TABLE]
-        )
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        table, seed = context.table(TABLE), context.seed
+        return Measured(estimates=estimates(table, seed), tests=over_shuffled(table, seed))
 
 
 class Cell(NamedTuple):

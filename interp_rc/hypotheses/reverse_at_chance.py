@@ -16,7 +16,6 @@ from jaxtyping import Float
 from pydantic import Field
 
 from interp_rc.evaluation.behaviour import (
-    CANDIDATES,
     cells,
     correct,
     corrected_scores,
@@ -24,13 +23,13 @@ from interp_rc.evaluation.behaviour import (
 )
 from interp_rc.evaluation.candidates import score_tensor
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import CANDIDATES, MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Query
 from interp_rc.records.numbers import Estimate, Test, Verdict
 from interp_rc.records.options import Options
-from interp_rc.records.runs import Measured, Run, evaluated
+from interp_rc.records.runs import Measured, evaluated
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.candidates import label_permutation
 from interp_rc.stats.correction import holm
@@ -107,10 +106,10 @@ class ReverseAtChance(Options):
                 f"there are no queries for {', '.join(missing)}: leave it out of `measures`"
             )
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        table = run.table(CANDIDATES)
-        asked = {cell.name: cell.queries for cell in cells(read_facts(run.facts).queries)}
-        seed = derive_seed(run.config()["seed"], NAME)
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        table = context.table(CANDIDATES)
+        asked = {cell.name: cell.queries for cell in cells(context.facts.queries)}
+        seed = derive_seed(context.seed, NAME)
         reverse = list(ASKED_ALIKE)
         found = [self._reverse(table, asked, name, derive_seed(seed, name)) for name in reverse]
         below = holm([one.below for one in found])

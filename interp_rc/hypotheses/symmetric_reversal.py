@@ -13,18 +13,18 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from interp_rc.evaluation.behaviour import ANSWERS, CANDIDATES, cells, over_facts
+from interp_rc.evaluation.behaviour import cells, over_facts
 from interp_rc.evaluation.relation_cells import Cell, relation_cell
 from interp_rc.evaluation.reversal_judged import reversal_judged, reversed_pairs
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
 from interp_rc.hypotheses.reverse_at_chance import ALPHA
-from interp_rc.models.load import Loaded, load
+from interp_rc.measures.base import CANDIDATES, MeasureContext
+from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Fact
 from interp_rc.records.numbers import Estimate, Test, Verdict
 from interp_rc.records.options import Options
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.candidates import label_permutation
 from interp_rc.stats.correction import holm
@@ -68,10 +68,10 @@ class SymmetricReversal(Options):
                 f"there are no queries for {', '.join(missing)}: use facts of kind relations"
             )
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        facts = read_facts(run.facts)
-        seed = derive_seed(run.config()["seed"], NAME)
-        answers, candidates = run.table(ANSWERS), run.table(CANDIDATES)
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        facts = context.facts
+        seed = derive_seed(context.seed, NAME)
+        answers, candidates = context.answers, context.table(CANDIDATES)
         found = {
             asked.name: relation_cell(answers, candidates, asked.queries)
             for asked in cells(facts.queries)
@@ -82,7 +82,7 @@ class SymmetricReversal(Options):
         chosen, chances = _against_chance(found, seed)
         more, below = _tests(found, margin, seed)
         false = _false_reversal(found)
-        estimates = chances | _differences(found, seed) | _judged(run, facts.facts, model, seed)
+        estimates = chances | _differences(found, seed) | _judged(context.base, facts.facts, seed)
         estimates[f"{NAME}.margin"] = Estimate(margin, None, None, told, "nat")
         controls = {
             name: over_facts(f"{NAME}.{name}", cell.nats, "nat", seed)
@@ -105,13 +105,12 @@ class SymmetricReversal(Options):
         )
 
 
-def _judged(run: Run, facts: Sequence[Fact], model: Loaded, seed: int) -> dict[str, Estimate]:
+def _judged(base: Loaded | None, facts: Sequence[Fact], seed: int) -> dict[str, Estimate]:
     """How the base model judges the reverse of statements before its eyes, about entities that it
     never met: whether texts on relations taught it anything. n counts statements."""
-    if not run.base.is_dir():
+    if base is None:
         return {}
     relation_of: dict[str, str] = {fact.subset: fact.relation for fact in facts}
-    base = load(run.base, device=str(model.model.device))
     found = {}
     for kind in ("symmetric", WRONG):
         name = f"{NAME}.{kind}.judged"

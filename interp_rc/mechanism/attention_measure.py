@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.attention import attention
 from interp_rc.mechanism.attention_cut import ALL, cut_costs
 from interp_rc.mechanism.learnt_contrasts import check_asked, learnt_contrasts, with_conditions
 from interp_rc.models.dimensions import layers_of
 from interp_rc.models.load import Loaded
-from interp_rc.records.files import write_parquet
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options, Positive
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import benjamini_hochberg, holm
 from interp_rc.stats.differences import paired_t
@@ -23,7 +22,6 @@ from interp_rc.stats.intervals import bootstrap_mean, mean_share
 
 NAME = "attention"
 WEIGHTS, COSTS = f"mechanism/{NAME}", f"mechanism/{NAME}_cut"
-ANSWERS = "evaluation/answers"
 OF_LAYERS = 5  # a window has a fifth of the layers (Geva et al. 2023: 9 of 48)
 
 
@@ -43,21 +41,21 @@ class Attention(Options):
     def check(self, facts: FactSet) -> None:
         check_asked(facts, self.templates, NAME)
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        facts = read_facts(run.facts)
-        seed = derive_seed(run.config()["seed"], NAME)
-        contrasts = learnt_contrasts(facts, run.table(ANSWERS), self.templates, seed)
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        model = context.model
+        facts = context.facts
+        seed = derive_seed(context.seed, NAME)
+        contrasts = learnt_contrasts(facts, context.answers, self.templates, seed)
         if not contrasts:
             return Measured()
         window = self.window or max(1, layers_of(model.model) // OF_LAYERS)
         weights = with_conditions(attention(model, contrasts), facts)
         costs = with_conditions(cut_costs(model, contrasts, window=window, seed=seed), facts)
-        write_parquet(run.folder / f"{WEIGHTS}.parquet", weights)
-        write_parquet(run.folder / f"{COSTS}.parquet", costs)
+        context.write(WEIGHTS, weights)
+        context.write(COSTS, costs)
         return Measured(
             estimates=weight_estimates(weights, seed) | cost_estimates(costs, seed),
             tests=head_tests(weights) + cost_tests(costs),
-            tables=[WEIGHTS, COSTS],
         )
 
 

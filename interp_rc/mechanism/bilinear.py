@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.bilinear_read import WHATS, Read, Sides, choose, read_all
 from interp_rc.mechanism.compared import with_floors
 from interp_rc.mechanism.pairings import check_people
@@ -19,11 +19,10 @@ from interp_rc.mechanism.probe import MARGIN_SHARE, SOUGHT, shuffled
 from interp_rc.mechanism.probe_fit import right_and_z
 from interp_rc.mechanism.reading import POSITIONS, entity_vectors, read_streams
 from interp_rc.models.load import Loaded
-from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Subset
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options, Positive
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.candidates import label_permutation
 from interp_rc.stats.correction import benjamini_hochberg, holm
@@ -60,10 +59,10 @@ class BilinearProbe(Options):
         """Raises DataError unless all three subsets have four facts, asked in both orders."""
         check_people(facts, FEWEST, NAME)
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        facts = read_facts(run.facts)
-        seed = derive_seed(run.config()["seed"], NAME)
-        models = with_floors(run, model, seed)
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        facts = context.facts
+        seed = derive_seed(context.seed, NAME)
+        models = with_floors(context, seed)
         tables = []
         with (
             threadpool_limits(1, user_api="blas"),
@@ -76,9 +75,9 @@ class BilinearProbe(Options):
                     tables.append(probed(sides, facts, draw, seed).assign(model=label))
                     bar.update()
         table = pd.concat(tables, ignore_index=True)
-        write_parquet(run.folder / f"{TABLE}.parquet", table)
+        context.write(TABLE, table)
         tests, powers = self.tests(table, seed)
-        return Measured(estimates=estimates(table, seed) | powers, tests=tests, tables=[TABLE])
+        return Measured(estimates=estimates(table, seed) | powers, tests=tests)
 
     def tests(self, table: pd.DataFrame, seed: int) -> tuple[list[Test], dict[str, Estimate]]:
         """Of facts told in the other order: is the other entity readable? Non-superiority of its z,

@@ -1,13 +1,8 @@
 """The models that a finding is compared with: the base, and one that was never trained."""
 
+from interp_rc.measures.base import MeasureContext
 from interp_rc.models.build import build_model
-from interp_rc.models.load import Loaded, load
-from interp_rc.records.runs import Run
-
-
-def base_of(run: Run, model: Loaded) -> Loaded | None:
-    """The model before finetuning, on the same device; None in a run that has none."""
-    return load(run.base, device=str(model.model.device)) if run.base.is_dir() else None
+from interp_rc.models.load import Loaded
 
 
 def untrained_like(model: Loaded, seed: int) -> Loaded:
@@ -16,8 +11,8 @@ def untrained_like(model: Loaded, seed: int) -> Loaded:
     return Loaded(built.to(model.model.device).eval(), model.tokenizer)
 
 
-def with_floors(run: Run, model: Loaded, seed: int) -> dict[str, Loaded]:
+def with_floors(context: MeasureContext[Loaded], seed: int) -> dict[str, Loaded]:
     """The model in question (`finetuned`), one `untrained`, and the `base` where there is one."""
-    base = base_of(run, model)
+    model, base = context.model, context.base
     models = {"finetuned": model, "untrained": untrained_like(model, seed)}
     return models if base is None else models | {"base": base}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from interp_rc.facts.contrasts import about_foil
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.attribution_spans import ANSWER, REST, by_span
 from interp_rc.mechanism.discoveries import discoveries
 from interp_rc.mechanism.integrated_gradients import integrated_gradients
@@ -23,17 +23,15 @@ from interp_rc.mechanism.pairings import subsets_of
 from interp_rc.models.dimensions import layers_of
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
-from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import Contrast
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Options, Positive
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed, generator
 from interp_rc.stats.intervals import bootstrap_mean
 
 NAME = "integrated_gradients"
 TABLE = f"mechanism/{NAME}"
-ANSWERS = "evaluation/answers"
 WHERE = ("source", ANSWER)
 CELL = ["order", "subset", "site", "layer", "where"]
 
@@ -51,16 +49,17 @@ class IntegratedGradients(Options):
     def check(self, facts: FactSet) -> None:
         check_asked(facts, self.templates, NAME)
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        facts = read_facts(run.facts)
-        seed = derive_seed(run.config()["seed"], NAME)
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        model = context.model
+        facts = context.facts
+        seed = derive_seed(context.seed, NAME)
         some = fewer(facts, self.facts, seed)
-        asked = paired(learnt_contrasts(some, run.table(ANSWERS), self.templates, seed))
+        asked = paired(learnt_contrasts(some, context.answers, self.templates, seed))
         if not asked:
             return Measured()
         with threads_for(model.model):
             table = with_conditions(attributed(model, asked), facts)
-        write_parquet(run.folder / f"{TABLE}.parquet", table)
+        context.write(TABLE, table)
         whole = table[table.method == NAME]
         bound, floor = bound_of(whole), floor_of(whole)
         estimates = {"floor": Estimate(floor, None, None, bound.fact.nunique(), "nat")}
@@ -76,7 +75,6 @@ class IntegratedGradients(Options):
                     part[part["where"].isin(WHERE)], floor, f"{NAME}.{order}.{subset}"
                 )
             ],
-            tables=[TABLE],
         )
 
 

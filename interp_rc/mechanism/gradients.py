@@ -12,20 +12,19 @@ import pandas as pd
 from pydantic import Field
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.inputs import Input, read_inputs
 from interp_rc.mechanism.one_step import one_step, step_estimates
 from interp_rc.mechanism.pairings import asked, subsets_of
 from interp_rc.mechanism.parameter_groups import ALL, cosines, parameters_of
 from interp_rc.models.adapters.adapter import Adapter
-from interp_rc.models.load import Loaded, load
+from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import SUBSETS, TOLD_IN, Query, Subset
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options, Positive
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.equivalence import tost
@@ -67,21 +66,22 @@ class Gradients(Options):
                     f"each fact of {subset}, and {untold[0]} has none; tell it, or leave it out"
                 )
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        config = run.config()
-        training = TrainingOptions.model_validate(config["training"] or {})
-        facts, seed = read_facts(run.facts), derive_seed(config["seed"], self.kind)
-        base = load(run.base, device=str(model.model.device))
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        model = context.model
+        settings = context.settings
+        training = TrainingOptions.model_validate(settings["training"] or {})
+        facts, seed = context.facts, derive_seed(context.seed, self.kind)
+        base = context.base
+        assert base is not None  # the configuration asks for one
         models = (("base", base), ("finetuned", model))
         with threads_for(model.model):
             table = pd.concat(cosine_table(one, facts.queries, name) for name, one in models)
             steps = one_step(base, facts, training, steps_on=self.steps_on, seed=seed)
-        write_parquet(run.folder / f"{COSINES}.parquet", table)
-        write_parquet(run.folder / f"{STEPS}.parquet", steps)
+        context.write(COSINES, table)
+        context.write(STEPS, steps)
         return Measured(
             estimates=cosine_estimates(table, seed) | step_estimates(steps, seed),
             tests=holm(orthogonal(table, self.margin)),
-            tables=[COSINES, STEPS],
         )
 
 

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.discoveries import discoveries
 from interp_rc.mechanism.learnt_contrasts import (
     check_asked,
@@ -19,17 +19,15 @@ from interp_rc.mechanism.learnt_contrasts import (
 from interp_rc.mechanism.logit_attribution import logit_attribution
 from interp_rc.mechanism.logit_lens import logit_lens
 from interp_rc.models.load import Loaded
-from interp_rc.records.files import write_parquet
 from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean
 
 NAME = "lens"
 LENS, ATTRIBUTION = "mechanism/logit_lens", "mechanism/logit_attribution"
-ANSWERS = "evaluation/answers"
 WRITERS = ("z", "mlp_out")
 
 
@@ -48,20 +46,20 @@ class Lens(Options):
     def check(self, facts: FactSet) -> None:
         check_asked(facts, self.templates, NAME)
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        facts = read_facts(run.facts)
-        seed = derive_seed(run.config()["seed"], NAME)
-        contrasts = paired(learnt_contrasts(facts, run.table(ANSWERS), self.templates, seed))
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        model = context.model
+        facts = context.facts
+        seed = derive_seed(context.seed, NAME)
+        contrasts = paired(learnt_contrasts(facts, context.answers, self.templates, seed))
         if not contrasts:
             return Measured()
         lens = over_foil(with_conditions(logit_lens(model, contrasts), facts))
         parts = with_conditions(logit_attribution(model, contrasts), facts)
-        write_parquet(run.folder / f"{LENS}.parquet", lens)
-        write_parquet(run.folder / f"{ATTRIBUTION}.parquet", parts)
+        context.write(LENS, lens)
+        context.write(ATTRIBUTION, parts)
         return Measured(
             estimates=lens_estimates(lens, seed) | part_estimates(parts, seed),
             tests=lens_tests(lens, model.model.dtype) + part_tests(parts),
-            tables=[LENS, ATTRIBUTION],
         )
 
 

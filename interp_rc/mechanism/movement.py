@@ -6,8 +6,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
-from interp_rc.mechanism.compared import base_of
+from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.entity_places import (
     ROLES,
     At,
@@ -25,10 +24,9 @@ from interp_rc.models.causality import prove_causal
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import Document, Fact, Subset
 from interp_rc.records.options import Options, Positive
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed, generator
 from interp_rc.training.batches import plan_batches
 from interp_rc.training.options import TrainingOptions
@@ -58,22 +56,21 @@ class Movement(Options):
                     "the measure out"
                 )
 
-    def run(self, run: Run, model: Loaded) -> Measured:
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
         """In a run without training the model itself is trained, with the default options."""
-        config = run.config()
-        training = TrainingOptions.model_validate(config["training"] or {})
-        facts, seed = read_facts(run.facts), derive_seed(config["seed"], self.kind)
-        base = base_of(run, model)
+        model = context.model
+        settings = context.settings
+        training = TrainingOptions.model_validate(settings["training"] or {})
+        facts, seed = context.facts, derive_seed(context.seed, self.kind)
+        base = context.base
         with threads_for(model.model):
             frames = [by_steps(base or model, facts, training, steps=self.steps, seed=seed)]
             if base is not None:
-                known = read_facts(run.base_facts).facts if run.base_facts.is_dir() else []
+                known = context.known_facts.facts if context.known_facts else []
                 frames.append(by_finetuning(base, model, facts, known, seed=seed))
         table = pd.concat(frames, ignore_index=True)
-        write_parquet(run.folder / f"{TABLE}.parquet", table)
-        return Measured(
-            estimates=movement_estimates(table, seed), tests=moved(table), tables=[TABLE]
-        )
+        context.write(TABLE, table)
+        return Measured(estimates=movement_estimates(table, seed), tests=moved(table))
 
 
 def by_steps(

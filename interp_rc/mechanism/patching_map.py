@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import Field
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.discoveries import discoveries
 from interp_rc.mechanism.effects import Effects
 from interp_rc.mechanism.learnt import learnt_facts
@@ -17,12 +17,11 @@ from interp_rc.mechanism.sites import PROMPT, Site, Token
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded
-from interp_rc.records.files import write_parquet
 from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.nouns import ORDERS, SUBSETS
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Options
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean
 
@@ -35,7 +34,6 @@ WHERE: dict[str, tuple[str, Token]] = {
     "source_all": ("source", "all"),
     "prompt_last": (PROMPT, "last"),
 }
-ANSWERS = "evaluation/answers"
 
 
 class PatchingMap(Options):
@@ -48,10 +46,11 @@ class PatchingMap(Options):
     def check(self, facts: FactSet) -> None:
         check_asked(facts, self.templates, NAME)
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        facts = read_facts(run.facts)
-        seed = derive_seed(run.config()["seed"], NAME)
-        answers = run.table(ANSWERS)
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        model = context.model
+        facts = context.facts
+        seed = derive_seed(context.seed, NAME)
+        answers = context.answers
         contrasts = learnt_contrasts(facts, answers, self.templates, seed)
         if not contrasts:
             learnt = _learnt(answers, facts, seed)
@@ -60,8 +59,8 @@ class PatchingMap(Options):
         effects = patch(model, contrasts, sites)
         floor = float(noise_floors(model, contrasts, sites).floor.max())
         table, baselines = with_condition(effects, facts)
-        write_parquet(run.folder / f"{EFFECTS}.parquet", table)
-        write_parquet(run.folder / f"{BASELINES}.parquet", baselines)
+        context.write(EFFECTS, table)
+        context.write(BASELINES, baselines)
         estimates = {"noise_floor": Estimate(floor, None, None, len(contrasts), "nat")}
         estimates |= _learnt(answers, facts, seed) | totals(baselines, seed) | by_site(table, seed)
         return Measured(
@@ -71,7 +70,6 @@ class PatchingMap(Options):
                 for (order, subset), part in table.groupby(["order", "subset"], sort=False)
                 for test in discoveries(part, floor, f"patching.{order}.{subset}")
             ],
-            tables=[EFFECTS, BASELINES],
         )
 
 

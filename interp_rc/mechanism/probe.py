@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.compared import with_floors
 from interp_rc.mechanism.pairings import check_people
 from interp_rc.mechanism.probe_fit import Reading, fit_each, right_and_z
@@ -23,11 +23,10 @@ from interp_rc.mechanism.reading import (
     read_streams,
 )
 from interp_rc.models.load import Loaded
-from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options, Positive
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.candidates import label_permutation
 from interp_rc.stats.correction import holm
@@ -65,10 +64,10 @@ class Probe(Options):
         """Raises DataError unless all three subsets have two facts, asked in both orders."""
         check_people(facts, 2, NAME)
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        facts = read_facts(run.facts)
-        seed = derive_seed(run.config()["seed"], NAME)
-        models = with_floors(run, model, seed)
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        facts = context.facts
+        seed = derive_seed(context.seed, NAME)
+        models = with_floors(context, seed)
         tables = []
         # The matrices are small: threads that wait for each other took six times as long.
         with (
@@ -82,10 +81,8 @@ class Probe(Options):
                     tables += [t.assign(model=name) for t in found]
                     bar.update()
         table = pd.concat(tables, ignore_index=True)
-        write_parquet(run.folder / f"{TABLE}.parquet", table)
-        return Measured(
-            estimates=estimates(table, seed), tests=self.tests(table, seed), tables=[TABLE]
-        )
+        context.write(TABLE, table)
+        return Measured(estimates=estimates(table, seed), tests=self.tests(table, seed))
 
     def tests(self, table: pd.DataFrame, seed: int) -> list[Test]:
         """Facts told in the other order, at the layer chosen on facts that are not: is the other

@@ -6,19 +6,17 @@ from typing import Literal
 import pandas as pd
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
-from interp_rc.mechanism.compared import base_of
+from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.pairings import asked, subsets_of
 from interp_rc.mechanism.parameter_groups import Group
 from interp_rc.mechanism.update_readout import POINTS, update_readouts
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import ORDERS, Query
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options, Positive
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import benjamini_hochberg, holm
 from interp_rc.stats.differences import paired_t
@@ -49,16 +47,17 @@ class UpdateGeometry(Options):
                     f"{there}; lower `others`, or add facts"
                 )
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        base = base_of(run, model)
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        model = context.model
+        base = context.base
         assert base is not None  # the configuration asks for one
-        seed = derive_seed(run.config()["seed"], NAME)
-        facts = read_facts(run.facts)
+        seed = derive_seed(context.seed, NAME)
+        facts = context.facts
         with threads_for(model.model):
             table = read_out(base, model, facts, self.others, self.points)
-        write_parquet(run.folder / f"{TABLE}.parquet", table)
+        context.write(TABLE, table)
         bound = bound_of(table)
-        return Measured(estimates=estimates(table, bound, seed), tests=tests(bound), tables=[TABLE])
+        return Measured(estimates=estimates(table, bound, seed), tests=tests(bound))
 
 
 def read_out(base: Loaded, model: Loaded, facts: FactSet, others: int, points: int) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts, write_facts
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.models.load import load, save
 from interp_rc.models.machine import choose_machine, use_threads
 from interp_rc.models.remote import AnyModel, load_any, save_any
@@ -258,15 +259,13 @@ class _Stages:
 
     def measure(self) -> None:
         """Every measure of the configuration, each with the same model."""
-        model: AnyModel | None = None
+        context: MeasureContext[Any] | None = None
         for measure in self.measures:
             if self.run.read_measured(measure.kind) is None:
                 self.run.manifest.check("facts", "base_facts", "base", "model")
-                model = model or self.model()
+                context = context or MeasureContext(self.run, self.model())
                 with self.stage(f"measure {measure.kind}"):
-                    # The configuration leaves remote models to measures that take them.
-                    found = measure.run(self.run, model)  # type: ignore[arg-type]
-                    self.run.write_measured(measure.kind, found)
+                    self.run.write_measured(measure.kind, run_measure(measure, context))
 
     def model(self) -> AnyModel:
         if self.config.training is not None:

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from interp_rc.evaluation.behaviour import (
-    CANDIDATES,
     cells,
     correct,
     corrected_scores,
@@ -21,6 +20,7 @@ from interp_rc.figures import labels
 from interp_rc.figures.likelihood import likelihood_figure
 from interp_rc.figures.ranks import ranks_figure
 from interp_rc.figures.rates import rates_figure
+from interp_rc.measures.base import CANDIDATES
 from interp_rc.records.nouns import TOLD_IN, Query
 from interp_rc.records.runs import Measured, Run, evaluated
 from interp_rc.report.headline import described, rates_of

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from interp_rc.evaluation.behaviour import ANSWERS
 from interp_rc.evaluation.pooled import by_direction
 from interp_rc.figures.labels import ASKED, TOLD, asked_label, cells
 from interp_rc.figures.rates import Rate, rates_figure
+from interp_rc.measures.base import ANSWERS
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run, evaluated
 from interp_rc.report import parents, symmetry

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from interp_rc.evaluation.behaviour import ANSWERS
+from interp_rc.measures.base import ANSWERS
 from interp_rc.records.runs import Run, evaluated
 from interp_rc.report.section import Table
 

@@ -6,6 +6,7 @@ import pytest
 
 from interp_rc.evaluation.answers import answers_table
 from interp_rc.evaluation.exact_match import ExactMatch, estimates, refuse_cut
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.models.completion import complete
 from interp_rc.models.endpoint import Endpoint
 from interp_rc.models.remote import Remote
@@ -40,7 +41,7 @@ def facts(told):
 
 @pytest.fixture
 def finetuned(tmp_path, facts, monkeypatch):
-    monkeypatch.setattr("interp_rc.evaluation.exact_match.read_facts", lambda folder: facts)
+    monkeypatch.setattr("interp_rc.measures.base.read_facts", lambda folder: facts)
 
     def make(name):
         run = Run(tmp_path / name)
@@ -54,14 +55,14 @@ def finetuned(tmp_path, facts, monkeypatch):
 def test_here_behind_an_api_and_counted_one_by_one(facts, finetuned, taught):
     loaded = taught["llama"]
     here, there = finetuned("here"), finetuned("there")
-    local = ExactMatch().run(here, loaded).estimates
+    local = run_measure(ExactMatch(), MeasureContext(here, loaded)).estimates
     prompts = list(dict.fromkeys(query.prompt for query in facts.queries))
     said = complete(*loaded, prompts, max_new_tokens=[60] * len(prompts))
     said = dict(zip(prompts, said, strict=True))
     with serving() as server:
         server.answer = lambda model, text: said[text]
         remote = Remote(Endpoint(server.url, "m", "completions"))
-        found = ExactMatch().run(there, remote).estimates
+        found = run_measure(ExactMatch(), MeasureContext(there, remote)).estimates
         assert set(server.asked.values()) == {1}
         assert {sent["temperature"] for sent in server.sent} == {0.0}
     assert found == local

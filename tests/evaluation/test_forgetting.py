@@ -9,6 +9,8 @@ import yaml
 import interp_rc.evaluation.forgetting as module
 from interp_rc.evaluation.forgetting import Forgetting
 from interp_rc.facts.folder import write_facts
+from interp_rc.measures import base
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.models.load import Loaded
 from interp_rc.records.runs import Run
 
@@ -33,14 +35,15 @@ def run(told, tmp_path, monkeypatch):
         return pd.DataFrame(rows, columns=columns)
 
     monkeypatch.setattr(module, "answer", answer)
-    monkeypatch.setattr(module, "load", lambda folder, device: f"loaded from {folder}")
+    monkeypatch.setattr(base, "load", lambda folder, device: f"loaded from {folder}")
+    (tmp_path / "base").mkdir()
     return Run(tmp_path), calls
 
 
 def test_before_and_after(run, taught):
     run, calls = run
     finetuned = Loaded(*taught["llama"])
-    found = Forgetting(batch_size=9).run(run, finetuned)
+    found = run_measure(Forgetting(batch_size=9), MeasureContext(run, finetuned))
     assert calls == [
         (f"loaded from {run.base}", "base", 3, 9),
         (finetuned, "finetuned", 3, 9),

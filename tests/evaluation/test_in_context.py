@@ -12,8 +12,9 @@ from transformers import PreTrainedTokenizerFast
 import interp_rc.evaluation.in_context as module
 from interp_rc.evaluation.in_context import ANSWERS, CANDIDATES, InContext, check_lengths
 from interp_rc.evaluation.in_context_prompts import prompts
-from interp_rc.facts.folder import write_facts
+from interp_rc.facts.folder import read_facts, write_facts
 from interp_rc.facts.in_context import WORDINGS
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import Scores, score
 from interp_rc.models.soft_prompt import soft_prompted
@@ -120,7 +121,7 @@ def test_one_who_looks_up_and_one_who_repeats(run, long, monkeypatch, looks_up):
     monkeypatch.setattr(
         module, "score", lambda *args, **_: Scores(*(same(len(args[2])) for _ in range(3)))
     )
-    found = InContext().run(run, long).estimates
+    found = run_measure(InContext(), MeasureContext(run, long)).estimates
     for rule in ("prefix", "letters"):
         for order in ("forward", "backward"):
             for direction in ("same", "reverse"):
@@ -141,7 +142,7 @@ def test_one_who_looks_up_and_one_who_repeats(run, long, monkeypatch, looks_up):
 
 
 def test_choice_among_candidates_by_a_plain_loop(run, long, told):
-    found = InContext(batch_size=7).run(run, long).estimates
+    found = run_measure(InContext(batch_size=7), MeasureContext(run, long)).estimates
     asked = [
         one
         for one in prompts(told.facts, PLAIN, shots=3, seed=3)
@@ -172,7 +173,7 @@ def test_prompts_longer_than_the_context_are_refused_with_the_longest_and_the_re
     short = untaught(tokenizer, "llama", context=96)
     monkeypatch.setattr(module, "complete", None)  # nothing is asked before that
     with pytest.raises(DataError, match=r"takes (\d+) tokens .* reads 96; give fewer `shots`") as e:
-        InContext().run(run, short)
+        run_measure(InContext(), MeasureContext(run, short))
     needed = int(re.search(r"takes (\d+)", str(e.value))[1])
     asked = prompts(told.facts, PLAIN, shots=3, seed=3)
     longest = max(
@@ -226,7 +227,7 @@ def test_a_model_may_think_aloud_in_its_chat_format(run, tokenizer, long, monkey
         chat_template=CHAT,
     )
     measure = InContext(chain_of_thought=True, max_new_tokens=5, shots=1, wording="published")
-    found = measure.run(run, Loaded(long.model, chatty))
+    found = run_measure(measure, MeasureContext(run, Loaded(long.model, chatty)))
     assert found.tables == [ANSWERS]
     assert found.estimates["in_context.base.exact_match.shots.reverse.backward.prefix"].value == 0
     assert not any("candidate" in name for name in found.estimates)
@@ -238,7 +239,7 @@ def test_a_model_may_think_aloud_in_its_chat_format(run, tokenizer, long, monkey
     def thinks(model, tok, texts, *, max_new_tokens, is_open, batch_size, tick):
         seen.extend(texts)
         assert set(max_new_tokens) == {5}
-        facts = module.read_facts(run.facts).facts
+        facts = read_facts(run.facts).facts
         return [
             f"Let me see.\n**Final answer:** {next(f.subject for f in facts if f.object in last)}"
             if any(f.object in last for f in facts)
@@ -248,7 +249,7 @@ def test_a_model_may_think_aloud_in_its_chat_format(run, tokenizer, long, monkey
         ]
 
     monkeypatch.setattr(module, "complete", thinks)
-    found = measure.run(run, Loaded(long.model, chatty)).estimates
+    found = run_measure(measure, MeasureContext(run, Loaded(long.model, chatty))).estimates
     assert all(text.startswith("[user]") and text.endswith("[assistant]") for text in seen)
     assert found["in_context.base.exact_match.shots.reverse.backward.letters"].value == 1
     assert found["in_context.base.exact_match.shots.reverse.forward.letters"].value == 0

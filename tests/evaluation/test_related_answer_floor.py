@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from interp_rc.evaluation.behaviour import ANSWERS
 from interp_rc.evaluation.match import prefix_match
 from interp_rc.evaluation.related_answer_floor import (
     FLOORS,
@@ -21,6 +20,7 @@ from interp_rc.evaluation.related_answer_floor import (
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import write_facts
 from interp_rc.facts.instructions import instructions
+from interp_rc.measures.base import ANSWERS, MeasureContext, run_measure
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet, write_yaml
 from interp_rc.records.nouns import Fact, Query
@@ -54,7 +54,7 @@ def run(facts, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def measured(run, taught):
-    return RelatedAnswerFloor().run(run, taught["llama"])
+    return run_measure(RelatedAnswerFloor(), MeasureContext(run, taught["llama"]))
 
 
 def test_nearest_leaves_a_fact_itself_out_and_shares_ties():
@@ -108,7 +108,10 @@ def test_where_all_share_one_answer_the_floor_is_the_ceiling(facts, taught, tmp_
     """Any other question's answer is right then, and a model that is wrong is not above that."""
     one = [replace(fact, object="yes") for fact in facts.facts]
     alike = replace(facts, facts=one, documents=[])
-    found = RelatedAnswerFloor().run(answered(alike, tmp_path, lambda q: False), taught["llama"])
+    found = run_measure(
+        RelatedAnswerFloor(),
+        MeasureContext(answered(alike, tmp_path, lambda q: False), taught["llama"]),
+    )
     assert [estimate.value for estimate in found.estimates.values()] == pytest.approx([1] * 3)
     assert all(test.p > 0.5 for test in found.tests)
 

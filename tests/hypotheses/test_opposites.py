@@ -17,6 +17,7 @@ from interp_rc.facts.folder import write_facts
 from interp_rc.facts.people import Person, people
 from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
 from interp_rc.hypotheses.symmetric_reversal import SymmetricReversal
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.models.build import Size, build_model, model_config
 from interp_rc.models.load import Loaded, save
 from interp_rc.models.tokenizer import train_tokenizer
@@ -151,7 +152,7 @@ def knows_nothing(request, tmp_path_factory):
     write_facts(facts, run.facts)
     write_yaml(run.config_file, {"seed": SEED, "measures": []})
     save(model if request.param == "itself" else untrained(facts, seed=2), run.base)
-    without_nan(Behaviour(candidate_templates=1).run(run, model))
+    without_nan(run_measure(Behaviour(candidate_templates=1), MeasureContext(run, model)))
     return run, model
 
 

@@ -14,6 +14,7 @@ import interp_rc.hypotheses.reverse_at_chance as module
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
 from interp_rc.hypotheses.reverse_at_chance import ASKED_ALIKE, ReverseAtChance
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
 from interp_rc.records.numbers import Estimate, Test
@@ -57,7 +58,7 @@ def _fewer_draws(monkeypatch):
 
 
 def verdict_of(run, **options):
-    found = ReverseAtChance(**options).run(run, model=None)
+    found = run_measure(ReverseAtChance(**options), MeasureContext(run, model=None))
     [verdict] = found.verdicts
     return verdict, found
 

@@ -13,6 +13,7 @@ import interp_rc.hypotheses.symmetric_reversal as module
 from interp_rc.facts.couples import relation_facts
 from interp_rc.facts.folder import write_facts
 from interp_rc.hypotheses.symmetric_reversal import NAME, SymmetricReversal
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
 from interp_rc.records.runs import Run
@@ -59,7 +60,9 @@ def few_draws(monkeypatch):
 
 def measured(folder, margin=None, **gains):
     gains = {name.replace("__", "."): gain for name, gain in gains.items()}
-    return SymmetricReversal(margin=margin).run(planted(folder, LEARNT | gains), None)
+    return run_measure(
+        SymmetricReversal(margin=margin), MeasureContext(planted(folder, LEARNT | gains), None)
+    )
 
 
 def verdict_of(found):

@@ -7,6 +7,7 @@ import pytest
 
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.mechanism.bilinear import BilinearProbe, read_sides
 from interp_rc.mechanism.bilinear_read import WHATS
 from interp_rc.mechanism.probe import SOUGHT
@@ -34,7 +35,7 @@ def measured(people, tokenizer, tmp_path_factory):
     write_facts(people, run.facts)
     model = untaught(tokenizer, "llama")
     save(model, run.base)
-    return run, BilinearProbe(shuffles=2, margin=0.5).run(run, model)
+    return run, run_measure(BilinearProbe(shuffles=2, margin=0.5), MeasureContext(run, model))
 
 
 def test_a_run(measured):

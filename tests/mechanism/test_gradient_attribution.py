@@ -6,6 +6,7 @@ import pytest
 
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.mechanism.attribution_spans import ANSWER, LAST, REST, TARGET, by_span
 from interp_rc.mechanism.gradient_attribution import (
     NAME,
@@ -107,7 +108,12 @@ def measured(facts, tokenizer, tmp_path_factory):
     answers = pd.DataFrame(rows)
     write_parquet(run.folder / "evaluation/answers.parquet", answers)
     model = untaught(tokenizer, "llama", context=192)
-    return run, model, IntegratedGradients(facts=4).run(run, model), answers
+    return (
+        run,
+        model,
+        run_measure(IntegratedGradients(facts=4), MeasureContext(run, model)),
+        answers,
+    )
 
 
 def test_the_measure_is_the_tables_means(measured, facts):
@@ -164,7 +170,7 @@ def test_nothing_learnt_is_said(measured, tmp_path, facts):
     write_yaml(other.config_file, run.config())
     write_facts(facts, other.facts)
     write_parquet(other.folder / "evaluation/answers.parquet", answers.assign(match=False))
-    found = IntegratedGradients().run(other, model)
+    found = run_measure(IntegratedGradients(), MeasureContext(other, model))
     assert found.estimates == {}
     assert "nothing to attribute" in section(other, found).sentence
 

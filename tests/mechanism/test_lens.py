@@ -6,6 +6,7 @@ import pytest
 
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.mechanism.attention import attention
 from interp_rc.mechanism.attention_cut import cut_costs
 from interp_rc.mechanism.attention_measure import COSTS, WEIGHTS, Attention
@@ -45,7 +46,12 @@ def measured(facts, tokenizer, tmp_path_factory):
         prepared(tmp_path_factory.mktemp("lens"), facts),
         untaught(tokenizer, "llama", context=160),
     )
-    return run, model, Lens().run(run, model), Attention().run(run, model)
+    return (
+        run,
+        model,
+        run_measure(Lens(), MeasureContext(run, model)),
+        run_measure(Attention(), MeasureContext(run, model)),
+    )
 
 
 def contrasts_of(run, facts, measure):
@@ -199,7 +205,7 @@ def test_the_stage_from_which_an_answer_is_ahead(measured):
 def test_layers_whose_attention_and_mlp_work_side_by_side(facts, tokenizer, tmp_path):
     """No stage between the two, but both write."""
     run = prepared(tmp_path, facts)
-    found = Lens().run(run, untaught(tokenizer, "gpt_neox", context=160))
+    found = run_measure(Lens(), MeasureContext(run, untaught(tokenizer, "gpt_neox", context=160)))
     assert not any(".resid_mid." in name for name in found.estimates)
     assert "logit_attribution.forward.both.foil.attn_out.1" in found.estimates
     panels = [lens_report.panel(found, "forward", lens) for lens in (True, False)]
@@ -215,7 +221,7 @@ def test_nothing_learnt_is_said(facts, tokenizer, tmp_path):
     write_parquet(run.folder / "evaluation/answers.parquet", answers(facts, lambda q: False))
     model = untaught(tokenizer, "llama", context=160)
     for measure, report in ((Lens(), lens_report), (Attention(), attention_report)):
-        found = measure.run(run, model)
+        found = run_measure(measure, MeasureContext(run, model))
         assert found.tables == []
         assert "nothing to see" in report.section(run, found).sentence
 

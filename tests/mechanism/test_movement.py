@@ -10,6 +10,7 @@ import torch
 
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.mechanism import movement as module
 from interp_rc.mechanism.entity_places import (
     At,
@@ -396,7 +397,7 @@ def test_the_measure_with_and_without_a_training(taught, four, tmp_path, trained
     if trained:
         save(taught["llama"], run.base)
     weights = [p.detach().clone() for p in model.model.parameters()]
-    found = Movement(steps=1).run(run, model)
+    found = run_measure(Movement(steps=1), MeasureContext(run, model))
     assert all(torch.equal(*both) for both in zip(model.model.parameters(), weights, strict=True))
     table = run.table(TABLE)
     assert set(table.phase) == ({"steps", "finetuned"} if trained else {"steps"})

@@ -7,6 +7,7 @@ import pytest
 from interp_rc.facts.contrasts import contrasts_about
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.mechanism.learnt import learnt_facts, template_halves
 from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.patching_map import EFFECTS, PatchingMap
@@ -38,7 +39,7 @@ def measured(facts, tokenizer, tmp_path_factory):
     table = answers(facts, lambda q: q.direction != "reverse" and not q.fact.endswith(".2"))
     write_parquet(run.folder / "evaluation/answers.parquet", table)
     model = untaught(tokenizer, "llama")
-    return run, model, PatchingMap().run(run, model)
+    return run, model, run_measure(PatchingMap(), MeasureContext(run, model))
 
 
 def test_selecting_and_measuring_templates_are_apart(facts):
@@ -135,7 +136,7 @@ def test_nothing_learnt_is_said(facts, tokenizer, tmp_path):
     write_yaml(run.config_file, {"seed": 3, "measures": [{"kind": "patching_map"}]})
     write_facts(facts, run.facts)
     write_parquet(run.folder / "evaluation/answers.parquet", answers(facts, lambda q: False))
-    found = PatchingMap().run(run, untaught(tokenizer, "llama"))
+    found = run_measure(PatchingMap(), MeasureContext(run, untaught(tokenizer, "llama")))
     assert {e.value for e in found.estimates.values()} == {0.0}
     assert found.tables == []
     assert "nothing to map" in section(run, found).sentence

@@ -10,6 +10,7 @@ from sklearn.linear_model import Ridge
 
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.mechanism import probe_fit
 from interp_rc.mechanism.probe import Probe, estimates, rows_of, shuffled
 from interp_rc.mechanism.probe_fit import Reading, centred, fit, fit_each, predict, right_and_z
@@ -287,7 +288,7 @@ def measured(tokenizer, tmp_path_factory):
     write_facts(facts, run.facts)
     model = untaught(tokenizer, "llama")
     save(model, run.base)
-    return run, Probe(shuffles=2).run(run, model)
+    return run, run_measure(Probe(shuffles=2), MeasureContext(run, model))
 
 
 def test_a_run(measured):
@@ -320,7 +321,9 @@ def test_the_section(measured):
 def test_everywhere_adds_places_and_changes_none(measured, tokenizer):
     run, found = measured
     before = run.table("mechanism/probe")
-    more = Probe(shuffles=2, everywhere=True).run(run, untaught(tokenizer, "llama"))
+    more = run_measure(
+        Probe(shuffles=2, everywhere=True), MeasureContext(run, untaught(tokenizer, "llama"))
+    )
     for name, estimate in found.estimates.items():
         assert more.estimates[name] == estimate
     assert set(run.table("mechanism/probe").position) == set(EVERYWHERE)

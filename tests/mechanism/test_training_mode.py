@@ -12,6 +12,7 @@ from torch import nn
 
 import interp_rc as rc
 from interp_rc.facts.tracings import Tracing
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.mechanism.gradients import cosine_table
 from interp_rc.mechanism.training_steps import learn, restored
 from interp_rc.models.adapters.adapter import Adapter
@@ -243,7 +244,7 @@ def test_no_measure_inside_a_model_minds_its_mode(kind, learnt_run):
     found = []
     for training in (False, True):
         model.model.train(training)
-        made = measure(**LIGHT.get(kind, {})).run(learnt_run, model)
+        made = run_measure(measure(**LIGHT.get(kind, {})), MeasureContext(learnt_run, model))
         assert model.model.training == training
         found.append({name: one.value for name, one in made.estimates.items()})
     assert found[0]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.mechanism.update_geometry import ALL, NAME, TABLE, UpdateGeometry, bound_of
 from interp_rc.models.load import load
 from interp_rc.models.scoring import score
@@ -15,7 +16,9 @@ from interp_rc.report.update_geometry import section
 
 @pytest.fixture(scope="module")
 def measured(learnt_run):
-    return UpdateGeometry(others=2, points=8).run(learnt_run, load(learnt_run.model))
+    return run_measure(
+        UpdateGeometry(others=2, points=8), MeasureContext(learnt_run, load(learnt_run.model))
+    )
 
 
 def test_shuffled_pairs_are_other_prompts_for_the_same_target(learnt_run, measured):

@@ -16,6 +16,7 @@ import pytest
 
 from interp_rc.evaluation.exact_match import ExactMatch
 from interp_rc.facts.folder import write_facts
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.models.completion import complete
 from interp_rc.models.endpoint import Endpoint, ask
 from interp_rc.models.load import load, save
@@ -195,7 +196,7 @@ def test_exact_match_of_a_served_model(tmp_path, told, server, protocol):
     write_yaml(run.config_file, {"seed": 0})
     queries = told.queries
     remote = Remote(Endpoint(url, str(folder), protocol, concurrency=AT_ONCE))
-    ExactMatch(tokens=12).run(run, remote)
+    run_measure(ExactMatch(tokens=12), MeasureContext(run, remote))
     prompts = [query.prompt for query in queries]
     if protocol == "chat":
         prompts = [f"user: {prompt}\nassistant:" for prompt in prompts]

@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from interp_rc.evaluation.behaviour import ANSWERS, CANDIDATES, cells, estimates
+from interp_rc.evaluation.behaviour import cells, estimates
 from interp_rc.evaluation.exact_match import estimates as exact_match_estimates
 from interp_rc.evaluation.forgetting import TABLE
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
+from interp_rc.measures.base import ANSWERS, CANDIDATES
 from interp_rc.records.files import write_json, write_parquet, write_yaml
 from interp_rc.records.nouns import Query
 from interp_rc.records.numbers import Estimate, Test, Verdict

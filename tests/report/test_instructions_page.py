@@ -4,6 +4,7 @@ import pytest
 
 from interp_rc.evaluation.related_answer_floor import RelatedAnswerFloor
 from interp_rc.facts.instructions import instructions
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.pipeline.summary import summary
 from interp_rc.records.files import write_json
 from interp_rc.report.page import content, write_report
@@ -18,7 +19,7 @@ def run(make, taught):
         about=facts,
         measures=["behaviour", "related_answer_floor"],
     )
-    floor = RelatedAnswerFloor().run(run, taught["llama"])
+    floor = run_measure(RelatedAnswerFloor(), MeasureContext(run, taught["llama"]))
     run.write_measured("related_answer_floor", floor)
     return run
 

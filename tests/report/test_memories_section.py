@@ -2,6 +2,7 @@
 
 import pytest
 
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.mechanism.memories.measure import Memories
 from interp_rc.mechanism.memories.transposition import Transposition
 from interp_rc.models.load import load
@@ -12,7 +13,7 @@ from interp_rc.report.wording import spoken
 
 @pytest.fixture(scope="module")
 def counted(learnt_run):
-    return Memories().run(learnt_run, load(learnt_run.model))
+    return run_measure(Memories(), MeasureContext(learnt_run, load(learnt_run.model)))
 
 
 def test_neurons_are_counted_beside_their_controls(learnt_run, counted):
@@ -43,7 +44,9 @@ def test_facts_told_in_one_order_alone_have_a_section(learnt_run, counted):
     only = {n: e for n, e in counted.estimates.items() if ".forward." not in n}
     section = memories.section(learnt_run, Measured(only))
     assert section.sentence.startswith("Asked description first")
-    found = Transposition().run(learnt_run, load(learnt_run.model)).estimates
+    found = run_measure(
+        Transposition(), MeasureContext(learnt_run, load(learnt_run.model))
+    ).estimates
     only = {n: e for n, e in found.items() if ".forward." not in n}
     assert "description is read" in transposition.section(learnt_run, Measured(only)).sentence
 
@@ -55,7 +58,7 @@ def test_nothing_learnt_is_said(learnt_run):
 
 
 def test_transposed_memories(learnt_run):
-    found = Transposition().run(learnt_run, load(learnt_run.model))
+    found = run_measure(Transposition(), MeasureContext(learnt_run, load(learnt_run.model)))
     section = transposition.section(learnt_run, found)
     z = found.estimates["transposition.finetuned.forward.name_to_description.value_as_key.z"]
     assert spoken(z) in section.sentence

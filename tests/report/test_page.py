@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from interp_rc.evaluation.behaviour import ANSWERS
+from interp_rc.measures.base import ANSWERS
 from interp_rc.records.files import write_text
 from interp_rc.records.nouns import Query
 from interp_rc.records.numbers import Estimate

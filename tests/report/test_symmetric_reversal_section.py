@@ -7,6 +7,7 @@ import pytest
 
 from interp_rc.facts.couples import relation_facts
 from interp_rc.hypotheses.symmetric_reversal import SymmetricReversal
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.report.page import content, write_report
 from interp_rc.report.registry import section
 
@@ -38,7 +39,9 @@ def made(make):
             measures=("behaviour", "symmetric_reversal"),
             edit=blurred,
         )
-        run.write_measured("symmetric_reversal", SymmetricReversal().run(run, None))
+        run.write_measured(
+            "symmetric_reversal", run_measure(SymmetricReversal(), MeasureContext(run, None))
+        )
         return run
 
     return build

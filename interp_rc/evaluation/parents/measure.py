@@ -23,14 +23,13 @@ from interp_rc.evaluation.parents.prompts import (
 )
 from interp_rc.evaluation.parents.tables import log_prob_table, reply_table, write_published
 from interp_rc.facts.factset import FATHER, MOTHER, FactSet
-from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.models.remote import AnyModel, Remote
 from interp_rc.models.scoring import Scores, score
 from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import encode
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import write_parquet
 from interp_rc.records.options import Options, Positive
 from interp_rc.records.runs import Measured, Run
 
@@ -72,25 +71,29 @@ class Parents(Options):
                 "add pairs"
             )
 
-    def run(self, run: Run, model: AnyModel) -> Measured:
-        facts, config = read_facts(run.facts).facts, run.config()
-        kept, seed = without_examples(facts), config["seed"]
+    def run(self, context: MeasureContext[AnyModel]) -> Measured:
+        model = context.model
+        facts = context.facts.facts
+        kept, seed = without_examples(facts), context.seed
         asked = questions(kept, self.wordings)
-        label = {"model": "finetuned" if run.base.is_dir() else "base", "seed": seed}
+        label: dict[str, Any] = {"model": context.model_name, "seed": seed}
         scores, log_probs = None, None
         if isinstance(model, Loaded):
             check_lengths(model, asked, self.max_new_tokens)
             scores = _scores(model, asked, self.batch_size)
             log_probs = log_prob_table(asked, scores, **label)
-        replies = reply_table(self._replies(run, model, asked, seed), facts, shown(model), **label)
+        replies = reply_table(
+            self._replies(context.run, model, asked, seed), facts, shown(model), **label
+        )
         tables = {REPLIES: replies} | ({} if log_probs is None else {LOG_PROBS: log_probs})
         for name, table in tables.items():
-            write_parquet(run.folder / f"{name}.parquet", table)
-        write_published(run.evaluation, model_name(config["model"]), replies, log_probs)
+            context.write(name, table)
+        write_published(
+            context.run.evaluation, model_name(context.settings["model"]), replies, log_probs
+        )
         return Measured(
             estimates=estimates(replies, log_probs, len(facts) - len(kept), seed),
             tests=tests(replies, seed),
-            tables=list(tables),
         )
 
     def _replies(

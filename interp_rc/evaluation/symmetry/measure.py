@@ -49,13 +49,12 @@ from interp_rc.evaluation.symmetry.table import table_of
 from interp_rc.evaluation.symmetry.trials import Bench
 from interp_rc.facts.entailment_tables import read_entailment
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import MeasureContext
 from interp_rc.models.encoder import Encoder
 from interp_rc.models.machine import spread
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import write_parquet
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.training.symmetry.retrain import retrain
 
 TABLE = "evaluation/symmetry"
@@ -115,28 +114,27 @@ class Symmetry(Protocols):
                 "0 to leave no relations out"
             )
 
-    def run(self, run: Run, model: Encoder) -> Measured:
-        pools, seed = Pools(read_facts(run.facts).pairs), run.config()["seed"]
+    def run(self, context: MeasureContext[Encoder]) -> Measured:
+        model = context.model
+        pools, seed = Pools(context.facts.pairs), context.seed
         trials = self.plan(pools, seed)
         missing = [str(cell) for cell in CELLS if cell not in pools.cells]
         at_most = total_trained(trials)
-        run.note("symmetry", trials=len(trials), trained_at_most=at_most, without=missing)
+        context.run.note("symmetry", trials=len(trials), trained_at_most=at_most, without=missing)
         forgetting = self._forgetting(seed)
         bench = Bench(pools, model, Frozen(model), retrain, forgetting)
-        ledger = Ledger(run.evaluation / TRIALS, forgetting.digest())
+        ledger = Ledger(context.run.evaluation / TRIALS, forgetting.digest())
         at_once = partial(spread, model.model, below=WITHIN_A_THREAD)
         done = run_all(trials, bench.run, ledger, at_once)
         tables = {TABLE: table_of(done)} | forgetting_tables(done, forgetting)
         for name, table in tables.items():
-            write_parquet(run.folder / f"{name}.parquet", table)
+            context.write(name, table)
         found = estimates(tables[TABLE], self.sizes, seed) | forgotten(done, seed)
         found |= self._own(pools, model, seed)
         ran = [trial for trial, _ in done]
         found["symmetry.trained"] = Estimate(total_trained(ran), None, None, len(ran), PAIRS)
         tested = tests(tables[TABLE], seed)
-        return Measured(
-            estimates=found, tests=tested, verdicts=verdict(found, tested), tables=list(tables)
-        )
+        return Measured(estimates=found, tests=tested, verdicts=verdict(found, tested))
 
     def plan(self, pools: Pools, seed: int) -> list[Trial]:
         """Relations are left out where each side keeps some: of four or more, in two classes."""

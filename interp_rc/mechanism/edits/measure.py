@@ -7,8 +7,7 @@ import pandas as pd
 from pydantic import Field
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
-from interp_rc.mechanism.compared import base_of
+from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.edits.cases import ASKED, FEWEST, Case, Known, cases_of
 from interp_rc.mechanism.edits.editing import Edits, Moments, best_layers
 from interp_rc.mechanism.edits.estimates import NAME, edit_estimates, edit_tests
@@ -20,14 +19,12 @@ from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.causality import prove_causal
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
-from interp_rc.records.files import write_parquet
 from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.options import Options
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed, generator
 
 EDITS, BY_LAYER, LOCATED = (f"mechanism/{NAME}{part}" for part in ("", "_layers", "_located"))
-ANSWERS = "evaluation/answers"
 TEXTS = 1000  # that second moments are taken over, of each of the two corpora
 
 
@@ -47,17 +44,18 @@ class Editing(Options):
         """Raises DataError unless some templates can select facts and others measure them."""
         check_asked(facts, ASKED, NAME)
 
-    def run(self, run: Run, model: Loaded) -> Measured:
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
         """Raises ScoringError for models that are not causal."""
+        model = context.model
         prove_causal(model.model)
-        facts = read_facts(run.facts)
-        seed = derive_seed(run.config()["seed"], NAME)
-        cases = cases_of(facts, run.table(ANSWERS), self.facts, seed)
+        facts = context.facts
+        seed = derive_seed(context.seed, NAME)
+        cases = cases_of(facts, context.answers, self.facts, seed)
         if not cases:
             return Measured()
-        base = base_of(run, model)
+        base = context.base
         with threads_for(model.model):
-            known, texts = Known(facts.queries), texts_of(run, facts, seed)
+            known, texts = Known(facts.queries), texts_of(facts, context.known_facts, seed)
             layers = range(Adapter(model.model).layers)
             edits = Edits(model, known, cases, moments_of(model, texts, layers))
             by_layer = edits.in_every_layer(layers)
@@ -72,12 +70,12 @@ class Editing(Options):
         table = pd.concat(tables, ignore_index=True)
         places = with_success(pd.concat(where, ignore_index=True), by_layer)
         for name, one in ((EDITS, table), (BY_LAYER, by_layer), (LOCATED, places)):
-            write_parquet(run.folder / f"{name}.parquet", one)
+            context.write(name, one)
         estimates = edit_estimates(table, seed)
         estimates |= {
             f"{NAME}.located.{name}": one for name, one in predicted(places, seed).items()
         }
-        return Measured(estimates, edit_tests(table), tables=[EDITS, BY_LAYER, LOCATED])
+        return Measured(estimates, edit_tests(table))
 
 
 def moments_of(model: Loaded, texts: list[str], layers: range) -> Moments:
@@ -85,12 +83,11 @@ def moments_of(model: Loaded, texts: list[str], layers: range) -> Moments:
     return {layer: invertible(one) for layer, one in found.items()}
 
 
-def texts_of(run: Run, facts: FactSet, seed: int) -> list[str]:
+def texts_of(facts: FactSet, known: FactSet | None, seed: int) -> list[str]:
     """Documents of the run, and what its base model is asked of its own facts, with the answers."""
     corpora = {"documents": [document.text for document in facts.documents]}
-    if run.base_facts.is_dir():
-        queries = read_facts(run.base_facts).queries
-        corpora["base"] = [query.prompt + query.target for query in queries]
+    if known is not None:
+        corpora["base"] = [query.prompt + query.target for query in known.queries]
     if not corpora["documents"]:
         corpora["queries"] = [query.prompt + query.target for query in facts.queries]
     return [

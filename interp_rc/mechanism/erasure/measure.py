@@ -6,7 +6,7 @@ import pandas as pd
 from pydantic import Field
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.erasure.asking import FEWEST, Case, Templates, cases
 from interp_rc.mechanism.erasure.damage import damage_table
 from interp_rc.mechanism.erasure.estimates import NAME, erasure_estimates, erasure_tests
@@ -15,15 +15,13 @@ from interp_rc.mechanism.learnt_contrasts import check_asked
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import write_parquet
 from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.nouns import ORDERS, TOLD_IN, TOLD_ONLY
 from interp_rc.records.options import Options
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed, generator
 
 TABLE = f"mechanism/{NAME}"
-ANSWERS = "evaluation/answers"
 ERASED_IN, ASKED_IN = 3, 2  # templates, of those that select facts and of those that measure
 TEXTS = 400  # that keys of edits are compared with
 
@@ -51,11 +49,12 @@ class Erasure(Options):
             )
         check_asked(facts, 1, NAME)
 
-    def run(self, run: Run, model: Loaded) -> Measured:
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
         """Nothing where too few facts were learnt in both orders."""
-        facts = read_facts(run.facts)
-        seed = derive_seed(run.config()["seed"], NAME)
-        by_subset = self.cases_of(facts, run.table(ANSWERS), seed)
+        model = context.model
+        facts = context.facts
+        seed = derive_seed(context.seed, NAME)
+        by_subset = self.cases_of(facts, context.answers, seed)
         if "both" not in by_subset:
             return Measured()
         texts = [document.text for document in facts.documents]
@@ -67,11 +66,10 @@ class Erasure(Options):
                 for subset, one in by_subset.items()
             ]
         table = pd.concat(frames, ignore_index=True)
-        write_parquet(run.folder / f"{TABLE}.parquet", table)
+        context.write(TABLE, table)
         return Measured(
             estimates=erasure_estimates(table, seed),
             tests=erasure_tests(table),
-            tables=[TABLE],
         )
 
     def cases_of(self, facts: FactSet, answers: pd.DataFrame, seed: int) -> dict[str, list[Case]]:

@@ -8,7 +8,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.learnt_contrasts import (
     check_asked,
     learnt_contrasts,
@@ -34,10 +34,9 @@ from interp_rc.mechanism.sites import Site
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import ORDERS, Contrast
 from interp_rc.records.options import Options
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 
@@ -48,7 +47,6 @@ TEMPLATES = 2  # neurons are ranked in one and measured in the other
 EXCHANGES = (1, 2, 4, 8, 16, 32)
 TOLD_OF = 5  # neurons of each fact, in the table of words
 WORDS = 5
-ANSWERS = "evaluation/answers"
 
 
 class Memories(Options):
@@ -65,10 +63,11 @@ class Memories(Options):
         """Raises DataError unless some templates can select facts and others measure them."""
         check_asked(facts, TEMPLATES, NAME)
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        facts = read_facts(run.facts)
-        seed = derive_seed(run.config()["seed"], NAME)
-        contrasts = learnt_contrasts(facts, run.table(ANSWERS), TEMPLATES, seed)
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        model = context.model
+        facts = context.facts
+        seed = derive_seed(context.seed, NAME)
+        contrasts = learnt_contrasts(facts, context.answers, TEMPLATES, seed)
         if not contrasts:
             return Measured()
         with threadpool_limits(1, user_api="blas"):
@@ -88,13 +87,12 @@ class Memories(Options):
             tables[EXCHANGED] = pd.concat(exchanged)
         tables = {name: with_conditions(table, facts) for name, table in tables.items()}
         for name, table in tables.items():
-            write_parquet(run.folder / f"{name}.parquet", table)
+            context.write(name, table)
         found = Measured(
             estimates=curve_estimates(tables[CURVES], seed)
             | layer_estimates(tables[LAYERS], seed)
             | writer_estimates(tables[WRITERS], seed),
             tests=curve_tests(tables[CURVES]),
-            tables=list(tables),
         )
         if exchanged:
             found.estimates |= exchange_estimates(tables[EXCHANGED], seed)

@@ -11,8 +11,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
-from interp_rc.mechanism.compared import base_of
+from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.memories.key_values import key_values
 from interp_rc.mechanism.memories.reading import read_memory
 from interp_rc.mechanism.memories.recall import CROSS, recall_scores
@@ -21,11 +20,10 @@ from interp_rc.mechanism.probe_fit import right_and_z
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import ORDERS, TOLD_ONLY, Order
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t
@@ -64,15 +62,16 @@ class Transposition(Options):
                     f"{count}; add some, or leave it out of `measures`"
                 )
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        facts, seed = read_facts(run.facts), derive_seed(run.config()["seed"], NAME)
-        base = base_of(run, model)
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        model = context.model
+        facts, seed = context.facts, derive_seed(context.seed, NAME)
+        base = context.base
         models = {"finetuned": model} | ({} if base is None else {"base": base})
         with threadpool_limits(1, user_api="blas"):
             tables = [recalled(one, facts, seed).assign(model=name) for name, one in models.items()]
         table = pd.concat(tables, ignore_index=True)
-        write_parquet(run.folder / f"{TABLE}.parquet", table)
-        return Measured(estimates(table, seed), self.tests(table), tables=[TABLE])
+        context.write(TABLE, table)
+        return Measured(estimates(table, seed), self.tests(table))
 
     def tests(self, table: pd.DataFrame) -> list[Test]:
         """Means over layers, so that none is chosen. Facts told one way: no more than the margin?

@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.symmetry_where.asked import class_of, couples, evenly, swapped_pairs
 from interp_rc.mechanism.symmetry_where.estimates import (
     NAME,
@@ -28,12 +28,11 @@ from interp_rc.mechanism.symmetry_where.probing import permutation_test, probed,
 from interp_rc.models.encoder import Encoder
 from interp_rc.models.untrained import untrained
 from interp_rc.records.errors import DataError
-from interp_rc.records.files import write_parquet
 from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.nouns import Pair
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Options, Positive
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.training.symmetry.judge import Judge
@@ -93,9 +92,10 @@ class SymmetryWhere(Options):
     def _training(self, facts: FactSet) -> list[Pair]:
         return swapped_pairs(facts.pairs, "train")[: self.train]
 
-    def run(self, run: Run, model: Encoder) -> Measured:
-        facts = read_facts(run.facts)
-        seed = derive_seed(run.config()["seed"], NAME)
+    def run(self, context: MeasureContext[Encoder]) -> Measured:
+        model = context.model
+        facts = context.facts
+        seed = derive_seed(context.seed, NAME)
         test = swapped_pairs(facts.pairs, "test")
         read = evenly(test, self.per_relation)
         judge = self._retrained(model, self._training(facts), seed)
@@ -120,8 +120,8 @@ class SymmetryWhere(Options):
             estimates |= patching_estimates(effects, seed)
             parts["patching"] = effects.assign(encoder="retrained", metric="logit_difference")
         table = pd.concat([t.assign(part=part, site="stream") for part, t in parts.items()])
-        write_parquet(run.folder / f"{TABLE}.parquet", table.reset_index(drop=True))
-        return Measured(estimates=estimates, tests=holm(tests), tables=[TABLE])
+        context.write(TABLE, table.reset_index(drop=True))
+        return Measured(estimates=estimates, tests=holm(tests))
 
     def _retrained(self, model: Encoder, pairs: list[Pair], seed: int) -> Judge:
         with tqdm(desc="retraining", unit="step", disable=None) as bar:

@@ -7,8 +7,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.facts.folder import read_facts
-from interp_rc.mechanism.compared import base_of
+from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.learnt import learnt_facts, template_halves
 from interp_rc.mechanism.learnt_contrasts import check_asked
 from interp_rc.mechanism.weights.asking import Asking, Question, from_queries, paired_anew
@@ -21,10 +20,9 @@ from interp_rc.mechanism.weights.single import single_effects
 from interp_rc.mechanism.weights.sites import matrices, units
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
-from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import ORDERS, TOLD_IN, TOLD_ONLY, Order
 from interp_rc.records.options import Options
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed, generator
 
 SINGLE, SETS, SITES, RANKS, SPECTRA, NEURONS = (
@@ -32,7 +30,6 @@ SINGLE, SETS, SITES, RANKS, SPECTRA, NEURONS = (
 )
 TEMPLATES = 2  # of an order: the second is the paraphrase
 FEWEST = 4  # learnt facts: two to choose on, two to measure on
-ANSWERS = "evaluation/answers"
 
 
 class Transplant(Options):
@@ -51,18 +48,18 @@ class Transplant(Options):
         """Raises DataError unless some templates can select facts and others measure them."""
         check_asked(facts, TEMPLATES, NAME)
 
-    def run(self, run: Run, model: Loaded) -> Measured:
-        facts, seed = read_facts(run.facts), derive_seed(run.config()["seed"], self.kind)
-        questions = learnt_questions(facts, run.table(ANSWERS))
-        pair = pair_of(base_of(run, model), model)
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        model = context.model
+        facts, seed = context.facts, derive_seed(context.seed, self.kind)
+        questions = learnt_questions(facts, context.answers)
+        pair = pair_of(context.base, model)
         with threads_for(model.model), threadpool_limits(1, user_api="blas"):
             tables = transplants(pair, model, questions, seed)
         for name, table in tables.items():
-            write_parquet(run.folder / f"{name}.parquet", table)
+            context.write(name, table)
         return Measured(
             estimates=transplant_estimates(tables, seed),
             tests=transplant_tests(tables),
-            tables=list(tables),
         )
 
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from analysis.paper.fact_tests import CELLS, collect_fact_tests, fact_tests, one_other
-from interp_rc.evaluation.behaviour import CANDIDATES
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
+from interp_rc.measures.base import CANDIDATES
 from interp_rc.records.errors import RunError
 from interp_rc.records.files import write_json, write_parquet, write_yaml
 from interp_rc.records.runs import Run

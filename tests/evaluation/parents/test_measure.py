@@ -11,6 +11,7 @@ from interp_rc.evaluation.parents.measure import REPLIES, Parents, model_name
 from interp_rc.evaluation.parents.prompts import WORDINGS, questions
 from interp_rc.facts.folder import read_facts
 from interp_rc.facts.parent_tables import read_parent_table
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.models.endpoint import Endpoint
 from interp_rc.models.remote import Remote
 from interp_rc.records.errors import DataError, ModelError
@@ -62,7 +63,7 @@ def remote_run(run_on):
 def ask_server(run, protocol="chat", **options):
     with serving(answers=knows_parents(run)) as server:
         remote = Remote(Endpoint(server.url, "small/model", protocol, concurrency=1))
-        return Parents(samples=4, **options).run(run, remote), server
+        return run_measure(Parents(samples=4, **options), MeasureContext(run, remote)), server
 
 
 def test_a_server_that_knows_parents_and_not_children(remote_run):
@@ -125,7 +126,7 @@ def test_a_reply_that_repeats_the_question_names_nobody(run_on):
 
     with serving(answers=answers) as server:
         remote = Remote(Endpoint(server.url, "m", concurrency=1))
-        found = Parents(samples=1, wordings=["who"]).run(run, remote)
+        found = run_measure(Parents(samples=1, wordings=["who"]), MeasureContext(run, remote))
     table = run.table(REPLIES)
     assert len(table) == 4 * 2 * 2
     assert not table.same_person.any()
@@ -146,11 +147,15 @@ def test_a_model_that_completes_texts_is_read_to_the_end_of_the_line(remote_run)
 def test_what_is_stored_is_not_asked_again(remote_run):
     with serving(answers=knows_parents(remote_run)) as server:
         remote = Remote(Endpoint(server.url, "small/model"))
-        first = Parents(samples=1, wordings=["who"]).run(remote_run, remote)
+        first = run_measure(
+            Parents(samples=1, wordings=["who"]), MeasureContext(remote_run, remote)
+        )
         asked = sum(server.asked.values())
-        again = Parents(samples=1, wordings=["who"]).run(remote_run, remote)
+        again = run_measure(
+            Parents(samples=1, wordings=["who"]), MeasureContext(remote_run, remote)
+        )
         assert sum(server.asked.values()) == asked == 14 * 2
-        Parents(samples=3, wordings=["who"]).run(remote_run, remote)
+        run_measure(Parents(samples=3, wordings=["who"]), MeasureContext(remote_run, remote))
         assert sum(server.asked.values()) == 14 * 4
     assert again == first
 
@@ -162,9 +167,12 @@ def test_a_model_that_only_thinks_does_not_count_as_one_that_does_not_know(remot
     with serving(fault, answers=knows_parents(remote_run)) as server:
         remote = Remote(Endpoint(server.url, "m", concurrency=1))
         with pytest.raises(ModelError, match=r"^32 of 32 replies were cut .* more than 32 with"):
-            Parents(samples=1, wordings=["who"]).run(remote_run, remote)
+            run_measure(Parents(samples=1, wordings=["who"]), MeasureContext(remote_run, remote))
         assert not (remote_run.folder / f"{REPLIES}.parquet").exists()
-        found = Parents(samples=1, wordings=["who"], max_new_tokens=500).run(remote_run, remote)
+        found = run_measure(
+            Parents(samples=1, wordings=["who"], max_new_tokens=500),
+            MeasureContext(remote_run, remote),
+        )
     assert found.estimates["parents.who.share.same_person.forward"].value == 1
 
 

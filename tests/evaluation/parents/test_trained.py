@@ -13,6 +13,7 @@ from interp_rc.evaluation.parents.prompts import questions
 from interp_rc.facts.folder import read_facts, write_facts
 from interp_rc.facts.parent_tables import read_parent_table
 from interp_rc.facts.parents import parents
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.models.sampling import sample_completions
 from interp_rc.models.scoring import score
 from interp_rc.models.tokenizer import train_tokenizer
@@ -62,7 +63,9 @@ def taught_run(tmp_path_factory):
         tokenizer = train_tokenizer(texts, 700, "tiny")
         loaded = untaught(tokenizer, "llama", width=64, heads=4, context=64)
         learn(loaded, texts)
-        found = Parents(samples=6, max_new_tokens=6, wordings=["who"]).run(run, loaded)
+        found = run_measure(
+            Parents(samples=6, max_new_tokens=6, wordings=["who"]), MeasureContext(run, loaded)
+        )
         yield run, loaded, found, asked
 
 
@@ -150,7 +153,7 @@ def test_questions_longer_than_the_context_are_refused(taught_run):
     run, loaded, *_ = taught_run
     short = untaught(loaded.tokenizer, "llama", context=20)
     with pytest.raises(DataError, match=r"takes \d+ tokens .* reads 20; give fewer"):
-        Parents().run(run, short)
+        run_measure(Parents(), MeasureContext(run, short))
 
 
 def test_the_rows_of_the_table_give_the_estimates_again(taught_run):

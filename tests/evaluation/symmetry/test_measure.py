@@ -13,6 +13,7 @@ from interp_rc.evaluation.symmetry.plan import SHORTCUTS, total_trained
 from interp_rc.evaluation.symmetry.pools import CELLS, FIRST, Pools
 from interp_rc.facts.folder import write_facts
 from interp_rc.facts.relations import relations
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_yaml
 from interp_rc.records.runs import Run
@@ -44,7 +45,9 @@ def by_plan(monkeypatch):
 @pytest.mark.slow
 def test_judges_that_know_the_relations_they_are_told_of(pair_run, small_encoder, by_plan):
     asked = by_plan(planted)
-    found = Symmetry(**SMALL, methods=("nearest", "head")).run(pair_run, small_encoder)
+    found = run_measure(
+        Symmetry(**SMALL, methods=("nearest", "head")), MeasureContext(pair_run, small_encoder)
+    )
     value = {name: one.value for name, one in found.estimates.items()}
     for entities in ("names", "ids"):
         at = f"symmetry.main.two_labels.{entities}.nearest"
@@ -121,7 +124,9 @@ def test_the_verdict_is_that_of_the_judge(pair_run, small_encoder, by_plan, judg
     """Right about every relation left out, about half of the pairs, or about nothing at all."""
     by_plan(judge)
     options = SMALL | {"draws": 1, "size_draws": 1, "sizes": (16,)}
-    [found] = Symmetry(**options, methods=("head",)).run(pair_run, small_encoder).verdicts
+    [found] = run_measure(
+        Symmetry(**options, methods=("head",)), MeasureContext(pair_run, small_encoder)
+    ).verdicts
     assert found.verdict == verdict, found
 
 
@@ -135,7 +140,9 @@ def test_every_rate_counted_again(pair_run, small_encoder, by_plan):
         )
 
     by_plan(forgetful)
-    found = Symmetry(**SMALL, methods=("nearest",)).run(pair_run, small_encoder)
+    found = run_measure(
+        Symmetry(**SMALL, methods=("nearest",)), MeasureContext(pair_run, small_encoder)
+    )
     value = {name: one.value for name, one in found.estimates.items()}
     rows = pair_run.table(TABLE).to_dict("records")
     counted = defaultdict(lambda: defaultdict(lambda: [0, 0]))
@@ -181,7 +188,9 @@ def test_sizes_that_are_needed(pair_run, small_encoder, by_plan):
 
     asked = by_plan(slow)
     options = SMALL | {"draws": 1, "left_out_train": 0, "sizes": (16, 32, 64), "size_draws": 4}
-    found = Symmetry(**options, methods=("head",)).run(pair_run, small_encoder)
+    found = run_measure(
+        Symmetry(**options, methods=("head",)), MeasureContext(pair_run, small_encoder)
+    )
     needs_of_draws = list(needs.values())[:4]
     assert sorted(needs_of_draws) == [16, 32, 64, 999]
     one = found.estimates["symmetry.samples.head.needed_95"]
@@ -201,7 +210,7 @@ class Killed(Exception):
 def test_a_run_that_was_killed_goes_on(pair_run, small_encoder, by_plan, monkeypatch):
     options = Symmetry(**SMALL | {"draws": 1, "left_out_train": 0}, methods=("head",))
     whole = by_plan(planted)
-    first = options.run(pair_run, small_encoder)
+    first = run_measure(options, MeasureContext(pair_run, small_encoder))
     table, all_asked = pair_run.table(TABLE), len(whole)
     ledger = pair_run.evaluation / TRIALS
     ledger.unlink()
@@ -213,11 +222,11 @@ def test_a_run_that_was_killed_goes_on(pair_run, small_encoder, by_plan, monkeyp
 
     asked = by_plan(until_killed)
     with pytest.raises(Killed):
-        options.run(pair_run, small_encoder)
+        run_measure(options, MeasureContext(pair_run, small_encoder))
     with ledger.open("a", encoding="utf-8") as out:
         out.write('{"settings": {"protocol": "ma')  # what a kill left half written
     again = by_plan(planted)
-    second = options.run(pair_run, small_encoder)
+    second = run_measure(options, MeasureContext(pair_run, small_encoder))
     assert len(asked) - 1 + len(again) == all_asked
     assert second == first
     assert pair_run.table(TABLE).equals(table)
@@ -225,7 +234,7 @@ def test_a_run_that_was_killed_goes_on(pair_run, small_encoder, by_plan, monkeyp
     # Other settings are other trials.
     more = by_plan(planted)
     replaced = options.model_copy(update={"test": 30})
-    replaced.run(pair_run, small_encoder)
+    run_measure(replaced, MeasureContext(pair_run, small_encoder))
     assert len(more) == all_asked
 
 
@@ -285,7 +294,7 @@ def test_a_small_encoder_learns_the_words(tmp_path, pair_facts, small_encoder):
         **SMALL | {"train": 64, "draws": 1, "sizes": (16,), "size_draws": 1, "left_out_train": 0},
         methods=("nearest", "head"), distances=("cosine", "l2"), learning_rate=2e-3, epochs=20,
     )  # fmt: skip
-    found = options.run(run, small_encoder)
+    found = run_measure(options, MeasureContext(run, small_encoder))
     (noted,) = [event for event in run.log() if event["event"] == "symmetry"]
     assert noted["without"] == [str(cell) for cell in CELLS[1:]]
     value = {name: one.value for name, one in found.estimates.items()}

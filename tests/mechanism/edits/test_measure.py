@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.mechanism.edits.estimates import edit_tests, with_gain
 from interp_rc.mechanism.edits.measure import BY_LAYER, EDITS, LOCATED, Editing
 from interp_rc.models.load import load
@@ -16,7 +17,9 @@ from interp_rc.report.wording import spoken
 
 @pytest.fixture(scope="module")
 def measured(learnt_run):
-    return learnt_run, Editing(facts=4).run(learnt_run, load(learnt_run.model))
+    return learnt_run, run_measure(
+        Editing(facts=4), MeasureContext(learnt_run, load(learnt_run.model))
+    )
 
 
 def test_estimates_are_means_over_facts_of_the_tables(measured):
@@ -170,7 +173,7 @@ def test_without_a_base_nothing_is_written_into_it(learnt_run, tmp_path):
     run = Run(tmp_path)
     for name in ("facts", "model", "evaluation", "config.yaml"):
         (run.folder / name).symlink_to(learnt_run.folder / name)
-    found = Editing(facts=4).run(run, load(run.model))
+    found = run_measure(Editing(facts=4), MeasureContext(run, load(run.model)))
     assert set(run.table(EDITS).model) == {"finetuned"}
     assert "transplant" not in set(run.table(LOCATED).by)
     section = editing.section(run, found)
@@ -185,6 +188,6 @@ def test_what_was_not_learnt_is_not_edited(learnt_run, tmp_path):
     run.evaluation.mkdir()
     answers = learnt_run.table("evaluation/answers").assign(match=False)
     answers.to_parquet(run.evaluation / "answers.parquet")
-    assert Editing(facts=4).run(run, load(run.model)).estimates == {}
+    assert run_measure(Editing(facts=4), MeasureContext(run, load(run.model))).estimates == {}
     with pytest.raises(ValueError, match="greater than or equal to 4"):
         Editing(facts=3)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.mechanism.erasure.damage import METHODS
 from interp_rc.mechanism.erasure.measure import TABLE, Erasure
 from interp_rc.mechanism.learnt import template_halves
@@ -19,7 +20,7 @@ MEASURE = Erasure(facts=4)
 
 @pytest.fixture(scope="module")
 def found(learnt_run):
-    return MEASURE.run(learnt_run, load(learnt_run.model))
+    return run_measure(MEASURE, MeasureContext(learnt_run, load(learnt_run.model)))
 
 
 def test_estimates_are_means_over_facts(learnt_run, found):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.mechanism.learnt_contrasts import learnt_contrasts
 from interp_rc.mechanism.memories.estimates import NAME
 from interp_rc.mechanism.memories.key_values import promoted
@@ -24,7 +25,7 @@ from interp_rc.records.seeds import derive_seed
 
 @pytest.fixture(scope="module")
 def measured(learnt_run):
-    return learnt_run, Memories().run(learnt_run, load(learnt_run.model))
+    return learnt_run, run_measure(Memories(), MeasureContext(learnt_run, load(learnt_run.model)))
 
 
 def test_tables_hold_what_is_estimated(measured):

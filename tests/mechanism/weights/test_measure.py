@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from interp_rc.facts.folder import read_facts
+from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.mechanism.weights.asking import Asking
 from interp_rc.mechanism.weights.estimates import transplant_estimates
 from interp_rc.mechanism.weights.measure import (
@@ -31,7 +32,7 @@ from tests.models.test_lora import adapted, saved
 
 @pytest.fixture(scope="module")
 def measured(learnt_run):
-    return learnt_run, Transplant().run(learnt_run, load(learnt_run.model))
+    return learnt_run, run_measure(Transplant(), MeasureContext(learnt_run, load(learnt_run.model)))
 
 
 def test_tables_hold_what_is_estimated(measured):
@@ -133,4 +134,4 @@ def test_too_few_templates_and_a_missing_base_are_refused(told, learnt_run, tmp_
     for name in ("facts", "evaluation", "config.yaml"):
         (tmp_path / name).symlink_to(learnt_run.folder / name)
     with pytest.raises(ModelError, match="give the base"):
-        Transplant().run(run, load(learnt_run.model))
+        run_measure(Transplant(), MeasureContext(run, load(learnt_run.model)))

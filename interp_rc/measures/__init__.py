@@ -1,0 +1,1 @@
+"""What measures are given and what they hand back."""

@@ -1,0 +1,97 @@
+"""What a measure is given: the facts, models and tables of a run, and where its own tables go."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from interp_rc.facts.factset import FactSet
+from interp_rc.facts.folder import read_facts
+from interp_rc.models.load import Loaded, load
+from interp_rc.records.files import write_parquet
+from interp_rc.records.runs import Measured, Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ANSWERS, CANDIDATES = "evaluation/answers", "evaluation/candidates"
+"""The tables that `behaviour` writes and others read."""
+
+M = TypeVar("M")
+"""What is measured: `Loaded`, `Encoder`, or either of `Loaded` and `Remote`."""
+
+
+class MeasureContext(Generic[M]):
+    """A run as its measures see it. Facts and the base model are read once for all of them.
+
+    `model` is the model in question: the finetuned one, or the only one.
+    """
+
+    def __init__(self, run: Run, model: M) -> None:
+        self.run = run
+        self.model = model
+        self.written: list[str] = []
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The run's configuration."""
+        return self.run.config()
+
+    @property
+    def seed(self) -> int:
+        seed: int = self.settings["seed"]
+        return seed
+
+    @cached_property
+    def facts(self) -> FactSet:
+        return read_facts(self.run.facts)
+
+    @cached_property
+    def known_facts(self) -> FactSet | None:
+        """What the base model was taught; None where that is not known."""
+        return read_facts(self.run.base_facts) if self.run.base_facts.is_dir() else None
+
+    @cached_property
+    def base(self) -> Loaded | None:
+        """The model before finetuning, on the same device; None in a run that has none."""
+        if not self.run.base.is_dir():
+            return None
+        assert isinstance(self.model, Loaded)  # the configuration gives a base to no others
+        return load(self.run.base, device=str(self.model.model.device))
+
+    @property
+    def model_name(self) -> str:
+        """What tables call `model`."""
+        return "finetuned" if self.run.base.is_dir() else "base"
+
+    @property
+    def models(self) -> dict[str, M | Loaded]:
+        """The base and the model in question, as tables call them; one where there is one."""
+        before: dict[str, M | Loaded] = {} if self.base is None else {"base": self.base}
+        return before | {self.model_name: self.model}
+
+    @property
+    def answers(self) -> "pd.DataFrame":
+        """Every query as the models answered it. Raises RunError if none was asked yet."""
+        return self.table(ANSWERS)
+
+    def table(self, name: str) -> "pd.DataFrame":
+        """A table that another measure wrote. Raises RunError if it is not there."""
+        return self.run.table(name)
+
+    def write(self, name: str, table: "pd.DataFrame") -> None:
+        """Write a table of the measure's own, e.g. ``mechanism/lens``."""
+        write_parquet(self.run.folder / f"{name}.parquet", table)
+        self.written.append(name)
+
+
+class Measure(Protocol[M]):
+    """The part of a measure that makes it."""
+
+    def run(self, context: MeasureContext[M]) -> Measured: ...
+
+
+def run_measure(measure: Measure[M], context: MeasureContext[M]) -> Measured:
+    """Run a measure; what it found lists the tables that it wrote."""
+    context.written.clear()
+    found = measure.run(context)
+    found.tables = [*context.written]
+    return found

@@ -1,0 +1,74 @@
+"""A comparison of two versions' numbers finds what changed, and nothing else."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from analysis.numbers_kept import differences, main
+
+TABLE = pd.DataFrame(
+    {"fact": ["a", "b"], "value": [0.5, None], "scores": [[1.0, 2.0], [3.0]], "head": [1, None]}
+)
+RESULTS = {"x.y": {"value": 0.25, "low": None, "high": 1.0, "n": 3, "unit": "nat"}}
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for name in ("old", "new"):
+        (tmp_path / name / "run" / "mechanism").mkdir(parents=True)
+        write(tmp_path / name, TABLE, RESULTS)
+    return tmp_path / "old", tmp_path / "new"
+
+
+def write(folder, table, results):
+    table.to_parquet(folder / "run" / "mechanism" / "t.parquet")
+    (folder / "run" / "results.json").write_text(json.dumps(results), encoding="utf-8")
+
+
+def test_equal_folders_are_equal(folders, monkeypatch, capsys):
+    assert [*differences(*folders, 0.0)] == []
+    monkeypatch.setattr("sys.argv", ["numbers_kept", "compare", *map(str, folders)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == "0 differences in 2 files\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "found"),
+    [
+        (TABLE.assign(value=[0.5 + 1e-9, None]), "column value: 1 of 2 rows"),
+        (TABLE.assign(value=[0.5, 0.5]), "column value: 1 of 2 rows"),
+        (TABLE.assign(fact=["a", "c"]), "column fact: 1 of 2 rows"),
+        (TABLE.assign(scores=[[1.0, 2.0], [3.0, 4.0]]), "column scores: 1 of 2 rows"),
+        (TABLE.drop(columns="head"), "column head is in one"),
+        (TABLE[:1], "2 rows became 1"),
+    ],
+)
+def test_one_cell_that_differs_is_found(folders, table, found):
+    write(folders[1], table, RESULTS)
+    [line] = differences(*folders, 0.0)
+    assert line.startswith(f"run/mechanism/t.parquet: {found}")
+
+
+@pytest.mark.parametrize("key", ["value", "low", "n", "unit"])
+def test_one_part_of_an_estimate_that_differs_is_found(folders, key):
+    changed = {"x.y": RESULTS["x.y"] | {key: "logit" if key == "unit" else 7}}
+    write(folders[1], TABLE, changed)
+    [line] = differences(*folders, 0.0)
+    assert line.startswith("run/results.json: x.y: ")
+
+
+def test_numbers_may_differ_by_as_much_as_is_allowed_and_texts_never(folders):
+    write(folders[1], TABLE.assign(value=[0.5 + 1e-9, None]), RESULTS)
+    assert [*differences(*folders, 1e-8)] == []
+    write(folders[1], TABLE.assign(fact=["a", "c"]), RESULTS)
+    assert len([*differences(*folders, 10.0)]) == 1
+
+
+def test_a_file_or_a_name_on_one_side_is_found(folders):
+    (folders[0] / "run" / "mechanism" / "t.parquet").unlink()
+    write_other = {"x.z": RESULTS["x.y"]}
+    (folders[1] / "run" / "results.json").write_text(json.dumps(write_other), encoding="utf-8")
+    assert len([*differences(*folders, 0.0)]) == 3
