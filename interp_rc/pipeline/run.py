@@ -43,12 +43,14 @@ def execute(
     resume: bool = False,
     threads: int | None = None,
     page: bool = True,
+    patience: float = 0.0,
     say: Say = print,
 ) -> Run:
     """Run an experiment into `folder`, or continue it there; with more measures, only these.
 
     `threads` is this run's share of the machine, where its configuration does not say; without
-    `page`, figures and page are left to `interp-rc report`.
+    `page`, figures and page are left to `interp-rc report`. Another process at work in the folder
+    has `patience` seconds to end.
     Raises RunError if the folder holds a run and `resume` is not given, if that run had another
     configuration, or if another process is at work in it.
     """
@@ -57,7 +59,10 @@ def execute(
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
-        with lock.acquire(timeout=0), room_in(folder, "the run", "continue it with --resume"):
+        with (
+            lock.acquire(timeout=patience),
+            room_in(folder, "the run", "continue it with --resume"),
+        ):
             run.manifest.check()
             if not _is_done(run, config):
                 _Stages(config, run, threads, say).all(page)

@@ -9,6 +9,7 @@ import random
 import re
 import shutil
 import signal
+import threading
 import time
 from dataclasses import replace
 from datetime import datetime
@@ -510,6 +511,18 @@ def test_a_second_process_is_refused(processes, finished, smoke_config):
     assert re.search("another process is at work in .*; wait for it or stop it", refused)
     assert finished.config_file.stat().st_mtime_ns == before
     assert not finished.finished
+
+
+def test_a_process_that_is_about_to_end_is_waited_for(finished, smoke_config):
+    """As a sweep does, whose killed driver's processes need a moment to notice."""
+    held = FileLock(finished.folder / ".lock", thread_local=False)
+    held.acquire()
+    ending = threading.Timer(0.5, held.release)
+    ending.start()
+    again = execute(smoke_config, finished.folder, resume=True, patience=60, say=lambda _: None)
+    assert again.finished
+    assert not held.is_locked
+    ending.join()
 
 
 def test_a_run_that_has_just_begun_is_not_taken_for_other_files(smoke_config, tmp_path):

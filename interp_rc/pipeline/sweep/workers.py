@@ -23,6 +23,9 @@ PATIENCE = 5.0
 """Seconds that an interrupted process has to delete what it has half-written."""
 LOOK = 0.2
 """Seconds between two looks at whether the driver is there."""
+ENDING = 30.0
+"""Seconds that the process of a driver that was killed may still be in the way of the next one's:
+it looks for its driver, but a machine may be busy."""
 DEATHS = 5
 """A trial whose process was killed this often is given up: something here kills it each time."""
 
@@ -173,7 +176,15 @@ def _run(
             messages.send(("doing", text))
 
         try:
-            execute(trial.config, folder, resume=True, threads=threads, page=False, say=say)
+            execute(
+                trial.config,
+                folder,
+                resume=True,
+                threads=threads,
+                page=False,
+                patience=ENDING,
+                say=say,
+            )
         except InterpError as error:
             messages.send(("fault", str(error)))
         except Exception as error:
