@@ -7,21 +7,25 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Threads that spin while they wait make two busy processes many times slower than one.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test check format clean
+.PHONY: help demo test test-slow check format clean
 
 help:
-	@echo "make demo    set up, train a model before your eyes, write runs/demo/report.html"
-	@echo "make test    set up, run the tests"
-	@echo "make check   ruff and mypy"
-	@echo "make format  let ruff format the code"
-	@echo "make clean   delete .venv, runs/demo and caches of tools (not the cached base models)"
+	@echo "make demo       set up, train a model before your eyes, write runs/demo/report.html"
+	@echo "make test       set up, run the tests that are quick (five minutes on two cores)"
+	@echo "make test-slow  run the others (twenty minutes)"
+	@echo "make check      ruff and mypy"
+	@echo "make format     let ruff format the code"
+	@echo "make clean      delete .venv, runs/demo and caches of tools (not the cached base models)"
 
 demo: .venv/ready
 	$(BIN)/interp-rc run descriptions --out runs/demo --resume
 	@echo "Open runs/demo/report.html"
 
 test: .venv/ready .venv/peers
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-slow: .venv/ready .venv/peers
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 check: .venv/ready
 	$(BIN)/ruff check .

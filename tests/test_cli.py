@@ -308,6 +308,7 @@ def test_patch_refuses_before_it_writes(fails, smoke_run, tmp_path):
     assert not (tmp_path / "e.parquet").exists()
 
 
+@pytest.mark.slow
 def test_patch_and_trace_draw_their_maps(works, fails, taught, told, tmp_path):
     save(taught["llama"], tmp_path / "model")
     write_contrasts(held_out_contrasts(told, 1), tmp_path / "c.jsonl")
@@ -339,6 +340,7 @@ def test_patch_and_trace_draw_their_maps(works, fails, taught, told, tmp_path):
     assert not (tmp_path / "u.parquet").exists()
 
 
+@pytest.mark.slow
 def test_evaluate_gives_the_numbers_of_the_run_itself(works, smoke_run, tmp_path):
     out, err = works("evaluate", "--model", smoke_run.model, "--facts", smoke_run.facts,
                      "--batch-size", "5", "--out", tmp_path / "again")  # fmt: skip
@@ -371,6 +373,7 @@ def test_run_prints_its_summary_and_resumes_at_once(works, smoke_run):
     assert again == (out, err)
 
 
+@pytest.mark.slow
 def test_report_writes_the_page_again(works, smoke_run, tmp_path):
     copy = Run(shutil.copytree(smoke_run.folder, tmp_path / "copy"))
     copy.report_file.unlink()
@@ -413,6 +416,7 @@ def test_mechanism_names_every_tool(works):
     assert all(tool in out for tool in TOOLS)
 
 
+@pytest.mark.slow
 def test_mechanism_compares_with_the_base(works, smoke_run):
     works(
         *("mechanism", "transposition", "--model", smoke_run.model, "--facts", smoke_run.facts),

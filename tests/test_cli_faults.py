@@ -37,6 +37,7 @@ def in_ascii(*commands, **more):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_help_of_every_command_and_messages_in_a_c_locale(tmp_path):
     names = [command.callback.__name__ for command in cli.app.registered_commands]
     commands = [[name] for name in names]

@@ -70,6 +70,7 @@ def test_no_file_is_usage(score):
     assert score()[0] == 2
 
 
+@pytest.mark.slow
 def test_the_published_tables_give_the_check_values(score, tmp_path):
     files = [
         "gpt-3.5-turbo_reversal_test_results.csv",

@@ -148,6 +148,7 @@ def test_promise_5_names_cannot_leave_the_folder(name):
         load_config(EXPERIMENT, [f"name={json.dumps(name)}"])
 
 
+@pytest.mark.slow
 def test_promise_5_a_run_writes_below_its_folder_only(tmp_path, monkeypatch):
     from interp_rc.pipeline.run import execute
 
@@ -169,6 +170,7 @@ def test_promise_6_the_report_is_inert(smoke_run):
     assert all(link.startswith(("data:", "#")) for link in loaded)
 
 
+@pytest.mark.slow
 def test_promise_6_hostile_data_are_escaped(tmp_path, smoke_run):
     import shutil
 
@@ -200,6 +202,7 @@ def test_promise_7_a_changed_cache_file_is_noticed(tmp_path):
     assert not is_whole(tmp_path)
 
 
+@pytest.mark.slow
 def test_promise_8_a_run_against_an_api_leaves_its_key_nowhere(
     tmp_path, monkeypatch, capfd, caplog
 ):

@@ -9,6 +9,7 @@ from interp_rc.models.planted.plan import SHAPES, At
 from interp_rc.models.planted.plant import plant
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", ["mlp", "two_way", "two_stores", "decoy"])
 def test_an_edit_is_as_wide_as_its_store(kind, shape):

@@ -13,6 +13,8 @@ from interp_rc.models.load import Loaded
 from interp_rc.models.planted.plan import make_plan
 from interp_rc.models.planted.plant import planted
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def rows():
@@ -36,7 +38,6 @@ def test_one_store_is_told_from_two(rows):
     assert found.control_least.min() > 0.9
 
 
-@pytest.mark.slow
 def test_a_model_that_knows_nothing_has_neither():
     """The same facts asked of random weights: nothing to erase, and nothing said about stores."""
     one = planted(make_plan("two_way", 7), "two_way", "gpt2", 7)

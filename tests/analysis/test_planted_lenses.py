@@ -16,6 +16,7 @@ def planted():
     return [plant(kind, SHAPES[n % 2], 5) for n, kind in enumerate([*KINDS, "decoy"])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", TOOLS)
 def test_the_planted_place_comes_first_and_null_sites_stay_silent(planted, tool):
     for one in planted:

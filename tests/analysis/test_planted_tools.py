@@ -7,6 +7,8 @@ from analysis.planted_tools.__main__ import TOOLS, rows, summary
 from analysis.planted_tools.finding import finding
 from interp_rc.records.numbers import Test
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def table():

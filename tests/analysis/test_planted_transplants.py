@@ -30,6 +30,7 @@ def one(request):
     return plant(*request.param, 1)
 
 
+@pytest.mark.slow
 def test_the_planted_weights_come_first_and_no_others_are_called(one):
     for tool, null in ((given, 9), (taken, 0), (smallest, 17), (neurons, 248)):
         found = tool(one, "forward")
@@ -81,6 +82,7 @@ def test_what_nothing_reads_is_read_by_nothing(one):
     torch.testing.assert_close(unread @ unread.T, torch.eye(len(unread), dtype=torch.float64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "place"), [("llama", Place("mlp_out", 1)), ("gpt2", Place("attn_out", 2))]
 )

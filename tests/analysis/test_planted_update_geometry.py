@@ -7,6 +7,7 @@ from interp_rc.models.planted.plan import KINDS, SHAPES
 from interp_rc.models.planted.plant import plant
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_planted_weights_are_read_out_and_no_others(kind, shape):

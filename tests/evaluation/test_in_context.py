@@ -141,6 +141,7 @@ def test_one_who_looks_up_and_one_who_repeats(run, long, monkeypatch, looks_up):
     assert set(table.model) == {"base"}
 
 
+@pytest.mark.slow
 def test_choice_among_candidates_by_a_plain_loop(run, long, told):
     found = run_measure(InContext(batch_size=7), MeasureContext(run, long)).estimates
     asked = [
@@ -189,6 +190,7 @@ def test_prompts_longer_than_the_context_are_refused_with_the_longest_and_the_re
         check_lengths(untaught(tokenizer, "llama", context=needed), asked, thinking)
 
 
+@pytest.mark.slow
 def test_a_soft_prompt_takes_its_place_of_the_context(told, tokenizer):
     asked = prompts(told.facts, PLAIN, shots=1, seed=0)
     needed = next(n for n in range(50, 500) if fits(untaught(tokenizer, "llama", context=n), asked))

@@ -15,6 +15,7 @@ def rates_of(name):
     return table.set_index(["counted", "parent_type"])
 
 
+@pytest.mark.slow
 def test_the_check_values_of_gpt_35():
     found = rates_of("gpt-3.5-turbo_reversal_test_results.csv").loc["all", "all"]
     assert found.pairs == 1513
@@ -23,6 +24,7 @@ def test_the_check_values_of_gpt_35():
     np.testing.assert_allclose(np.array(values, dtype=float), expected, atol=5e-4)
 
 
+@pytest.mark.slow
 def test_the_check_values_of_llama():
     found = rates_of("llama-7b_reversal_test_results.csv").loc["all", "all"]
     assert found.parent == pytest.approx(8.0352, abs=5e-5)

@@ -92,6 +92,7 @@ def test_an_imported_set_is_written_and_read_like_any_other(folder, tmp_path):
     assert read_facts(tmp_path / "facts") == back
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 2**32),

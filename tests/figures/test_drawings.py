@@ -97,6 +97,7 @@ def test_every_axis_is_labelled_and_every_quantity_has_a_unit(theme: Theme) -> N
                 assert axes.xaxis.label.get_size() >= 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
 def test_nothing_is_drawn_outside_the_figure(theme: Theme) -> None:
     with styled(theme):

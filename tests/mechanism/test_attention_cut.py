@@ -13,6 +13,7 @@ from tests.mechanism.test_knockout import covered, plain, read
 from tests.mechanism.tiny import masked, precise
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "gpt_neox", "qwen2", "bert"])
 def test_the_sources_cost(taught, contrasts, shape, unrounded):
     model, some = precise(taught, shape), contrasts[::10]

@@ -69,6 +69,7 @@ def even(model, contrasts):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", FAMILIES)
 def test_it_is_the_slope_of_patching(taught, contrasts, shape):
     model = precise(taught, shape)
@@ -123,6 +124,7 @@ def test_exact_where_the_metric_is_linear(taught, contrasts):
     assert exact.table.effect.abs().max() > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["llama", "bert"])
 def test_steps_add_up_to_the_whole(taught, contrasts, shape):
     """All of the input together: the error of the sum shrinks as one over the steps."""
@@ -167,6 +169,7 @@ def test_steps_are_gradients_along_the_way(taught, contrasts):
     assert found == pytest.approx(expected, abs=1e-10)
 
 
+@pytest.mark.slow
 def test_batches_change_nothing(taught, contrasts):
     model = precise(taught, "gpt_neox")
     sites = sites_of(model)

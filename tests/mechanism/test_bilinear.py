@@ -21,6 +21,8 @@ from interp_rc.report.bilinear import section
 from interp_rc.stats.power import power
 from tests.conftest import drawn, untaught
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def people():

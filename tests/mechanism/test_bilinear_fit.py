@@ -192,6 +192,7 @@ def test_rounding_is_not_taken_for_knowledge():
     assert (found["mutual"].probe == 0).all()
 
 
+@pytest.mark.slow
 def test_error_rate_where_there_is_nothing():
     """Over many draws: choice at chance, z at zero, and one-sided tests of 5 % at about that."""
     z, right = [], []

@@ -3,9 +3,7 @@
 import pytest
 import torch
 
-from interp_rc.mechanism.compared import base_of, untrained_like
-from interp_rc.models.load import Loaded, load
-from interp_rc.records.runs import Run
+from interp_rc.mechanism.compared import untrained_like
 from tests.mechanism.tiny import precise
 
 
@@ -21,12 +19,3 @@ def test_untrained_models_are_of_the_same_kind_with_other_weights(shape, taught)
     assert any(not torch.allclose(one.double(), other.double()) for one, other in pairs)
     again = untrained_like(loaded, 0).model.state_dict()
     assert all(torch.equal(v, again[name]) for name, v in untrained.model.state_dict().items())
-
-
-def test_the_base_is_that_of_the_run(smoke_run, tmp_path):
-    model = load(smoke_run.model)
-    base = base_of(smoke_run, model)
-    assert isinstance(base, Loaded)
-    expected = load(smoke_run.base).model.state_dict()
-    assert all(torch.equal(v, expected[name]) for name, v in base.model.state_dict().items())
-    assert base_of(Run(tmp_path), model) is None

@@ -47,6 +47,7 @@ def test_noise_within_the_floor_is_no_discovery():
     assert not any(map(is_discovery, discoveries(table(effects), 1e-6, "m")))
 
 
+@pytest.mark.slow
 def test_false_discoveries_stay_below_the_rate():
     draw = np.random.default_rng(2)
     rates, found = [], []

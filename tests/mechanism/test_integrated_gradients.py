@@ -161,6 +161,7 @@ def test_equal_to_captums_layers(taught, contrasts, shape):
     assert found.integrated.abs().max() > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "gpt_neox", "bert"])
 def test_input_times_gradient_is_the_slope_of_stretching_a_token(taught, contrasts, shape):
     """By central differences, with whole forward passes; components of the stream, too."""
@@ -224,6 +225,7 @@ def test_what_nothing_reads_gets_nothing(taught, contrasts):
             assert unread.abs().max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["gpt_neox", "bert"])
 @pytest.mark.parametrize("baseline", ["mean", "corrupted"])
 def test_batches_change_nothing(taught, contrasts, shape, baseline):

@@ -111,6 +111,7 @@ def test_equal_to_a_plain_loop(taught, contrasts, shape, window, into):
         assert np.abs(found - taking)[~zero].max() > 1e-3
 
 
+@pytest.mark.slow
 def test_the_table_and_batches(taught, contrasts):
     model = precise(taught, "llama")
     effects = knockout(model, contrasts, "prompt.last", "source.all", window=2)

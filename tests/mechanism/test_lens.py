@@ -23,6 +23,8 @@ from interp_rc.report import lens as lens_report
 from tests.conftest import drawn, untaught
 from tests.mechanism.test_patching_map import answers
 
+pytestmark = pytest.mark.slow
+
 TOLD = {"forward": "name_to_description", "backward": "description_to_name"}
 
 

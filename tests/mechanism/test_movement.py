@@ -67,6 +67,7 @@ def entities_of(facts, subset="both"):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "tied"), [*((shape, True) for shape in SHAPES), ("llama", False), ("gpt2", False)]
 )
@@ -220,6 +221,7 @@ def loss_of(loaded, document, stretch, completion=False):
     return -rows[:-1].gather(1, ids[0, 1:, None]).mean().item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["llama", "gpt_neox"])
 def test_gradients_are_slopes(taught, four, shape):
     """Along the gradient itself, the loss changes by its norm; by central differences of the
@@ -383,6 +385,7 @@ def test_representations_name_every_place(tiny, four):
     assert movements(found, found) == {place: [0.0] * len(some) for place in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trained", [True, False])
 def test_the_measure_with_and_without_a_training(taught, four, tmp_path, trained):
     """Without one, the model itself is trained, with the default options, and nothing is said of

@@ -31,6 +31,7 @@ def matched_less_mismatched(kind, shape, seed):
     return (matrix.diagonal().mean() - mismatched).item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_one_store_for_both_orders_has_gradients_that_are_alike(shape):
     for seed in range(2):

@@ -121,6 +121,7 @@ def test_streams_are_those_at_the_last_token_of_the_entity(tiny, told):
         assert covered[0] < query.source.end <= covered[1]
 
 
+@pytest.mark.slow
 def test_the_table_holds_the_changes(taught, told):
     """Of a fact told description first, whose forward telling is the control."""
     base = Loaded(copy.deepcopy(taught["llama"].model), taught["llama"].tokenizer)
@@ -164,6 +165,7 @@ def test_the_table_holds_the_changes(taught, told):
     np.testing.assert_allclose(named.others, moved[others].mean(0), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_step_on_one_order_binds_that_order(told, tokenizer, taught):
     """The control can tell: each step raises the order it tells, bound to its prompt."""
     base = Loaded(copy.deepcopy(taught["llama"].model), tokenizer)

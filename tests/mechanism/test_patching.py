@@ -47,6 +47,7 @@ def test_equal_to_a_plain_loop_in_float64(precise, contrasts, shape):
         assert row.corrupted == pytest.approx(corrupted, abs=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "gpt_neox", "qwen2"])
 def test_as_near_to_the_truth_in_float32_as_a_plain_loop(taught, precise, contrasts, shape):
     """The truth is the loop in float64; how far float32 is off differs from processor to
@@ -62,6 +63,7 @@ def test_as_near_to_the_truth_in_float32_as_a_plain_loop(taught, precise, contra
     assert np.abs(found - true).max() <= 2 * off
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "gpt_neox", "qwen2"])
 def test_equal_to_transformer_lens(precise, contrasts, shape, tmp_path):
     """Where it is right: everywhere but `resid_mid`, which is an alias of the norm's input."""
@@ -115,6 +117,7 @@ def test_equal_to_transformer_lens(precise, contrasts, shape, tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", [1, 200_000, 2_000_000])
 def test_batches_change_nothing(precise, contrasts, memory):
     sites = sites_of(["attn_out", "resid_post"])

@@ -27,6 +27,7 @@ def rounded(tiny):
     return Loaded(copy.deepcopy(tiny.model).to(torch.bfloat16), tiny.tokenizer)
 
 
+@pytest.mark.slow
 def test_floors_come_by_themselves_and_grow_with_the_rounding(tiny, rounded, some):
     sites = sites_of(COMPONENTS)
     half = patch(rounded, some, sites)
@@ -45,6 +46,7 @@ def test_floors_come_by_themselves_and_grow_with_the_rounding(tiny, rounded, som
     assert 0 < error < 100 * half.floor.floor.min()
 
 
+@pytest.mark.slow
 def test_effects_within_rounding_are_marked_and_hatched(rounded, some):
     """A model that differs by a rounding here and there: its activations do next to nothing."""
     near = Loaded(copy.deepcopy(rounded.model), rounded.tokenizer)

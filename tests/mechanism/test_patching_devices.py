@@ -53,6 +53,7 @@ def test_weights_kept_in_memory(family):
     assert expected.table.effect.abs().max() > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["llama", "gpt2"])
 def test_weights_kept_on_disk(taught, contrasts, shape, tmp_path):
     loaded, some = taught[shape], contrasts[:4]

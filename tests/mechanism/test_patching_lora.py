@@ -14,6 +14,8 @@ from interp_rc.records.errors import ModelError
 from tests.mechanism.conftest import sites_of
 from tests.models.test_lora import adapted, saved
 
+pytestmark = pytest.mark.slow
+
 COMPONENTS = ("resid_pre", "z", "attn_out", "mlp_post", "mlp_out", "resid_post")
 KINDS = {
     "plain": {},

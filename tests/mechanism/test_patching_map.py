@@ -149,6 +149,7 @@ def test_too_few_templates_are_refused():
         PatchingMap(templates=3).check(few)
 
 
+@pytest.mark.slow
 def test_the_section(measured):
     """Each order with its own map and its own sentence; the peak is measured where not chosen."""
     run, _, found = measured

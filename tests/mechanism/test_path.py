@@ -164,6 +164,7 @@ class Frozen(Loop):
         return self.log_prob(taker, contrast.target, self.putting(receiver, tokens, become, own))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "gpt_neox", "gemma2"])
 def test_equal_to_a_loop_that_freezes_all_else(taught, contrasts, shape):
     model = precise(taught, shape)

@@ -318,6 +318,7 @@ def test_the_section(measured):
     assert (run.figures / "probe.dark.svg").is_file()
 
 
+@pytest.mark.slow
 def test_everywhere_adds_places_and_changes_none(measured, tokenizer):
     run, found = measured
     before = run.table("mechanism/probe")

@@ -57,6 +57,7 @@ def test_the_loop_is_the_model(plain_models, family):
         assert own[reads].std() > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "into"),
     [(family, "corrupted") for family in FAMILIES]

@@ -300,6 +300,7 @@ def test_memory_and_threads_change_nothing(plain_models, family, threads):
         np.testing.assert_allclose(parts, whole, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_float32_is_as_exact_as_the_loop(family):
     """Whose noise is what batches of two sizes, or another order of sums, do to its numbers."""

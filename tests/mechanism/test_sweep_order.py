@@ -58,6 +58,7 @@ def some_sites(draw, whole):
     return list(dict.fromkeys(found))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("precise_softmax")
 @pytest.mark.parametrize("family", ["llama", "gemma2", "bert"])
 @settings(

@@ -104,6 +104,7 @@ def test_the_batch_does_not_matter(taught, asked):
     torch.testing.assert_close(together.path, alone.path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["gpt2", "llama"])
 @pytest.mark.parametrize("kind", ["two_way", "two_stores"])
 def test_a_planted_store_is_what_is_read_out(kind, shape):

@@ -34,6 +34,7 @@ def texts(store, requests):
     return [found[request.key].text for request in requests if request.key in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["chat", "completions"])
 def test_what_is_stored_is_not_asked_again(tmp_path, protocol):
     with serving() as server, open_responses(tmp_path / "a.sqlite") as store:
@@ -65,6 +66,7 @@ def test_what_makes_another_question():
     assert one.key == replace(one).key
 
 
+@pytest.mark.slow
 def test_every_fault_and_every_answer_once(tmp_path, caplog, capfd):
     """500 calls; a third of the questions meet one or two faults first."""
     draw = random.Random(7)

@@ -147,6 +147,7 @@ def test_it_is_not_saved_as_if_it_were_a_model(one, tmp_path):
     assert not (tmp_path / "again").exists()
 
 
+@pytest.mark.slow
 def test_it_is_asked_like_any_model(one, told, tmp_path):
     write_facts(told, tmp_path / "facts")
     config = evaluation_config(str(one / "adapter"), None, tmp_path / "facts", 64)

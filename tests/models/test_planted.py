@@ -94,6 +94,7 @@ def all_right(planted: Planted) -> float:
     return float(found.log_prob.exp().min()) if bool(found.greedy.all()) else 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", [0, 1])

@@ -245,6 +245,7 @@ TALKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", TALKS)
 def test_trouble_on_the_way_has_an_end_and_is_said(tmp_path, what):
     talk, why = TALKS[what]

@@ -141,6 +141,7 @@ def test_a_text_scores_as_its_prompt_and_its_target_together(tiny, told):
     assert torch.equal(whole.n_tokens, first.n_tokens + second.n_tokens)
 
 
+@pytest.mark.slow
 def test_teacher_forcing_may_stand_for_generation(tiny, told):
     """Where `greedy` is set, decoding says the target, and where it is not, something else."""
     model, tokenizer = tiny

@@ -149,6 +149,7 @@ def received(output):
     return output.read_text(encoding="utf-8").count("[Request received]")
 
 
+@pytest.mark.slow
 def test_three_hundred_questions_killed_and_resumed(tmp_path, told, server):
     url, folder, output = server
     before, path = received(output), tmp_path / "store.sqlite"

@@ -312,6 +312,7 @@ def test_forgetting_from_its_answers(smoke_run, results):
         agrees(results[f"{name.format('log_prob')}.change"], nats.finetuned - nats.base, "nat")
 
 
+@pytest.mark.slow
 def test_what_asks_about_a_corpus_is_left_out_where_none_is_known(smoke_run, tmp_path):
     """With a word before anything is learnt, in the log and on the page; all else is measured."""
     source, said = smoke_run.base, []
@@ -404,6 +405,7 @@ def test_a_folder_of_other_files_is_left_alone(smoke_config, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_is_done_again(finished, smoke_config, smoke_run):
     """Without one measure and the results: that measure and the report, and no training."""
     finished.results_file.unlink()
@@ -423,6 +425,7 @@ def test_only_what_is_missing_is_done_again(finished, smoke_config, smoke_run):
     assert finished.tests_file.read_bytes() == smoke_run.tests_file.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_given_more_measures(finished, smoke_config, smoke_run):
     """Only what is new is measured; a measure that was made is not made otherwise."""
     *fewer, last = smoke_config.measures
@@ -550,6 +553,7 @@ def test_facts_that_cannot_be_measured_are_refused_before_anything_is_made(told,
     assert not Run(tmp_path / "run").facts.exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_elsewhere_says_so(finished, smoke_config):
     finished.results_file.unlink()
     began = finished.environment() | {"python": "2.7.18"}
@@ -644,6 +648,7 @@ def cut_after(writes):
     return write
 
 
+@pytest.mark.slow
 def test_a_soft_prompt_broken_off_ends_with_the_same_table(
     soft_config, smoke_run, tmp_path, monkeypatch
 ):
@@ -665,6 +670,7 @@ def test_a_soft_prompt_broken_off_ends_with_the_same_table(
     assert (run.folder / base).read_bytes() == (smoke_run.folder / base).read_bytes()
 
 
+@pytest.mark.slow
 def test_only_facts_that_were_told_are_asked_about(soft_config, tmp_path):
     run = execute(soft_config, tmp_path / "run", say=str)
     table = run.table("training/trace")

@@ -61,6 +61,7 @@ def shown(make):
     return build
 
 
+@pytest.mark.slow
 def test_the_section_tells_both_cosines_and_both_controls(shown):
     run, _, measured = shown()
     found = drawn(section(run, measured))

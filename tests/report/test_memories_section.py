@@ -10,6 +10,8 @@ from interp_rc.records.runs import Measured
 from interp_rc.report import memories, transposition
 from interp_rc.report.wording import spoken
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def counted(learnt_run):

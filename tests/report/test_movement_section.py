@@ -49,6 +49,7 @@ def by_hand(phases=("steps", "finetuned")):
     return table.assign(difference=table.own - table.others, tied=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phases", [("steps", "finetuned"), ("steps",)])
 def test_the_section_tells_first_second_and_both(make, phases):
     run, table = make(measures=["movement"]), by_hand(phases)

@@ -83,6 +83,7 @@ def test_the_opening_sentence_gives_the_numbers_of_the_answers(make: Make) -> No
     )
 
 
+@pytest.mark.slow
 def test_a_whole_page_with_hostile_words_is_inert_and_self_contained(make: Make) -> None:
     def hostile(table: pd.DataFrame) -> pd.DataFrame:
         if "prompt" not in table:
@@ -126,6 +127,7 @@ def test_a_page_is_the_same_every_time_and_never_reads_results(make: Make) -> No
     assert str(run.folder).encode() not in first
 
 
+@pytest.mark.slow
 def test_a_finished_page_has_all_of_its_parts(make: Make) -> None:
     page = page_of(make())
     for part in (
@@ -173,6 +175,7 @@ def test_the_meaning_never_goes_beyond_the_intervals(
     assert words in meaning(Estimate(*same, 30, "fraction"), Estimate(*reverse, 30, "fraction"))
 
 
+@pytest.mark.slow
 def test_a_run_without_training_says_so(make: Make) -> None:
     run = make(trained=False, measures=["behaviour"], model={"kind": "pretrained", "source": "m"})
     page = page_of(run)
@@ -190,6 +193,7 @@ def test_without_measures_the_page_still_stands(make: Make) -> None:
     assert not page.all("img")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subset", ["name_to_description", "description_to_name", "both"])
 def test_a_single_subset_is_enough(make: Make, subset: str) -> None:
     run = make(subsets=[subset], measures=["behaviour"])

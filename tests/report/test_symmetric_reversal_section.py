@@ -64,6 +64,7 @@ def test_right_reverses_are_told_from_false_ones(made):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_false_reversals_are_said_and_counted_nowhere_else(made):
     """All false reversals succeed, no right one does: nothing but their own rows may move."""
     run = made("antisymmetric")
@@ -82,12 +83,14 @@ def test_false_reversals_are_said_and_counted_nowhere_else(made):
     assert "antisymmetric" not in choosing.sentence.partition("in reverse")[2]
 
 
+@pytest.mark.slow
 def test_what_was_not_learnt_is_not_compared(made):
     said = part(made(right=lambda query: False)).sentence
     assert "not taught all of them even as told" in said
     assert "stronger" not in said
 
 
+@pytest.mark.slow
 def test_the_whole_page(made):
     run = made("symmetric")
     write_report(run)

@@ -51,6 +51,7 @@ def test_laws(values, margin, more):
     assert tost(sample, margin + more, name="x").p <= p
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("test", [non_superiority, tost])
 def test_rejects_at_its_level_on_the_margin(test):
     # A mean on the margin is the null hardest to keep. 30 standard errors away from the other

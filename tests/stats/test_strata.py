@@ -59,6 +59,7 @@ def test_coverage_with_unequal_strata():
     assert hits / simulations < 0.985  # nor does it cover everything
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.5, 0.9, 0.99])
 def test_coverage_of_rates_of_relations(rate):
     """40 pairs a relation, and relations that differ much: the documented 92 % at the least."""

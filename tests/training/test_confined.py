@@ -41,6 +41,7 @@ def recoveries(planted: Planted) -> dict[Place, float]:
     return total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "place"), [("llama", Place("mlp_out", 1)), ("gpt2", Place("attn_out", 2))]
 )

@@ -23,6 +23,7 @@ def tuned(loaded, documents, checkpoints, options=SOFT, seed=1, **more):
     )[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "gpt_neox", "qwen2"])
 def test_only_the_soft_prompt_learns(fresh, documents, tmp_path, shape):
     before = weights_of(fresh(shape))
@@ -68,6 +69,7 @@ def test_the_first_step_is_adamw_on_the_gradient_by_hand(fresh, documents, tmp_p
     torch.testing.assert_close(moved[clear], expected[clear], rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bf16", [False, True])
 def test_broken_off_and_resumed_it_is_the_same_soft_prompt(fresh, documents, tmp_path, bf16):
     machine = Machine("cpu", bf16=bf16, threads=1)

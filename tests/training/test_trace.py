@@ -115,6 +115,7 @@ def test_steps_that_are_due(updates, epochs, every, expected):
 # What is written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bf16", [False, True])
 def test_the_table_holds_the_scores_of_base_and_trained_model(
     fresh, asked, documents, tmp_path, bf16
@@ -158,6 +159,7 @@ def test_watching_changes_not_a_bit(fresh, asked, documents, tmp_path):
     assert same(weights_of(taught(base(), documents, tmp_path / "b", watch)), plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "lora"), [(2, None), (8, None), (6, Lora(rank=2))], ids=["begun", "cut", "lora"]
 )
@@ -174,6 +176,7 @@ def test_broken_off_and_resumed_the_table_is_the_same(
     pd.testing.assert_frame_equal(pd.read_parquet(broken.file), pd.read_parquet(whole.file))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "rows"])
 def test_with_its_table_lost_it_learns_anew(fresh, asked, documents, tmp_path, damage):
     """What was said before a checkpoint cannot be asked again."""

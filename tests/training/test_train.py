@@ -37,6 +37,7 @@ def first_step(seen):
     return lambda step, steps, loss: seen.append(step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bf16", [False, True])
 def test_broken_off_and_resumed_the_weights_are_the_same_bits(fresh, documents, tmp_path, bf16):
     machine = Machine("cpu", bf16=bf16, threads=1)
@@ -275,6 +276,7 @@ def finetuned(loaded, documents, options, checkpoints, **more):
     )[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "gpt_neox", "qwen2"])
 def test_adapters_change_linear_layers_by_their_rank_and_nothing_else(
     fresh, documents, tmp_path, shape

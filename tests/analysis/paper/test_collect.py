@@ -17,6 +17,8 @@ from interp_rc.records.files import write_parquet
 from interp_rc.records.strict_json import read_json
 from interp_rc.records.sweeps import SweepRun
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_is_collected_is_what_the_sweeps_hold(sweeps, tables):
     for experiment in EXPERIMENTS:

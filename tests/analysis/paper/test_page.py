@@ -6,6 +6,7 @@ import shutil
 import sys
 
 import pandas as pd
+import pytest
 
 from analysis.paper.__main__ import main
 from analysis.paper.figures import Dot, dots
@@ -105,6 +106,7 @@ def test_numbers_read_as_they_should():
     )
 
 
+@pytest.mark.slow
 def test_the_command_collects_and_writes_the_same(
     whole, sweeps, tables, tmp_path, monkeypatch, capsys
 ):

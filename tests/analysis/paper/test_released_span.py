@@ -5,6 +5,8 @@ import torch
 
 from analysis.paper.released_span import Case, released_sums, released_tokens, span_table
 
+pytestmark = pytest.mark.slow
+
 LETTERS = {0: "<pad>", 1: "<s>", 2: "A:", 3: " Mary", 4: " Lee", 5: " Jane", 6: "?"}
 PROMPT = "?A:"
 

@@ -66,6 +66,7 @@ def ask_server(run, protocol="chat", **options):
         return run_measure(Parents(samples=4, **options), MeasureContext(run, remote)), server
 
 
+@pytest.mark.slow
 def test_a_server_that_knows_parents_and_not_children(remote_run):
     found, server = ask_server(remote_run)
     value = {name: estimate.value for name, estimate in found.estimates.items()}
@@ -144,6 +145,7 @@ def test_a_model_that_completes_texts_is_read_to_the_end_of_the_line(remote_run)
     assert found.estimates["parents.who.share.same_person.forward"].value == 1
 
 
+@pytest.mark.slow
 def test_what_is_stored_is_not_asked_again(remote_run):
     with serving(answers=knows_parents(remote_run)) as server:
         remote = Remote(Endpoint(server.url, "small/model"))

@@ -22,6 +22,8 @@ from interp_rc.records.files import write_yaml
 from interp_rc.records.runs import Run
 from tests.conftest import untaught
 
+pytestmark = pytest.mark.slow
+
 ONE_WAY = [
     ("Ann", "Zoe", "Yan"), ("Bob", "Eva", "Ian"), ("Cid", "Ida", "Job"), ("Dan", "Kim", "Lou"),
 ]  # fmt: skip

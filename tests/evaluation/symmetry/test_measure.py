@@ -207,6 +207,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on(pair_run, small_encoder, by_plan, monkeypatch):
     options = Symmetry(**SMALL | {"draws": 1, "left_out_train": 0}, methods=("head",))
     whole = by_plan(planted)

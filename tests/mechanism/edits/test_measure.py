@@ -14,6 +14,8 @@ from interp_rc.records.runs import Measured, Run
 from interp_rc.report import editing
 from interp_rc.report.wording import spoken
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def measured(learnt_run):

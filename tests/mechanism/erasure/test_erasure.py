@@ -219,6 +219,7 @@ def test_unlearning_goes_as_far_as_it_should_and_leaves_no_trace(tiny, asked):
     assert same(before, tiny.model)
 
 
+@pytest.mark.slow
 def test_the_table_holds_what_each_way_costs(tiny, told, asked):
     case = learnt(asked, tiny)
     some = [case, *(one for one in asked[case.order] if one is not case)][:2]

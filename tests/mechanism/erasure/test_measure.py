@@ -15,6 +15,8 @@ from interp_rc.records.runs import Measured
 from interp_rc.report import erasure
 from interp_rc.report.wording import TIE, spoken
 
+pytestmark = pytest.mark.slow
+
 MEASURE = Erasure(facts=4)
 
 

@@ -211,6 +211,7 @@ def test_one_neuron_given_is_patching_it(asked):
         assert rows.value[contrast.id] == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["gpt2", "llama", "gpt_neox"])
 def test_exchanged_values_are_exchanged_weights(shape, taught, contrasts):
     loaded = precise(taught, shape)

@@ -22,6 +22,8 @@ from interp_rc.models.load import load
 from interp_rc.records.errors import DataError
 from interp_rc.records.seeds import derive_seed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def measured(learnt_run):

@@ -58,6 +58,7 @@ def test_neurons_whose_values_are_what_b_brings_answer_as_they_did_to_a():
     assert abs(other["neurons_recalled"]) < 0.6
 
 
+@pytest.mark.slow
 def test_unrelated_vectors_are_found_no_more_often_than_by_chance():
     z = np.array(
         [
@@ -77,6 +78,7 @@ def test_unrelated_vectors_are_found_no_more_often_than_by_chance():
     assert np.abs(z.mean(0)).max() < 0.1
 
 
+@pytest.mark.slow
 def test_folds_are_those_of_a_plain_ridge():
     k, v, seed = drawn(1, FACTS, WIDTH), drawn(2, FACTS, WIDTH), 7
     found = recall_scores(memory(k, v), memory(v, k), np.ones((NEURONS, WIDTH)), 0, GROUPS, seed)

@@ -15,6 +15,8 @@ from interp_rc.pipeline.yaml_source import Source
 from interp_rc.records.errors import ConfigError, DataError
 from interp_rc.training.symmetry.options import Retraining
 
+pytestmark = pytest.mark.slow
+
 LAYERS = 1
 SMALL = {
     "name": "where",
@@ -82,7 +84,6 @@ def test_the_table_holds_one_observation_a_row(run):
     assert not effects.duplicated(["pair", "layer", "span"]).any()
 
 
-@pytest.mark.slow
 def test_a_second_run_gives_the_same_numbers(run, tmp_path):
     again = execute(valid(), tmp_path / "run", page=False, say=lambda _: None)
     assert again.results() == run.results()

@@ -84,6 +84,7 @@ def test_all_modules_are_the_adapted_model_and_none_is_the_base(found, asking, c
     assert (adapted_says - base_says).abs().min() > 1e-3
 
 
+@pytest.mark.slow
 def test_each_site_is_as_between_whole_models(found, asking):
     model, base, merged = found
     pair, whole = Adapted(model), Whole(loosened(base, merged), merged)

@@ -29,6 +29,8 @@ from interp_rc.report import transplant
 from interp_rc.report.wording import spoken
 from tests.models.test_lora import adapted, saved
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def measured(learnt_run):

@@ -119,6 +119,7 @@ def _at_work(trial, *_):
     time.sleep(60)
 
 
+@pytest.mark.slow
 def test_an_interruption_that_somebody_keeps_leaves_no_process(tiny, tmp_path, monkeypatch):
     """A notebook keeps the last exception, and with it all that its functions had."""
     plan = load_plan(tiny(), ["training.learning_rate=0.01", "sweep.workers=2"])

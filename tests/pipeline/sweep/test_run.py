@@ -102,6 +102,7 @@ def test_a_sweep_whose_processes_are_killed_ends_with_the_same_table(
     assert sweep.report_file.is_file()
 
 
+@pytest.mark.slow
 def test_a_trial_that_fails_is_told_and_the_others_are_kept(tiny, tmp_path):
     """There are no 999 templates to tell people in."""
     axis = ("training.learning_rate: [1.0e-3, 1.0e-2]", "facts.training_templates: [3, {}]")

@@ -192,6 +192,7 @@ def test_tables_made_in_parts_decide_alike(small, monkeypatch):
     assert sizes == [3, 3, 3, 3, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "distance"),
     [
