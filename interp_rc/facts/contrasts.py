@@ -12,8 +12,8 @@ from interp_rc.records.files import write_jsonl
 from interp_rc.records.nouns import ORDERS, SUBSETS, Contrast, Query, Span, Spans
 from interp_rc.records.seeds import generator
 
-SWAPPED = "|swapped"  # ends the id of a contrast that is the other way round
-OPTIONAL = ("id", "fact", "order", "foil", "spans", "line")
+OF_QUERIES = ("query", "template", "group", "partner")
+OPTIONAL = ("id", "fact", "order", "foil", "spans", "line", *OF_QUERIES)
 
 
 def contrasts_about(queries: Sequence[Query], partner: Mapping[str, str]) -> list[Contrast]:
@@ -44,6 +44,10 @@ def contrasts_about(queries: Sequence[Query], partner: Mapping[str, str]) -> lis
                 target=query.target,
                 foil=None if other.target == query.target else other.target,
                 spans=_spans(query, other),
+                query=query.id,
+                template=query.template,
+                group=query.subset,
+                partner=other.fact,
             )
         )
     return contrasts
@@ -108,7 +112,7 @@ def _mirrored(contrast: Contrast) -> Contrast:
     }
     return replace(
         contrast,
-        id=f"{contrast.id}{SWAPPED}",
+        id=f"{contrast.id}|swapped",
         clean=contrast.corrupted,
         corrupted=contrast.clean,
         target=contrast.foil,
@@ -157,11 +161,11 @@ def write_contrasts(contrasts: Sequence[Contrast], path: Path) -> None:
 def read_contrasts(path: Path | str) -> list[Contrast]:
     """The contrasts of a file of JSON lines, each `{"clean": …, "corrupted": …, "target": …}`.
 
-    A `foil`, `spans`, an `id` (default: `line N`), the `fact` (default: the id) and the `order`
-    (default: null) may be added. Spans count characters. Raises DataError, naming file and line,
-    for faulty lines, ids that come twice, a foil that is the target, spans that are not two, lie
-    outside their prompts with the target, split a character or count something else (see
-    `fault_of`), and for contrasts that come twice.
+    A `foil`, `spans`, an `id` (default: `line N`), the `fact` (default: the id), the `order` and
+    what it is made of (`query`, `template`, `group`, `partner`; default: null) may be added. Spans
+    count characters. Raises DataError, naming file and line, for faulty lines, ids that come twice,
+    a foil that is the target, spans that are not two, lie outside their prompts with the target,
+    split a character or count something else (see `fault_of`), and for contrasts that come twice.
     """
     contrasts = read_lines(Path(path), Contrast, "contrasts", OPTIONAL, check=fault_of)
     twice = asked_twice(contrasts)

@@ -49,8 +49,8 @@ class Attention(Options):
         if not contrasts:
             return Measured()
         window = self.window or max(1, layers_of(model.model) // OF_LAYERS)
-        weights = with_conditions(attention(model, contrasts), facts)
-        costs = with_conditions(cut_costs(model, contrasts, window=window, seed=seed), facts)
+        weights = with_conditions(attention(model, contrasts), contrasts)
+        costs = with_conditions(cut_costs(model, contrasts, window=window, seed=seed), contrasts)
         context.write(WEIGHTS, weights)
         context.write(COSTS, costs)
         return Measured(

@@ -58,7 +58,7 @@ class IntegratedGradients(Options):
         if not asked:
             return Measured()
         with threads_for(model.model):
-            table = with_conditions(attributed(model, asked), facts)
+            table = with_conditions(attributed(model, asked), asked)
         context.write(TABLE, table)
         whole = table[table.method == NAME]
         bound, floor = bound_of(whole), floor_of(whole)

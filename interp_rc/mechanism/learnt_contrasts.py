@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from interp_rc.facts.contrasts import SWAPPED, contrasts_about, partners, swapped
+from interp_rc.facts.contrasts import contrasts_about, partners, swapped
 from interp_rc.facts.factset import FactSet
 from interp_rc.mechanism.learnt import learnt_facts, template_halves
 from interp_rc.records.errors import DataError
@@ -48,12 +48,11 @@ def learnt_contrasts(
     return contrasts
 
 
-def with_conditions(table: pd.DataFrame, facts: FactSet) -> pd.DataFrame:
+def with_conditions(table: pd.DataFrame, contrasts: Sequence[Contrast]) -> pd.DataFrame:
     """With the `subset` of each row's fact, and the `template` its `pair` is asked in."""
-    subset_of = {fact.id: fact.subset for fact in facts.facts}
-    template_of = {query.id: query.template for query in facts.queries}
-    asked = table.pair.str.removesuffix(SWAPPED).str.rpartition("|")[0]
-    return table.assign(subset=table.fact.map(subset_of), template=asked.map(template_of))
+    group_of = {contrast.id: contrast.group for contrast in contrasts}
+    template_of = {contrast.id: contrast.template for contrast in contrasts}
+    return table.assign(subset=table.pair.map(group_of), template=table.pair.map(template_of))
 
 
 def paired(contrasts: Sequence[Contrast]) -> list[Contrast]:
@@ -63,7 +62,7 @@ def paired(contrasts: Sequence[Contrast]) -> list[Contrast]:
     found = []
     for order in ORDERS:
         mine = [c for c in contrasts if c.order == order]
-        partner = {c.fact: c.id.rpartition("|")[2] for c in mine}
+        partner = {c.fact: c.partner for c in mine if c.partner is not None}
         chosen: set[str] = set()
         used: set[str] = set()
         for fact in partner:

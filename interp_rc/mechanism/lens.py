@@ -53,8 +53,8 @@ class Lens(Options):
         contrasts = paired(learnt_contrasts(facts, context.answers, self.templates, seed))
         if not contrasts:
             return Measured()
-        lens = over_foil(with_conditions(logit_lens(model, contrasts), facts))
-        parts = with_conditions(logit_attribution(model, contrasts), facts)
+        lens = over_foil(with_conditions(logit_lens(model, contrasts), contrasts))
+        parts = with_conditions(logit_attribution(model, contrasts), contrasts)
         context.write(LENS, lens)
         context.write(ATTRIBUTION, parts)
         return Measured(

@@ -1,5 +1,6 @@
 """The map: what each place of the network carries of a fact, by activation patching."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded
 from interp_rc.records.limits import MOST_COUNT
-from interp_rc.records.nouns import ORDERS, SUBSETS
+from interp_rc.records.nouns import ORDERS, SUBSETS, Contrast
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured
@@ -58,7 +59,7 @@ class PatchingMap(Options):
         sites = map_sites(Adapter(model.model))
         effects = patch(model, contrasts, sites)
         floor = float(noise_floors(model, contrasts, sites).floor.max())
-        table, baselines = with_condition(effects, facts)
+        table, baselines = with_condition(effects, contrasts)
         context.write(EFFECTS, table)
         context.write(BASELINES, baselines)
         estimates = {"noise_floor": Estimate(floor, None, None, len(contrasts), "nat")}
@@ -84,10 +85,13 @@ def map_sites(adapter: Adapter) -> list[Site]:
     ]
 
 
-def with_condition(effects: Effects, facts: FactSet) -> tuple[pd.DataFrame, pd.DataFrame]:
+def with_condition(
+    effects: Effects, contrasts: Sequence[Contrast]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Both tables with `subset` and `template`, and the effects with `where`."""
     names = {place: name for name, place in WHERE.items()}
-    table, baselines = (with_conditions(part, facts) for part in (effects.table, effects.baselines))
+    table = with_conditions(effects.table, contrasts)
+    baselines = with_conditions(effects.baselines, contrasts)
     table["where"] = [names[place] for place in zip(table.span, table.token, strict=True)]
     return table, baselines
 

@@ -154,7 +154,9 @@ class Contrast:
     Each name in `spans` has two entries: where it stands in the clean prompt, and where in the
     corrupted one, in characters of that prompt with the target after it. `source` is the entity of
     the prompt; `A` is the subject and `B` the object, wherever they stand. `order` is null where
-    no order is meant, `line` where it was not read from a file.
+    no order is meant, `line` where it was not read from a file. Where the prompts are queries',
+    `query` is the one about `fact`, which is of `group` and asked in `template`, and `partner` is
+    the fact of the other one.
     """
 
     id: str
@@ -165,6 +167,10 @@ class Contrast:
     target: str
     foil: str | None = None
     spans: Spans = field(default_factory=dict)
+    query: str | None = None
+    template: str | None = None
+    group: Subset | None = None
+    partner: str | None = None
     line: int | None = field(default=None, compare=False, repr=False)
 
     @property

@@ -80,6 +80,20 @@ def test_three_texts_are_enough(tmp_path):
     ]
 
 
+def test_a_contrast_says_which_queries_it_is_made_of(told, tmp_path):
+    contrasts = held_out_contrasts(told, templates=2)
+    queries = {query.id: query for query in told.queries}
+    prompts = {(query.fact, query.template): query.prompt for query in told.queries}
+    for contrast in contrasts:
+        query = queries[contrast.query]
+        made_of = (contrast.fact, contrast.template, contrast.group, contrast.order)
+        assert made_of == (query.fact, query.template, query.subset, query.order)
+        assert contrast.clean == query.prompt
+        assert contrast.corrupted == prompts[contrast.partner, contrast.template]
+    write_contrasts(contrasts, tmp_path / "c.jsonl")
+    assert read_contrasts(tmp_path / "c.jsonl") == contrasts
+
+
 def test_spans_say_where_both_entities_stand(told):
     """A and B are the texts of both facts, wherever the order puts them."""
     facts = {fact.id: fact for fact in told.facts}

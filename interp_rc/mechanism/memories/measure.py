@@ -85,7 +85,7 @@ class Memories(Options):
         }
         if exchanged:
             tables[EXCHANGED] = pd.concat(exchanged)
-        tables = {name: with_conditions(table, facts) for name, table in tables.items()}
+        tables = {name: with_conditions(table, contrasts) for name, table in tables.items()}
         for name, table in tables.items():
             context.write(name, table)
         found = Measured(
