@@ -1,14 +1,12 @@
 """Which sites of a map have an effect, with the false discovery rate under control."""
 
-import numpy as np
 import pandas as pd
 
+from interp_rc.mechanism.effect_estimates import FALSE_DISCOVERY_RATE, beyond_floor
 from interp_rc.models.adapters.parts import COMPONENTS
 from interp_rc.records.numbers import Test
 from interp_rc.stats.correction import benjamini_hochberg
-from interp_rc.stats.differences import paired_t
 
-RATE = 0.05
 TIE = 0.01  # of the largest mean effect
 
 
@@ -29,19 +27,8 @@ def discoveries(table: pd.DataFrame, floor: float, name: str) -> list[Test]:
     return benjamini_hochberg(tests)
 
 
-def beyond_floor(effects: np.ndarray, floor: float, name: str) -> Test:
-    """Whether the mean is further from zero than the floor; p = 1 where it is not, and 0 where all
-    facts have the same effect beyond it."""
-    side = float(np.sign(effects.mean()))
-    if abs(effects.mean()) <= floor:
-        return Test(name, "t beyond the noise floor", 0.0, 1.0, None, None, floor, len(effects))
-    found = paired_t(side * effects, np.full(len(effects), floor), name=name)
-    p = 0.0 if found.p is None else found.p
-    return Test(name, "t beyond the noise floor", found.statistic, p, None, None, floor, found.n)
-
-
 def is_discovery(test: Test) -> bool:
-    return test.p_adjusted is not None and test.p_adjusted <= RATE
+    return test.p_adjusted is not None and test.p_adjusted <= FALSE_DISCOVERY_RATE
 
 
 def first_place(table: pd.DataFrame) -> tuple[str, int, str]:

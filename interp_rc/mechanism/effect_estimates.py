@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from interp_rc.mechanism.discoveries import beyond_floor
 from interp_rc.mechanism.effect_places import KEYS, with_place, without_window
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.stats.correction import benjamini_hochberg
+from interp_rc.stats.differences import paired_t
 from interp_rc.stats.intervals import bootstrap_mean
 
+FALSE_DISCOVERY_RATE = 0.05
 UNITS = {"log_prob": "nat", "logit_difference": "nat", "kl": "nat"}
 PerFact = Float[np.ndarray, " fact"]
 
@@ -85,6 +86,17 @@ def estimates_of(
         adjusted = benjamini_hochberg([tests[i] for i in of.index])
         estimates.loc[of.index, "p_adjusted"] = [_number(test.p_adjusted) for test in adjusted]
     return estimates
+
+
+def beyond_floor(effects: np.ndarray, floor: float, name: str) -> Test:
+    """Whether the mean is further from zero than the floor; p = 1 where it is not, and 0 where all
+    facts have the same effect beyond it."""
+    side = float(np.sign(effects.mean()))
+    if abs(effects.mean()) <= floor:
+        return Test(name, "t beyond the noise floor", 0.0, 1.0, None, None, floor, len(effects))
+    found = paired_t(side * effects, np.full(len(effects), floor), name=name)
+    p = 0.0 if found.p is None else found.p
+    return Test(name, "t beyond the noise floor", found.statistic, p, None, None, floor, found.n)
 
 
 def linearised_share(effects: PerFact, totals: PerFact) -> PerFact:

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 
 from interp_rc.figures.site_map import Grid, site_map_figure
 from interp_rc.figures.style import Theme, styled
-from interp_rc.mechanism.discoveries import RATE
-from interp_rc.mechanism.effect_estimates import unit_of
+from interp_rc.mechanism.effect_estimates import FALSE_DISCOVERY_RATE, unit_of
 from interp_rc.mechanism.effect_places import without_window
 from interp_rc.models.adapters.parts import COMPONENTS
 
@@ -93,7 +92,7 @@ def _grid(
     values[y, x] = part[value].to_numpy(float)
     impossible, masked = np.zeros(shape, bool), np.zeros(shape, bool)
     impossible[y, x] = part.structural_zero
-    masked[y, x] = part.below_floor | (part.p_adjusted > RATE)
+    masked[y, x] = part.below_floor | (part.p_adjusted > FALSE_DISCOVERY_RATE)
     values[impossible] = 0.0
     return Grid(title, labels, layers, values, impossible, masked)
 

@@ -31,7 +31,16 @@ from interp_rc.mechanism.planning import (
 )
 from interp_rc.mechanism.sites import Site
 from interp_rc.mechanism.store import Store
-from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep, check, check_differ, read_cases
+from interp_rc.mechanism.sweep import (
+    Batch,
+    Case,
+    Into,
+    Sweep,
+    check,
+    check_differ,
+    in_itself,
+    read_cases,
+)
 from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
@@ -150,13 +159,6 @@ def _check_alike(other: Loaded, model: Loaded, cases: Sequence[Case]) -> None:
             )
     if any(case.clean.ids != case.corrupted.ids for case in cases):
         raise ModelError("the other model's tokenizer reads other tokens; give one with the same")
-
-
-def in_itself(contrast: Contrast, which: Into) -> Contrast:
-    """The contrast with one of its prompts in both places."""
-    prompt, number = getattr(contrast, which), which == "corrupted"
-    spans = {name: [both[number], both[number]] for name, both in contrast.spans.items()}
-    return replace(contrast, clean=prompt, corrupted=prompt, spans=spans)
 
 
 def _runs(

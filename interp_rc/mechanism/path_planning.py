@@ -7,11 +7,10 @@ import torch
 
 from interp_rc.mechanism.interventions import FromPrompt
 from interp_rc.mechanism.memory import Budget, default_memory
-from interp_rc.mechanism.patching import in_itself
 from interp_rc.mechanism.planning import structural_zero
 from interp_rc.mechanism.sites import Site, Tokens, tokens_of
 from interp_rc.mechanism.steps import Patch, Step
-from interp_rc.mechanism.sweep import Batch, Case, Sweep
+from interp_rc.mechanism.sweep import Batch, Case, Sweep, in_itself
 from interp_rc.models.adapters.parts import Component, Parts, Place
 from interp_rc.models.machine import is_small
 from interp_rc.records.errors import ConfigError, ModelError

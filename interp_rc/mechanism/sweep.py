@@ -1,7 +1,7 @@
 """A sweep of interventions: both runs of every contrast, cached in batches that fit into memory."""
 
 from collections.abc import Collection, Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -168,6 +168,13 @@ def read_cases(
                 f"{contrast.target!r}, so their difference is zero; give another foil"
             )
     return cases
+
+
+def in_itself(contrast: Contrast, which: Into) -> Contrast:
+    """The contrast with one of its prompts in both places."""
+    prompt, number = getattr(contrast, which), which == "corrupted"
+    spans = {name: [both[number], both[number]] for name, both in contrast.spans.items()}
+    return replace(contrast, clean=prompt, corrupted=prompt, spans=spans)
 
 
 def check_differ(cases: Sequence[Case]) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from analysis.descriptions import TABLES
 from analysis.planted import found, planted_rows, summary
-from interp_rc.mechanism.discoveries import RATE, first_place
+from interp_rc.mechanism.discoveries import first_place
+from interp_rc.mechanism.effect_estimates import FALSE_DISCOVERY_RATE
 from interp_rc.models.planted.plan import KINDS, SHAPES
 from interp_rc.models.planted.plant import plant
 
@@ -21,7 +22,7 @@ def test_the_planted_place_comes_first_and_null_sites_stay_silent():
     assert Counter(rows.kind) == {k: 8 if k.startswith("two") else 4 for k in [*KINDS, "trained"]}
     assert table["first"].min() == 1
     assert table.recovered_least.min() > 0.9
-    assert table.false_discovery_rate.max() <= RATE
+    assert table.false_discovery_rate.max() <= FALSE_DISCOVERY_RATE
     assert (rows.discoveries >= 1).all()
 
 
