@@ -23,7 +23,9 @@ os.environ |= {
 
 import torch  # noqa: E402
 from transformers import PreTrainedTokenizerBase  # noqa: E402
+from transformers.models.llama.modeling_llama import LlamaRMSNorm  # noqa: E402
 
+from interp_rc.facts.contrasts import held_out_contrasts  # noqa: E402
 from interp_rc.facts.factset import FactSet  # noqa: E402
 from interp_rc.facts.fictitious import fictitious_people  # noqa: E402
 from interp_rc.models.build import Size, build_model, model_config  # noqa: E402
@@ -34,6 +36,7 @@ from interp_rc.pipeline.run import execute  # noqa: E402
 from interp_rc.records.packaged import packaged  # noqa: E402
 from interp_rc.records.runs import Run  # noqa: E402
 from interp_rc.report.section import Section  # noqa: E402
+from tests.mechanism.loop import made  # noqa: E402
 
 SHAPES = ("llama", "gpt2", "gpt_neox", "qwen2")
 
@@ -166,3 +169,49 @@ def published(experiment: str, file: str) -> Path:
     if not (folder / file).is_file():
         pytest.skip(f"no published data in {folder}; set INTERP_RC_REFERENCE to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def contrasts(told):
+    """Ragged: names and descriptions of many lengths, in two templates an order."""
+    return held_out_contrasts(told, templates=2)
+
+
+@pytest.fixture(scope="session")
+def plain_models():
+    """Tiny models of every family that the plain loop knows, in float64. Read-only."""
+    made_already = {}
+
+    def get(family, seed=0):
+        if (family, seed) not in made_already:
+            made_already[family, seed] = made(family, seed=seed)
+        return made_already[family, seed]
+
+    return get
+
+
+@pytest.fixture
+def precise_softmax(monkeypatch):
+    """Models that cap scores round the softmax to float32, where a last bit of float64 decides."""
+    own = torch.softmax
+
+    def softmax(value, dim, dtype=None):
+        return own(value, dim, dtype=None if value.dtype == torch.float64 else dtype)
+
+    monkeypatch.setattr(torch, "softmax", softmax)
+
+
+@pytest.fixture
+def unrounded(monkeypatch):
+    """Transformers rounds RMS norms and its plain attention to float32, for the peer too."""
+    own = torch.nn.functional.softmax
+
+    def forward(norm, stream):
+        mean = stream.pow(2).mean(-1, keepdim=True)
+        return norm.weight * (stream * torch.rsqrt(mean + norm.variance_epsilon))
+
+    def softmax(scores, dim=None, dtype=None):
+        return own(scores, dim=dim, dtype=None if scores.dtype == torch.float64 else dtype)
+
+    monkeypatch.setattr(LlamaRMSNorm, "forward", forward)
+    monkeypatch.setattr(torch.nn.functional, "softmax", softmax)

@@ -1,58 +1,8 @@
-"""Contrasts between the tiny facts, and a plain loop that shares nothing with the package."""
+"""A plain loop that shares nothing with the package."""
 
-import pytest
 import torch
-from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from interp_rc.facts.contrasts import held_out_contrasts
 from interp_rc.mechanism.sites import Site
-from tests.mechanism.loop import made
-
-
-@pytest.fixture(scope="session")
-def contrasts(told):
-    """Ragged: names and descriptions of many lengths, in two templates an order."""
-    return held_out_contrasts(told, templates=2)
-
-
-@pytest.fixture(scope="session")
-def plain_models():
-    """Tiny models of every family that the plain loop knows, in float64. Read-only."""
-    made_already = {}
-
-    def get(family, seed=0):
-        if (family, seed) not in made_already:
-            made_already[family, seed] = made(family, seed=seed)
-        return made_already[family, seed]
-
-    return get
-
-
-@pytest.fixture
-def precise_softmax(monkeypatch):
-    """Models that cap scores round the softmax to float32, where a last bit of float64 decides."""
-    own = torch.softmax
-
-    def softmax(value, dim, dtype=None):
-        return own(value, dim, dtype=None if value.dtype == torch.float64 else dtype)
-
-    monkeypatch.setattr(torch, "softmax", softmax)
-
-
-@pytest.fixture
-def unrounded(monkeypatch):
-    """Transformers rounds RMS norms and its plain attention to float32, for the peer too."""
-    own = torch.nn.functional.softmax
-
-    def forward(norm, stream):
-        mean = stream.pow(2).mean(-1, keepdim=True)
-        return norm.weight * (stream * torch.rsqrt(mean + norm.variance_epsilon))
-
-    def softmax(scores, dim=None, dtype=None):
-        return own(scores, dim=dim, dtype=None if scores.dtype == torch.float64 else dtype)
-
-    monkeypatch.setattr(LlamaRMSNorm, "forward", forward)
-    monkeypatch.setattr(torch.nn.functional, "softmax", softmax)
 
 
 def sites_of(components, layers=2):
