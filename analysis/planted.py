@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from analysis.descriptions import TABLES
 from analysis.over_seeds import write_csv
+from interp_rc.engine.sites import Site
 from interp_rc.mechanism.discoveries import discoveries, first_place, is_discovery
 from interp_rc.mechanism.patching import noise_floors, patch
-from interp_rc.mechanism.sites import Site
 from interp_rc.models.adapters.parts import Component, Place
 from interp_rc.models.load import Loaded
 from interp_rc.models.planted.plan import KINDS, SHAPES, Planted

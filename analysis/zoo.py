@@ -28,8 +28,8 @@ from analysis.descriptions import TABLES
 from analysis.markdown import table as markdown_table
 from analysis.over_seeds import write_csv
 from analysis.zoo_models import architectures, build_small, small_config
+from interp_rc.engine.sites import Site
 from interp_rc.mechanism.patching import patch
-from interp_rc.mechanism.sites import Site
 from interp_rc.models.adapters.adapter import FAMILIES
 from interp_rc.models.completion import complete
 from interp_rc.models.load import Loaded

@@ -30,8 +30,8 @@ def grown(component: str, memory: int, vocabulary: int) -> float:
     """The most that this process grows by while it patches, in MiB."""
     from benchmarks.patching_sides import contrasts_of
     from benchmarks.work import Setting, Work
+    from interp_rc.engine.sites import Site
     from interp_rc.mechanism.patching import patch
-    from interp_rc.mechanism.sites import Site
 
     work = Work(Setting(vocabulary=vocabulary, pairs=24, layers=3, width=256, tokens=20))
     contrasts = contrasts_of(work)

@@ -24,8 +24,8 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from benchmarks.work import Work, hook
+from interp_rc.engine.sites import Site
 from interp_rc.mechanism.patching import patch
-from interp_rc.mechanism.sites import Site
 from interp_rc.records.nouns import Contrast
 
 COMPONENTS = ("resid_pre", "attn_out", "mlp_out")

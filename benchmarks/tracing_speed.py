@@ -26,8 +26,8 @@ from torch import Tensor
 from benchmarks.patching_sides import activations
 from benchmarks.side_by_side import TABLES, compare, prepared, write_table
 from benchmarks.work import Setting, Work, hook
+from interp_rc.engine.sites import Site
 from interp_rc.facts.tracings import Tracing
-from interp_rc.mechanism.sites import Site
 from interp_rc.mechanism.tracing import trace
 
 COMPONENTS = ("resid_post", "attn_out", "mlp_out")

@@ -24,9 +24,9 @@ _FROM = {
     "interp_rc.facts.contrasts": ["read_contrasts", "swapped", "write_contrasts"],
     "interp_rc.facts.triples": ["Triple", "contrasts_of", "read_triples"],
     "interp_rc.facts.tracings": ["Tracing", "read_tracings"],
-    "interp_rc.mechanism.sites": ["Site"],
-    "interp_rc.mechanism.named_sites": ["named_sites"],
-    "interp_rc.mechanism.interventions": [
+    "interp_rc.engine.sites": ["Site"],
+    "interp_rc.engine.named_sites": ["named_sites"],
+    "interp_rc.engine.interventions": [
         "Fixed", "FromModel", "FromPrompt", "Mean", "Noise", "WithoutAdapters", "Zero",
     ],
     "interp_rc.mechanism.patching": ["patch"],
@@ -35,7 +35,7 @@ _FROM = {
     "interp_rc.mechanism.knockout": ["knockout"],
     "interp_rc.mechanism.path": ["path_patch"],
     "interp_rc.mechanism.tracing": ["trace"],
-    "interp_rc.mechanism.effects": ["Effects"],
+    "interp_rc.engine.effects": ["Effects"],
     "interp_rc.mechanism.memories.key_values": ["key_values", "promoted"],
     "interp_rc.mechanism.memories.ranking": ["rank_neurons"],
     "interp_rc.mechanism.memories.curves": ["neuron_curves"],

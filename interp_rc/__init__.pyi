@@ -1,5 +1,17 @@
 """What `interp_rc` offers, for type checkers; see `__init__.py`."""
 
+from interp_rc.engine.effects import Effects
+from interp_rc.engine.interventions import (
+    Fixed,
+    FromModel,
+    FromPrompt,
+    Mean,
+    Noise,
+    WithoutAdapters,
+    Zero,
+)
+from interp_rc.engine.named_sites import named_sites as sites
+from interp_rc.engine.sites import Site
 from interp_rc.facts.contrasts import read_contrasts, swapped, write_contrasts
 from interp_rc.facts.tracings import Tracing, read_tracings
 from interp_rc.facts.triples import Triple, contrasts_of, read_triples
@@ -10,17 +22,7 @@ from interp_rc.mechanism.edits.keys import second_moments
 from interp_rc.mechanism.edits.rank_one import RankOne, edited
 from interp_rc.mechanism.edits.requests import Request, requests_of
 from interp_rc.mechanism.edits.rome import invertible, rome
-from interp_rc.mechanism.effects import Effects
 from interp_rc.mechanism.integrated_gradients import integrated_gradients
-from interp_rc.mechanism.interventions import (
-    Fixed,
-    FromModel,
-    FromPrompt,
-    Mean,
-    Noise,
-    WithoutAdapters,
-    Zero,
-)
 from interp_rc.mechanism.knockout import knockout
 from interp_rc.mechanism.logit_attribution import logit_attribution
 from interp_rc.mechanism.logit_lens import logit_lens
@@ -29,11 +31,9 @@ from interp_rc.mechanism.memories.exchange import exchange_values
 from interp_rc.mechanism.memories.key_values import key_values, promoted
 from interp_rc.mechanism.memories.ranking import rank_neurons
 from interp_rc.mechanism.memories.writers import neuron_writes
-from interp_rc.mechanism.named_sites import named_sites as sites
 from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.path import path_patch
 from interp_rc.mechanism.rank_correlation import rank_correlation
-from interp_rc.mechanism.sites import Site
 from interp_rc.mechanism.tracing import trace
 from interp_rc.mechanism.update_readout import update_readouts
 from interp_rc.mechanism.weights.exchange import exchanged

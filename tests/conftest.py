@@ -36,7 +36,7 @@ from interp_rc.pipeline.run import execute  # noqa: E402
 from interp_rc.records.packaged import packaged  # noqa: E402
 from interp_rc.records.runs import Run  # noqa: E402
 from interp_rc.report.section import Section  # noqa: E402
-from tests.mechanism.loop import made  # noqa: E402
+from tests.engine.loop import made  # noqa: E402
 
 SHAPES = ("llama", "gpt2", "gpt_neox", "qwen2")
 

@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from interp_rc import __version__, cli
+from interp_rc.engine.effects import Effects
 from interp_rc.facts.contrasts import held_out_contrasts, read_contrasts, write_contrasts
 from interp_rc.facts.folder import read_facts, write_facts
-from interp_rc.mechanism.effects import Effects
 from interp_rc.models.load import save
 from interp_rc.pipeline.config import TOOLS
 from interp_rc.records.runs import Run

@@ -14,7 +14,7 @@ FLOORS = [
     {"records", "stats", "figures", "facts"},
     {"models"},
     {"training"},
-    {"measures"},
+    {"measures", "engine"},
     {"evaluation", "mechanism", "theory"},
     {"hypotheses"},
     {"report"},

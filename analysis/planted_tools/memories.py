@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.planted_tools.finding import Finding, finding
+from interp_rc.engine.effect_estimates import beyond_floor
 from interp_rc.facts.factset import FactSet
-from interp_rc.mechanism.effect_estimates import beyond_floor
 from interp_rc.mechanism.memories.curves import neuron_curves
 from interp_rc.mechanism.memories.exchange import exchange_values
 from interp_rc.mechanism.memories.key_values import key_values

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp_rc.mechanism.inputs import Input, inputs_of
+from interp_rc.engine.inputs import Input, inputs_of
+from interp_rc.engine.observed import Observed, observed, source_tokens
 from interp_rc.mechanism.linear_parts import written_by_heads
-from interp_rc.mechanism.observed import Observed, observed, source_tokens
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Place

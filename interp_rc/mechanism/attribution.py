@@ -8,18 +8,18 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from interp_rc.mechanism.cached import Cached
-from interp_rc.mechanism.effects import Effects
-from interp_rc.mechanism.interventions import FromPrompt, Group
-from interp_rc.mechanism.memory import Budget, default_memory
-from interp_rc.mechanism.metrics import Metric, measured
+from interp_rc.engine.cached import Cached
+from interp_rc.engine.effects import Effects
+from interp_rc.engine.interventions import FromPrompt, Group
+from interp_rc.engine.memory import Budget, default_memory
+from interp_rc.engine.metrics import Metric, measured
+from interp_rc.engine.planning import check_sites, patches_of
+from interp_rc.engine.sites import Site, same_length
+from interp_rc.engine.steps import Give, Patch, Token
+from interp_rc.engine.store import Found, Swept
+from interp_rc.engine.sweep import Batch, Case, Into, Sweep, check, check_differ, read_cases
+from interp_rc.engine.swept import effects_of, position_of
 from interp_rc.mechanism.patching import is_one_token, whole_difference
-from interp_rc.mechanism.planning import check_sites, patches_of
-from interp_rc.mechanism.sites import Site, same_length
-from interp_rc.mechanism.steps import Give, Patch, Token
-from interp_rc.mechanism.store import Found, Swept
-from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep, check, check_differ, read_cases
-from interp_rc.mechanism.swept import effects_of, position_of
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise, See, Stream
 from interp_rc.models.adapters.parts import Component, Place

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from interp_rc.engine.sites import PROMPT, covered
 from interp_rc.mechanism.integrated_gradients import Attributed
-from interp_rc.mechanism.sites import PROMPT, covered
 from interp_rc.records.nouns import Span
 
 TARGET, ANSWER, REST = "target", "answer", "rest"

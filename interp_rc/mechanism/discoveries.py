@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from interp_rc.mechanism.effect_estimates import FALSE_DISCOVERY_RATE, beyond_floor
+from interp_rc.engine.effect_estimates import FALSE_DISCOVERY_RATE, beyond_floor
 from interp_rc.models.adapters.parts import COMPONENTS
 from interp_rc.records.numbers import Test
 from interp_rc.stats.correction import benjamini_hochberg

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from interp_rc.engine.inputs import Input, read_inputs
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import MeasureContext
-from interp_rc.mechanism.inputs import Input, read_inputs
 from interp_rc.mechanism.one_step import one_step, step_estimates
 from interp_rc.mechanism.pairings import asked, subsets_of
 from interp_rc.mechanism.parameter_groups import ALL, cosines, parameters_of

@@ -10,12 +10,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
+from interp_rc.engine.cached import Cached, cache
+from interp_rc.engine.inputs import Input, inputs_of
+from interp_rc.engine.metrics import measured
+from interp_rc.engine.sites import same_length
+from interp_rc.engine.waves import unpatched
 from interp_rc.mechanism.attribution import GradientBudget
-from interp_rc.mechanism.cached import Cached, cache
-from interp_rc.mechanism.inputs import Input, inputs_of
-from interp_rc.mechanism.metrics import measured
-from interp_rc.mechanism.sites import same_length
-from interp_rc.mechanism.waves import unpatched
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise, See, Stream, unchanged
 from interp_rc.models.adapters.parts import STREAM, Component, Place

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 import torch
 
-from interp_rc.mechanism.effects import Effects
-from interp_rc.mechanism.inputs import Input
-from interp_rc.mechanism.metrics import Metric
+from interp_rc.engine.effects import Effects
+from interp_rc.engine.inputs import Input
+from interp_rc.engine.metrics import Metric
+from interp_rc.engine.planning import check_windows
+from interp_rc.engine.sites import Site, parse_site, tokens_of
+from interp_rc.engine.steps import Patch, Token
+from interp_rc.engine.sweep import Batch, Case, Into, Sweep, check, in_itself, read_cases
+from interp_rc.engine.swept import Plan, effects_of, swept
 from interp_rc.mechanism.patching import is_one_token, whole_difference
-from interp_rc.mechanism.planning import check_windows
-from interp_rc.mechanism.sites import Site, parse_site, tokens_of
-from interp_rc.mechanism.steps import Patch, Token
-from interp_rc.mechanism.sweep import Batch, Case, Into, Sweep, check, in_itself, read_cases
-from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Place

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from interp_rc.mechanism.inputs import Input, inputs_of
+from interp_rc.engine.inputs import Input, inputs_of
+from interp_rc.engine.metrics import LOGITS
+from interp_rc.engine.observed import At, Observed, observed
 from interp_rc.mechanism.linear_parts import at_scale_of, bias_of, projected, written_by_heads
-from interp_rc.mechanism.metrics import LOGITS
-from interp_rc.mechanism.observed import At, Observed, observed
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Component, Place, through

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 
-from interp_rc.mechanism.inputs import inputs_of
-from interp_rc.mechanism.metrics import Metric, measured
-from interp_rc.mechanism.observed import Observed, observed, source_tokens
+from interp_rc.engine.inputs import inputs_of
+from interp_rc.engine.metrics import Metric, measured
+from interp_rc.engine.observed import Observed, observed, source_tokens
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Component, Place

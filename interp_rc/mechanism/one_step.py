@@ -12,10 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from interp_rc.engine.inputs import padded, read_inputs
+from interp_rc.engine.sites import covered
 from interp_rc.facts.factset import FactSet
-from interp_rc.mechanism.inputs import padded, read_inputs
 from interp_rc.mechanism.pairings import Asked, asked, subsets_of
-from interp_rc.mechanism.sites import covered
 from interp_rc.mechanism.training_steps import learn, optimizer_of, restored
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place

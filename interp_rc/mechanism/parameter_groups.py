@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from interp_rc.mechanism.inputs import Input, padded, target_log_probs
+from interp_rc.engine.inputs import Input, padded, target_log_probs
 from interp_rc.models.adapters.parts import Parts
 from interp_rc.models.evaluating import evaluating
 

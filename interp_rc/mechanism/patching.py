@@ -7,10 +7,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from interp_rc.facts.contrasts import with_target
-from interp_rc.mechanism.effects import Effects
-from interp_rc.mechanism.full_passes import FullPasses
-from interp_rc.mechanism.interventions import (
+from interp_rc.engine.effects import Effects
+from interp_rc.engine.full_passes import FullPasses
+from interp_rc.engine.interventions import (
     FromModel,
     FromPrompt,
     Group,
@@ -19,9 +18,9 @@ from interp_rc.mechanism.interventions import (
     Mean,
     WithoutAdapters,
 )
-from interp_rc.mechanism.metrics import Metric
-from interp_rc.mechanism.named_sites import placed
-from interp_rc.mechanism.planning import (
+from interp_rc.engine.metrics import Metric
+from interp_rc.engine.named_sites import placed
+from interp_rc.engine.planning import (
     check_sites,
     check_tokens,
     means_of,
@@ -29,9 +28,9 @@ from interp_rc.mechanism.planning import (
     places_of,
     runs_of,
 )
-from interp_rc.mechanism.sites import Site
-from interp_rc.mechanism.store import Store
-from interp_rc.mechanism.sweep import (
+from interp_rc.engine.sites import Site
+from interp_rc.engine.store import Store
+from interp_rc.engine.sweep import (
     Batch,
     Case,
     Into,
@@ -41,7 +40,8 @@ from interp_rc.mechanism.sweep import (
     in_itself,
     read_cases,
 )
-from interp_rc.mechanism.swept import Plan, effects_of, swept
+from interp_rc.engine.swept import Plan, effects_of, swept
+from interp_rc.facts.contrasts import with_target
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.dimensions import text_config

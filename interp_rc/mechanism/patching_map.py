@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from interp_rc.engine.effects import Effects
+from interp_rc.engine.sites import PROMPT, Site, Token
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.discoveries import discoveries
-from interp_rc.mechanism.effects import Effects
 from interp_rc.mechanism.learnt import learnt_facts
 from interp_rc.mechanism.learnt_contrasts import check_asked, learnt_contrasts, with_conditions
 from interp_rc.mechanism.patching import noise_floors, patch
-from interp_rc.mechanism.sites import PROMPT, Site, Token
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from interp_rc.mechanism.effects import Effects
-from interp_rc.mechanism.interventions import FromPrompt
-from interp_rc.mechanism.metrics import Metric
+from interp_rc.engine.effects import Effects
+from interp_rc.engine.interventions import FromPrompt
+from interp_rc.engine.metrics import Metric
+from interp_rc.engine.path_planning import Pair, PathBudget, check_paths, path_patches
+from interp_rc.engine.path_received import received_of, send
+from interp_rc.engine.planning import check_sites, places_of
+from interp_rc.engine.sites import Site
+from interp_rc.engine.sweep import Batch, Into, Sweep, check, check_differ, read_cases
+from interp_rc.engine.swept import Plan, effects_of, swept
 from interp_rc.mechanism.patching import is_one_token, whole_difference
-from interp_rc.mechanism.path_planning import Pair, PathBudget, check_paths, path_patches
-from interp_rc.mechanism.path_received import received_of, send
-from interp_rc.mechanism.planning import check_sites, places_of
-from interp_rc.mechanism.sites import Site
-from interp_rc.mechanism.sweep import Batch, Into, Sweep, check, check_differ, read_cases
-from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import Contrast

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.stats import spearmanr
 
-from interp_rc.mechanism.effect_places import KEYS, with_place
-from interp_rc.mechanism.effects import Effects
+from interp_rc.engine.effect_places import KEYS, with_place
+from interp_rc.engine.effects import Effects
 from interp_rc.records.errors import DataError
 from interp_rc.records.numbers import Estimate
 from interp_rc.stats.intervals import bootstrap_mean

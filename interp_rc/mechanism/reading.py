@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp_rc.mechanism.inputs import Input, padded, read_inputs
-from interp_rc.mechanism.sites import covered
+from interp_rc.engine.inputs import Input, padded, read_inputs
+from interp_rc.engine.sites import covered
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place, through
 from interp_rc.models.load import Loaded

@@ -10,17 +10,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp_rc.engine.effects import Effects
+from interp_rc.engine.inputs import Input, inputs_of
+from interp_rc.engine.interventions import FromPrompt, Group
+from interp_rc.engine.metrics import Metric
+from interp_rc.engine.named_sites import placed
+from interp_rc.engine.planning import check_sites, check_tokens, patches_of, places_of, runs_of
+from interp_rc.engine.sites import Site, tokens_of
+from interp_rc.engine.store import Found, Store, Swept
+from interp_rc.engine.sweep import Batch, Case, Sweep, check
+from interp_rc.engine.swept import Plan, effects_of, swept
 from interp_rc.facts.tracings import Tracing
-from interp_rc.mechanism.effects import Effects
-from interp_rc.mechanism.inputs import Input, inputs_of
-from interp_rc.mechanism.interventions import FromPrompt, Group
-from interp_rc.mechanism.metrics import Metric
-from interp_rc.mechanism.named_sites import placed
-from interp_rc.mechanism.planning import check_sites, check_tokens, patches_of, places_of, runs_of
-from interp_rc.mechanism.sites import Site, tokens_of
-from interp_rc.mechanism.store import Found, Store, Swept
-from interp_rc.mechanism.sweep import Batch, Case, Sweep, check
-from interp_rc.mechanism.swept import Plan, effects_of, swept
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.embedded import embed_without_positions
 from interp_rc.models.adapters.parts import Component

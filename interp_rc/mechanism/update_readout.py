@@ -14,8 +14,8 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from interp_rc.mechanism.inputs import Input, padded, read_inputs, target_log_probs
-from interp_rc.mechanism.memory import MOST, TOKENS, default_memory
+from interp_rc.engine.inputs import Input, padded, read_inputs, target_log_probs
+from interp_rc.engine.memory import MOST, TOKENS, default_memory
 from interp_rc.mechanism.parameter_groups import Group, module_groups
 from interp_rc.mechanism.weights.exchange import check_alike, weights_of
 from interp_rc.models.adapters.adapter import Adapter

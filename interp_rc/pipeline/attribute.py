@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from interp_rc.engine.effects import Effects
+from interp_rc.engine.metrics import Metric
+from interp_rc.engine.named_sites import named_sites
+from interp_rc.engine.sweep import Into
 from interp_rc.facts.contrasts import read_contrasts
 from interp_rc.mechanism.attribution import attribute
-from interp_rc.mechanism.effects import Effects
-from interp_rc.mechanism.metrics import Metric
-from interp_rc.mechanism.named_sites import named_sites
 from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.rank_correlation import rank_correlation
-from interp_rc.mechanism.sweep import Into
 from interp_rc.models.machine import Device
 from interp_rc.pipeline.effect_files import (
     Spread,

@@ -5,10 +5,10 @@ from typing import Literal
 
 import pandas as pd
 
+from interp_rc.engine.effect_estimates import unit_of
+from interp_rc.engine.effect_places import site_name
+from interp_rc.engine.effects import Effects
 from interp_rc.figures.save import check_figure_file, save_as
-from interp_rc.mechanism.effect_estimates import unit_of
-from interp_rc.mechanism.effect_places import site_name
-from interp_rc.mechanism.effects import Effects
 from interp_rc.models.load import Loaded, load
 from interp_rc.models.machine import Device, choose_machine, use_threads
 from interp_rc.records.disk import room_in

@@ -5,8 +5,7 @@ from typing import Literal
 
 import pandas as pd
 
-from interp_rc.facts.contrasts import read_contrasts
-from interp_rc.mechanism.interventions import (
+from interp_rc.engine.interventions import (
     FromModel,
     FromPrompt,
     Intervention,
@@ -15,10 +14,11 @@ from interp_rc.mechanism.interventions import (
     WithoutAdapters,
     Zero,
 )
-from interp_rc.mechanism.metrics import Metric
-from interp_rc.mechanism.named_sites import named_sites
+from interp_rc.engine.metrics import Metric
+from interp_rc.engine.named_sites import named_sites
+from interp_rc.engine.sweep import Into
+from interp_rc.facts.contrasts import read_contrasts
 from interp_rc.mechanism.patching import patch
-from interp_rc.mechanism.sweep import Into
 from interp_rc.models.machine import Device
 from interp_rc.pipeline.effect_files import (
     Spread,

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from shutil import rmtree
 
-from interp_rc.mechanism.effects import Effects
-from interp_rc.mechanism.store import OtherSweepError, digest_of
+from interp_rc.engine.effects import Effects
+from interp_rc.engine.store import OtherSweepError, digest_of
 from interp_rc.records.errors import ConfigError, InterpError
 from interp_rc.records.files import write_json
 from interp_rc.records.strict_json import read_json

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from interp_rc.engine.metrics import Metric
+from interp_rc.engine.named_sites import named_sites
 from interp_rc.facts.tracings import read_tracings
-from interp_rc.mechanism.metrics import Metric
-from interp_rc.mechanism.named_sites import named_sites
 from interp_rc.mechanism.tracing import DRAWS, SCALE, trace, trace_sites
 from interp_rc.models.machine import Device
 from interp_rc.pipeline.effect_files import (

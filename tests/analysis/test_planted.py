@@ -9,8 +9,8 @@ import pytest
 
 from analysis.descriptions import TABLES
 from analysis.planted import found, planted_rows, summary
+from interp_rc.engine.effect_estimates import FALSE_DISCOVERY_RATE
 from interp_rc.mechanism.discoveries import first_place
-from interp_rc.mechanism.effect_estimates import FALSE_DISCOVERY_RATE
 from interp_rc.models.planted.plan import KINDS, SHAPES
 from interp_rc.models.planted.plant import plant
 

@@ -596,7 +596,7 @@ def effects_tables(workshop: Workshop, folder: Path, draw: Random) -> Input:
     """Tables of effects, read by the library."""
     import pandas as pd
 
-    from interp_rc.mechanism.effects import COLUMNS, Effects
+    from interp_rc.engine.effects import COLUMNS, Effects
 
     path = folder / "x.parquet"
     table = pd.DataFrame(

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from interp_rc.mechanism.attention import KEYS, attention
+from tests.engine.tiny import masked, precise
 from tests.mechanism.test_knockout import read
-from tests.mechanism.tiny import masked, precise
 
 
 def by_hand(model, shape, ids):

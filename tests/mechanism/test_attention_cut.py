@@ -9,8 +9,8 @@ from interp_rc.mechanism.attention_cut import ALL, cut_costs
 from interp_rc.mechanism.knockout import Chosen, knockout
 from interp_rc.records.errors import ConfigError, DataError
 from interp_rc.records.nouns import Span
+from tests.engine.tiny import masked, precise
 from tests.mechanism.test_knockout import covered, plain, read
-from tests.mechanism.tiny import masked, precise
 
 
 @pytest.mark.slow

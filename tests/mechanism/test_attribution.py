@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch import nn
 
+from interp_rc.engine.effects import COLUMNS
+from interp_rc.engine.interventions import FromPrompt
+from interp_rc.engine.sites import Site
 from interp_rc.mechanism.attribution import GradientBudget, attribute
-from interp_rc.mechanism.effects import COLUMNS
-from interp_rc.mechanism.interventions import FromPrompt
 from interp_rc.mechanism.patching import patch
-from interp_rc.mechanism.sites import Site
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError, DataError
-from tests.mechanism.conftest import Loop
-from tests.mechanism.tiny import end_of, masked, precise
+from tests.engine.hooked import Loop
+from tests.engine.tiny import end_of, masked, precise
 
 FAMILIES = ["llama", "gpt2", "gpt_neox", "gemma2", "bert"]
 

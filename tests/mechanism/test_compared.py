@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from interp_rc.mechanism.compared import untrained_like
-from tests.mechanism.tiny import precise
+from tests.engine.tiny import precise
 
 
 @pytest.mark.parametrize("shape", ["llama", "gpt2", "bert"])

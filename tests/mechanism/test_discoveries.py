@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from interp_rc.engine.effect_estimates import beyond_floor
 from interp_rc.mechanism.discoveries import discoveries, is_discovery
-from interp_rc.mechanism.effect_estimates import beyond_floor
 
 
 def table(effects):

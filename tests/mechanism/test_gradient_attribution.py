@@ -21,7 +21,7 @@ from interp_rc.records.files import write_parquet, write_yaml
 from interp_rc.records.runs import Run
 from interp_rc.report.integrated_gradients import section
 from tests.conftest import drawn, untaught
-from tests.mechanism.tiny import MASK, masked, precise
+from tests.engine.tiny import MASK, masked, precise
 
 
 @pytest.mark.parametrize("shape", ["llama", "bert"])

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from interp_rc.engine.inputs import read_inputs
 from interp_rc.mechanism import parameter_groups
 from interp_rc.mechanism.gradients import Gradients, cosine_estimates, cosine_table, orthogonal
-from interp_rc.mechanism.inputs import read_inputs
 from interp_rc.mechanism.pairings import asked
 from interp_rc.mechanism.parameter_groups import (
     ALL,

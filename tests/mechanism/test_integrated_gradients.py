@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from interp_rc.mechanism.inputs import read_inputs
+from interp_rc.engine.inputs import read_inputs
 from interp_rc.mechanism.integrated_gradients import integrated_gradients, streams
 from interp_rc.models.adapters.parts import Place
 from interp_rc.records.errors import ConfigError, DataError
-from tests.mechanism.conftest import first
+from tests.engine.hooked import first
+from tests.engine.tiny import masked, precise
 from tests.mechanism.test_attribution import even
-from tests.mechanism.tiny import masked, precise
 
 FAMILIES = ["llama", "gpt2", "gpt_neox", "qwen2", "gemma2", "bert"]
 LAYERS = 2

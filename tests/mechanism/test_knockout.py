@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from interp_rc.mechanism.effects import COLUMNS
+from interp_rc.engine.effects import COLUMNS
 from interp_rc.mechanism.knockout import knockout
 from interp_rc.records.errors import ConfigError, DataError
 from interp_rc.records.nouns import Span
-from tests.mechanism.tiny import end_of, masked, precise
+from tests.engine.tiny import end_of, masked, precise
 
 
 def attentions(model):

@@ -9,9 +9,9 @@ import torch
 from interp_rc.mechanism import logit_attribution as tool
 from interp_rc.mechanism.logit_attribution import ADDED_UP, logit_attribution
 from interp_rc.records.errors import DataError, ModelError
-from tests.mechanism.conftest import Loop
+from tests.engine.hooked import Loop
+from tests.engine.tiny import masked, precise
 from tests.mechanism.peer import bridged, in_double
-from tests.mechanism.tiny import masked, precise
 
 SHAPES = ("llama", "gpt2", "gpt_neox", "qwen2", "gemma2")
 

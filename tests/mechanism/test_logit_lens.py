@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from interp_rc.engine.sites import Site
 from interp_rc.mechanism.logit_lens import logit_lens
-from interp_rc.mechanism.sites import Site
 from interp_rc.records.errors import DataError
-from tests.mechanism.conftest import Loop
+from tests.engine.hooked import Loop
+from tests.engine.tiny import masked, precise
 from tests.mechanism.peer import bridged, in_double
-from tests.mechanism.tiny import masked, precise
 
 SHAPES = ("llama", "gpt2", "gpt_neox", "qwen2")
 HEADS = {

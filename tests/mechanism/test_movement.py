@@ -39,7 +39,7 @@ from interp_rc.records.runs import Run
 from interp_rc.training.batches import plan_batches
 from interp_rc.training.options import TrainingOptions
 from tests.conftest import SHAPES, untaught
-from tests.mechanism.tiny import precise
+from tests.engine.tiny import precise
 
 TRAINING = TrainingOptions(learning_rate=0.01, weight_decay=0.1, batch_size=4)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from interp_rc.mechanism.inputs import read_inputs
+from interp_rc.engine.inputs import read_inputs
 from interp_rc.mechanism.parameter_groups import ALL, cosines, parameters_of
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded

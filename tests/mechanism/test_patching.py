@@ -8,13 +8,13 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from interp_rc.mechanism.effects import COLUMNS
+from interp_rc.engine.effects import COLUMNS
+from interp_rc.engine.sites import Site
 from interp_rc.mechanism.patching import noise_floors, patch
-from interp_rc.mechanism.sites import Site
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError, DataError
 from interp_rc.records.nouns import Span
-from tests.mechanism.conftest import Loop, sites_of
+from tests.engine.hooked import Loop, sites_of
 
 ALL = ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")
 

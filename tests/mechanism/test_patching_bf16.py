@@ -7,12 +7,12 @@ import pytest
 import torch
 from matplotlib.collections import PatchCollection
 
+from interp_rc.engine.interventions import FromModel, Itself, Mean, Zero
+from interp_rc.engine.sites import Site
 from interp_rc.figures.site_map import HATCH
-from interp_rc.mechanism.interventions import FromModel, Itself, Mean, Zero
 from interp_rc.mechanism.patching import patch
-from interp_rc.mechanism.sites import Site
 from interp_rc.models.load import Loaded
-from tests.mechanism.conftest import sites_of
+from tests.engine.hooked import sites_of
 
 COMPONENTS = ("resid_pre", "attn_out", "mlp_out", "resid_post")
 

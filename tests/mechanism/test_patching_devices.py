@@ -7,19 +7,19 @@ import pytest
 import torch
 from accelerate import cpu_offload, disk_offload, dispatch_model
 
+from interp_rc.engine.interventions import FromModel, Mean
+from interp_rc.engine.sites import Site
 from interp_rc.facts.tracings import Tracing
-from interp_rc.mechanism.interventions import FromModel, Mean
 from interp_rc.mechanism.patching import patch
-from interp_rc.mechanism.sites import Site
 from interp_rc.mechanism.tracing import trace
 from interp_rc.models.adapters import layerwise
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.ragged import Attending
 from interp_rc.models.load import Loaded, load, save
 from interp_rc.models.machine import device_of, is_small
-from tests.mechanism.conftest import sites_of
-from tests.mechanism.loop import FAMILIES, MASKED, made
-from tests.mechanism.test_sweep_engine import pairs
+from tests.engine.hooked import sites_of
+from tests.engine.loop import FAMILIES, MASKED, made
+from tests.engine.test_sweep_engine import pairs
 
 COMPONENTS = ("resid_pre", "z", "attn_out", "mlp_post", "mlp_out", "resid_post")
 SITES = [

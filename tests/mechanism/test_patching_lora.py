@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from interp_rc.mechanism.interventions import FromModel, FromPrompt, WithoutAdapters
+from interp_rc.engine.interventions import FromModel, FromPrompt, WithoutAdapters
+from interp_rc.engine.sites import Site
 from interp_rc.mechanism.patching import patch
-from interp_rc.mechanism.sites import Site
 from interp_rc.models.load import Loaded, load, save
 from interp_rc.records.errors import ModelError
-from tests.mechanism.conftest import sites_of
+from tests.engine.hooked import sites_of
 from tests.models.test_lora import adapted, saved
 
 pytestmark = pytest.mark.slow

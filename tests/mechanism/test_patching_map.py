@@ -16,7 +16,7 @@ from interp_rc.records.files import write_parquet, write_yaml
 from interp_rc.records.runs import Run
 from interp_rc.report.patching_map import section
 from tests.conftest import drawn, untaught
-from tests.mechanism.conftest import Loop, sites_of
+from tests.engine.hooked import Loop, sites_of
 
 
 @pytest.fixture(scope="module")

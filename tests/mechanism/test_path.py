@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from interp_rc.mechanism.effects import COLUMNS, Effects
+from interp_rc.engine.effects import COLUMNS, Effects
+from interp_rc.engine.sites import Site, tokens_of
 from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.path import path_patch
-from interp_rc.mechanism.sites import Site, tokens_of
 from interp_rc.models.adapters.adapter import FAMILIES
 from interp_rc.records.errors import ConfigError, DataError, ModelError
-from tests.mechanism.conftest import Loop
-from tests.mechanism.tiny import masked, precise
+from tests.engine.hooked import Loop
+from tests.engine.tiny import masked, precise
 
 SENDERS = [
     Site("z", 0, "source", "all", head=1),

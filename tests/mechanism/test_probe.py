@@ -22,7 +22,7 @@ from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Run
 from interp_rc.report.probe import section
 from tests.conftest import drawn, untaught
-from tests.mechanism.tiny import precise
+from tests.engine.tiny import precise
 
 FACTS, WIDTH = 90, 64
 GROUPS = ["same"] * 30 + ["both"] * 30 + ["reverse"] * 30

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from interp_rc.engine.effects import Effects
+from interp_rc.engine.sites import Site
 from interp_rc.mechanism.attribution import attribute
-from interp_rc.mechanism.effects import Effects
 from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.rank_correlation import rank_correlation
-from interp_rc.mechanism.sites import Site
 from interp_rc.records.errors import DataError
 
 

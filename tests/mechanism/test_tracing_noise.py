@@ -9,7 +9,7 @@ from interp_rc.facts.tracings import Tracing
 from interp_rc.mechanism.tracing import drawn_noise
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ModelError
-from tests.mechanism.loop import FAMILIES, IDS, MASKED, made, word_tokenizer
+from tests.engine.loop import FAMILIES, IDS, MASKED, made, word_tokenizer
 
 WIDTH, LAYERS = 16, 2
 PLAIN = {

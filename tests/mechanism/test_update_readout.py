@@ -12,8 +12,8 @@ from interp_rc.models.load import Loaded
 from interp_rc.models.planted.plant import plant
 from interp_rc.records.errors import ModelError, ScoringError
 from tests.conftest import SHAPES, untaught
-from tests.mechanism.conftest import Loop
-from tests.mechanism.tiny import precise
+from tests.engine.hooked import Loop
+from tests.engine.tiny import precise
 from tests.models.test_lora import adapted
 
 STEP = 1e-5

@@ -40,7 +40,7 @@ from transformers import (
     XLNetLMHeadModel,
 )
 
-from interp_rc.mechanism.inputs import read_inputs
+from interp_rc.engine.inputs import read_inputs
 from interp_rc.models import causality
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.causality import prove_causal
@@ -52,7 +52,7 @@ from interp_rc.models.soft_prompt import soft_prompted
 from interp_rc.records.errors import ModelError, ScoringError
 from interp_rc.training.options import TrainingOptions
 from interp_rc.training.train import train
-from tests.mechanism.loop import word_tokenizer
+from tests.engine.loop import word_tokenizer
 
 WORDS = {"vocab_size": 35, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
 SIZE = WORDS | {

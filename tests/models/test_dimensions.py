@@ -10,7 +10,7 @@ from transformers import (
     RwkvConfig,
 )
 
-from interp_rc.mechanism.named_sites import named_sites
+from interp_rc.engine.named_sites import named_sites
 from interp_rc.mechanism.patching import patch
 from interp_rc.models.completion import complete
 from interp_rc.models.dimensions import heads_of, layers_of, vocabulary_of, width_of
@@ -18,7 +18,7 @@ from interp_rc.models.load import Loaded, load, save
 from interp_rc.models.scoring import score
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.nouns import Contrast, Span
-from tests.mechanism.loop import IDS, word_tokenizer
+from tests.engine.loop import IDS, word_tokenizer
 
 SMALL = {"num_hidden_layers": 3, "hidden_size": 16, "vocab_size": len(IDS)}
 

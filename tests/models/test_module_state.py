@@ -12,7 +12,7 @@ from transformers import (
     RecurrentGemmaConfig,
 )
 
-from interp_rc.mechanism.inputs import read_inputs
+from interp_rc.engine.inputs import read_inputs
 from interp_rc.models.build import build_model
 from interp_rc.models.completion import complete
 from interp_rc.models.load import Loaded

@@ -25,7 +25,7 @@ from interp_rc.models.masked import is_masked
 from interp_rc.models.scoring import score
 from interp_rc.records.errors import ModelError, ScoringError
 from tests.conftest import untaught
-from tests.mechanism.loop import SIZE, word_tokenizer
+from tests.engine.loop import SIZE, word_tokenizer
 
 IDS = torch.tensor([[1, 40, 50, 60, 70, 80, 90]])
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from interp_rc.engine.effects import Effects
+from interp_rc.engine.named_sites import named_sites
 from interp_rc.facts.contrasts import held_out_contrasts, write_contrasts
 from interp_rc.mechanism.attribution import attribute
-from interp_rc.mechanism.effects import Effects
-from interp_rc.mechanism.named_sites import named_sites
 from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.rank_correlation import rank_correlation
 from interp_rc.models.load import save

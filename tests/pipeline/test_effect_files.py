@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from interp_rc.mechanism.effects import COLUMNS, Effects
+from interp_rc.engine.effects import COLUMNS, Effects
 from interp_rc.pipeline import effect_files
 from interp_rc.pipeline.effect_files import in_bytes, summary
 from interp_rc.records.errors import ConfigError

@@ -6,11 +6,11 @@ from dataclasses import asdict
 import pandas as pd
 import pytest
 
+from interp_rc.engine import swept
+from interp_rc.engine.effects import COLUMNS, Effects
+from interp_rc.engine.interventions import FromModel, Mean, Noise, Zero
+from interp_rc.engine.named_sites import named_sites
 from interp_rc.facts.contrasts import held_out_contrasts, write_contrasts
-from interp_rc.mechanism import swept
-from interp_rc.mechanism.effects import COLUMNS, Effects
-from interp_rc.mechanism.interventions import FromModel, Mean, Noise, Zero
-from interp_rc.mechanism.named_sites import named_sites
 from interp_rc.mechanism.patching import patch
 from interp_rc.models.load import save
 from interp_rc.pipeline.patch import patch_file

@@ -5,9 +5,9 @@ import json
 import pandas as pd
 import pytest
 
+from interp_rc.engine.effects import COLUMNS, Effects
+from interp_rc.engine.named_sites import named_sites
 from interp_rc.facts.tracings import read_tracings
-from interp_rc.mechanism.effects import COLUMNS, Effects
-from interp_rc.mechanism.named_sites import named_sites
 from interp_rc.mechanism.tracing import trace, trace_sites
 from interp_rc.models.load import save
 from interp_rc.pipeline.trace import trace_file

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 
+from interp_rc.engine.inputs import Input, padded, read_inputs, target_log_probs
 from interp_rc.mechanism.edits.cases import ASKED, Case, Known, otherwise
-from interp_rc.mechanism.inputs import Input, padded, read_inputs, target_log_probs
 from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import Loaded
 from interp_rc.records.seeds import generator

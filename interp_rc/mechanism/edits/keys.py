@@ -7,11 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from interp_rc.mechanism.cached import cache
+from interp_rc.engine.cached import cache
+from interp_rc.engine.inputs import Input, check_lengths
+from interp_rc.engine.memory import Budget, default_memory
+from interp_rc.engine.observed import observed
 from interp_rc.mechanism.edits.requests import Asking
-from interp_rc.mechanism.inputs import Input, check_lengths
-from interp_rc.mechanism.memory import Budget, default_memory
-from interp_rc.mechanism.observed import observed
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place
 from interp_rc.models.load import Loaded

@@ -13,12 +13,12 @@ from jaxtyping import Float
 from scipy.stats import rankdata, spearmanr
 from tqdm import tqdm
 
+from interp_rc.engine.sites import Site
 from interp_rc.facts.contrasts import contrasts_about
 from interp_rc.facts.tracings import Tracing
 from interp_rc.mechanism.edits.asked import Questions, ask
 from interp_rc.mechanism.edits.cases import Case, Known
 from interp_rc.mechanism.patching import patch
-from interp_rc.mechanism.sites import Site
 from interp_rc.mechanism.tracing import trace
 from interp_rc.mechanism.training_steps import restored
 from interp_rc.models.adapters.adapter import Adapter

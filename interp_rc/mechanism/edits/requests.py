@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from interp_rc.engine.inputs import Input, read_inputs
+from interp_rc.engine.sites import covered
 from interp_rc.facts.contrasts import about_foil
-from interp_rc.mechanism.inputs import Input, read_inputs
-from interp_rc.mechanism.sites import covered
 from interp_rc.models.load import Loaded
 from interp_rc.models.masked import is_masked
 from interp_rc.records.errors import DataError

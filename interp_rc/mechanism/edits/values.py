@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
+from interp_rc.engine.cached import Cached, cache
+from interp_rc.engine.continuing import mid_of
+from interp_rc.engine.metrics import Metric, log_probs_at
+from interp_rc.engine.waves import Row, rise
 from interp_rc.mechanism.attribution import GradientBudget
-from interp_rc.mechanism.cached import Cached, cache
-from interp_rc.mechanism.continuing import mid_of
 from interp_rc.mechanism.edits.requests import Asking, Request, asking, neutral
-from interp_rc.mechanism.metrics import Metric, log_probs_at
-from interp_rc.mechanism.waves import Row, rise
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Place, through

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from interp_rc.engine.inputs import Input, padded, read_inputs, target_log_probs
 from interp_rc.mechanism.erasure.asking import Case, Known, Question, knows_each
-from interp_rc.mechanism.inputs import Input, padded, read_inputs, target_log_probs
 from interp_rc.mechanism.memories.ranking import as_mask, rank_neurons
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.evaluating import evaluating

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from interp_rc.engine.inputs import Input, padded, read_inputs, target_log_probs
 from interp_rc.mechanism.erasure.asking import Case, Question, items_of
-from interp_rc.mechanism.inputs import Input, padded, read_inputs, target_log_probs
 from interp_rc.mechanism.training_steps import restored
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.evaluating import evaluating

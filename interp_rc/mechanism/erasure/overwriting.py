@@ -6,6 +6,7 @@ from dataclasses import replace
 from jaxtyping import Float
 from torch import Tensor
 
+from interp_rc.engine.inputs import read_inputs
 from interp_rc.mechanism.edits.keys import second_moments
 from interp_rc.mechanism.edits.rank_one import RankOne, edited
 from interp_rc.mechanism.edits.requests import requests_of
@@ -13,7 +14,6 @@ from interp_rc.mechanism.edits.rome import invertible, rome
 from interp_rc.mechanism.edits.values import SEARCH, Search
 from interp_rc.mechanism.erasure.asking import Case, items_of
 from interp_rc.mechanism.erasure.descent import lead_of
-from interp_rc.mechanism.inputs import read_inputs
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError

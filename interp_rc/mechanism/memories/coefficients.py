@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from interp_rc.mechanism.cached import Cached
-from interp_rc.mechanism.metrics import measured
+from interp_rc.engine.cached import Cached
+from interp_rc.engine.metrics import measured
 from interp_rc.models.adapters.layerwise import Layerwise, See
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.adapters.ragged import Layout, whole_prompts

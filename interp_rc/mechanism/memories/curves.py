@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
+from interp_rc.engine.sites import Token
+from interp_rc.engine.sweep import Batch, Case, read_cases
 from interp_rc.mechanism.memories.coefficients import given_at, run_with
 from interp_rc.mechanism.memories.ranking import (
     Means,
@@ -23,8 +25,6 @@ from interp_rc.mechanism.memories.ranking import (
     memory_sweep,
     token_pairs,
 )
-from interp_rc.mechanism.sites import Token
-from interp_rc.mechanism.sweep import Batch, Case, read_cases
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Place

@@ -9,10 +9,10 @@ from jaxtyping import Int
 from torch import Tensor
 from tqdm import tqdm
 
+from interp_rc.engine.sweep import read_cases
 from interp_rc.facts.contrasts import about_foil
 from interp_rc.mechanism.memories.coefficients import run_with, values_exchanged
 from interp_rc.mechanism.memories.ranking import Ranking, memory_sweep
-from interp_rc.mechanism.sweep import read_cases
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 
+from interp_rc.engine.sites import Site
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.learnt_contrasts import (
@@ -30,7 +31,6 @@ from interp_rc.mechanism.memories.key_values import key_values, promotes
 from interp_rc.mechanism.memories.ranking import Ranking, rank_neurons
 from interp_rc.mechanism.memories.writers import neuron_writes
 from interp_rc.mechanism.patching import patch
-from interp_rc.mechanism.sites import Site
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError

@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
+from interp_rc.engine.cached import Cached
+from interp_rc.engine.sites import Site, Token, tokens_of
+from interp_rc.engine.sweep import Batch, Case, Sweep, check_differ, in_itself, read_cases
 from interp_rc.mechanism.attribution import GradientBudget, gradients_at
-from interp_rc.mechanism.cached import Cached
 from interp_rc.mechanism.memories.coefficients import per_prompt
 from interp_rc.mechanism.memories.key_values import key_values
-from interp_rc.mechanism.sites import Site, Token, tokens_of
-from interp_rc.mechanism.sweep import Batch, Case, Sweep, check_differ, in_itself, read_cases
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place
 from interp_rc.models.adapters.ragged import whole_prompts

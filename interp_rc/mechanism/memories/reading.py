@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp_rc.mechanism.cached import Cached, cache
-from interp_rc.mechanism.inputs import read_inputs
-from interp_rc.mechanism.sites import covered
+from interp_rc.engine.cached import Cached, cache
+from interp_rc.engine.inputs import read_inputs
+from interp_rc.engine.sites import covered
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Component, Place, through

@@ -6,12 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from interp_rc.mechanism.inputs import Input, read_inputs
+from interp_rc.engine.inputs import Input, read_inputs
+from interp_rc.engine.observed import Observed, observed
 from interp_rc.mechanism.linear_parts import at_scale_of
 from interp_rc.mechanism.logit_attribution import check_linear
 from interp_rc.mechanism.memories.coefficients import per_prompt
 from interp_rc.mechanism.memories.key_values import key_values
-from interp_rc.mechanism.observed import Observed, observed
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Place

@@ -8,8 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from interp_rc.mechanism.inputs import Input, read_inputs
-from interp_rc.mechanism.metrics import Asked, measured
+from interp_rc.engine.inputs import Input, read_inputs
+from interp_rc.engine.metrics import Asked, measured
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise, unchanged
 from interp_rc.models.adapters.ragged import whole_prompts

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from interp_rc.mechanism.inputs import padded, read_inputs, target_log_probs
+from interp_rc.engine.inputs import padded, read_inputs, target_log_probs
 from interp_rc.mechanism.memories.ranking import matched_at_random
 from interp_rc.mechanism.weights.asking import Question
 from interp_rc.mechanism.weights.exchange import weights_of

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from interp_rc.mechanism.edits.requests import requests_of
-from tests.mechanism.tiny import masked, precise
+from tests.engine.tiny import masked, precise
 
 SHAPES = ("gpt2", "gpt_neox", "llama", "qwen2", "gemma2", "bert")
 

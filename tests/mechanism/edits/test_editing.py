@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from interp_rc.engine.inputs import read_inputs
 from interp_rc.facts.folder import read_facts
 from interp_rc.mechanism.edits.asked import LED, ask, questions
 from interp_rc.mechanism.edits.cases import Known, cases_of
@@ -11,7 +12,6 @@ from interp_rc.mechanism.edits.editing import Edits, best_layers
 from interp_rc.mechanism.edits.keys import second_moments
 from interp_rc.mechanism.edits.rank_one import edited
 from interp_rc.mechanism.edits.rome import invertible, rome, together
-from interp_rc.mechanism.inputs import read_inputs
 from interp_rc.mechanism.learnt import template_halves
 from interp_rc.models.load import load
 from interp_rc.models.scoring import score

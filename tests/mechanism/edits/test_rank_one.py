@@ -6,12 +6,12 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
+from interp_rc.engine.inputs import read_inputs
 from interp_rc.mechanism.edits.rank_one import RankOne, edited
-from interp_rc.mechanism.inputs import read_inputs
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ModelError
-from tests.mechanism.tiny import precise
+from tests.engine.tiny import precise
 
 DOWN = {
     "gpt2": lambda model: model.transformer.h[1].mlp.c_proj,

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from interp_rc.engine.inputs import target_log_probs
 from interp_rc.mechanism.edits.keys import mean_keys, second_moments
 from interp_rc.mechanism.edits.rank_one import edited
 from interp_rc.mechanism.edits.requests import asking, neutral
 from interp_rc.mechanism.edits.rome import invertible, jointly, rank_one, rome
 from interp_rc.mechanism.edits.values import Batch, Search, changes_sought
-from interp_rc.mechanism.inputs import target_log_probs
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.records.errors import DataError
+from tests.engine.tiny import precise
 from tests.mechanism.edits.conftest import wanted_of
 from tests.mechanism.edits.test_rank_one import down_of, edit_of
-from tests.mechanism.tiny import precise
 
 QUICK = Search(steps=4)
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from interp_rc.engine.inputs import read_inputs
 from interp_rc.mechanism.erasure.ablation import (
     fewest,
     known_without,
@@ -15,13 +16,12 @@ from interp_rc.mechanism.erasure.asking import cases, items_of, knows, scorer
 from interp_rc.mechanism.erasure.damage import METHODS, damage_table
 from interp_rc.mechanism.erasure.descent import descended, lead_of, mlp_weights, odds_gradient
 from interp_rc.mechanism.erasure.verdict import control, damages, ratio, together, verdict
-from interp_rc.mechanism.inputs import read_inputs
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.records.errors import DataError, ScoringError
 from interp_rc.records.nouns import ORDERS
 from interp_rc.records.numbers import Estimate
-from tests.mechanism.conftest import Loop, blocks
-from tests.mechanism.tiny import precise
+from tests.engine.hooked import Loop, blocks
+from tests.engine.tiny import precise
 
 
 @pytest.fixture(scope="module")

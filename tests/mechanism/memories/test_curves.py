@@ -8,15 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from interp_rc.engine.sites import Site
 from interp_rc.mechanism.attribution import attribute
 from interp_rc.mechanism.memories.curves import grid, neuron_curves, to_half
 from interp_rc.mechanism.memories.exchange import exchange, exchange_values
 from interp_rc.mechanism.memories.ranking import Ranking, matched_at_random, rank_neurons
 from interp_rc.mechanism.patching import patch
-from interp_rc.mechanism.sites import Site
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
-from tests.mechanism.tiny import masked, precise
+from tests.engine.tiny import masked, precise
 
 SHAPES = ("gpt2", "gpt_neox", "llama", "qwen2", "gemma2", "bert")
 

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from interp_rc.mechanism.cached import cache
-from interp_rc.mechanism.inputs import read_inputs
+from interp_rc.engine.cached import cache
+from interp_rc.engine.inputs import read_inputs
 from interp_rc.mechanism.memories.key_values import key_values, promoted, promotes
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place, through
 from interp_rc.models.adapters.unknown import parts as unknown_parts
 from interp_rc.records.errors import ModelError
-from tests.mechanism.tiny import MASK, precise
+from tests.engine.tiny import MASK, precise
 
 SHAPES = ("gpt2", "gpt_neox", "llama", "qwen2", "gemma2", "bert")
 

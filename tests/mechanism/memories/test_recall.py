@@ -9,8 +9,8 @@ from interp_rc.mechanism.memories.reading import Memory, read_memory
 from interp_rc.mechanism.memories.recall import CROSS, FOLDS, PENALTIES, cosines, recall_scores
 from interp_rc.mechanism.memories.transposition import NAME, Transposition, recalled
 from interp_rc.mechanism.probe_fit import right_and_z
+from tests.engine.tiny import precise
 from tests.mechanism.memories.test_curves import downs
-from tests.mechanism.tiny import precise
 
 FACTS, WIDTH, NEURONS = 30, 20, 40
 GROUPS = ["one"] * FACTS

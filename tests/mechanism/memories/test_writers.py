@@ -7,8 +7,8 @@ from interp_rc.mechanism.logit_attribution import logit_attribution
 from interp_rc.mechanism.memories.writers import neuron_writes
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ModelError
+from tests.engine.tiny import masked, precise
 from tests.mechanism.memories.test_curves import downs, neurons
-from tests.mechanism.tiny import masked, precise
 
 
 @pytest.mark.parametrize("shape", ["gpt2", "gpt_neox", "llama", "qwen2", "gemma2"])

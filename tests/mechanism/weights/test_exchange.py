@@ -17,7 +17,7 @@ from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
 from interp_rc.records.errors import ModelError, ScoringError
 from tests.conftest import SHAPES, untaught
-from tests.mechanism.tiny import precise
+from tests.engine.tiny import precise
 from tests.mechanism.weights.conftest import kept, other_than, same
 
 IDS = torch.tensor([[1, 40, 50, 60, 70, 80, 90]])

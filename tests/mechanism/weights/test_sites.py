@@ -17,7 +17,7 @@ from interp_rc.mechanism.weights.sites import (
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.planted.plant import plant
 from interp_rc.records.errors import ConfigError, ModelError
-from tests.mechanism.tiny import precise
+from tests.engine.tiny import precise
 
 
 @pytest.fixture(params=["llama", "gpt2", "gpt_neox", "qwen2", "gemma2"])

@@ -25,7 +25,7 @@ from interp_rc.mechanism.weights.smallest import (
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
 from tests.conftest import SHAPES
-from tests.mechanism.tiny import precise
+from tests.engine.tiny import precise
 from tests.mechanism.weights.conftest import kept, other_than, same
 
 

@@ -10,7 +10,7 @@ from interp_rc.models.adapters import adapter as module
 from interp_rc.models.adapters import ragged
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.records.errors import ModelError
-from tests.mechanism.loop import FAMILIES, made
+from tests.engine.loop import FAMILIES, made
 
 NORMED = ("gemma2", "gemma3_text")  # the stream is given what comes out of a norm, not `project`
 

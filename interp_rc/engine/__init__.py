@@ -1,0 +1,1 @@
+"""The exact patching engine: sites, inputs, cached runs, patches and their effects."""

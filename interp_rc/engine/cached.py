@@ -1,0 +1,88 @@
+"""Prompts run once, whole, keeping all that rows may begin from or take values from."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from interp_rc.engine.inputs import Input
+from interp_rc.engine.metrics import Asked
+from interp_rc.models.adapters.layerwise import Layerwise, See
+from interp_rc.models.adapters.parts import Component, Place
+from interp_rc.models.adapters.ragged import Heads, whole_prompts
+
+Stored = Float[Tensor, "prompt position ..."]
+
+
+@dataclass(slots=True)
+class Cached:
+    """Some prompts with their targets, at every layer.
+
+    `stream[l]` is what layer l reads, `stream[layers]` the last one's output. `at` holds the other
+    components that were asked for.
+    """
+
+    lengths: Int[Tensor, " prompt"]
+    asked: Asked
+    stream: list[Stored]
+    heads: list[tuple[Heads, Heads]]
+    at: dict[Place, Stored]
+    ids: Int[Tensor, "prompt position"]
+    noised: Float[Tensor, "prompt position width"] | None = None  # what layer 0 reads instead
+
+    @property
+    def positions(self) -> int:
+        """Of the longest prompt."""
+        return self.asked.read.shape[1]
+
+    def values(self, place: Place, base: Tensor, position: Tensor) -> Tensor:
+        """At tokens of prompts."""
+        component, layer = place
+        if place not in self.at and component in ("resid_pre", "resid_post"):
+            stored = self.stream[layer + (component == "resid_post")]
+        else:
+            stored = self.at[place]
+        return stored[base.to(stored.device), position.to(stored.device)].to(base.device)
+
+
+def cache(
+    layers: Layerwise,
+    inputs: Sequence[Input],
+    keep: Collection[Place] = (),
+    noise: Float[Tensor, "prompt position width"] | None = None,
+) -> Cached:
+    """Run the prompts, keeping the stream, keys and values, and the places of `keep`.
+
+    `noise` is added to what the first layer reads.
+    """
+    device = layers.home
+    ids = pad_sequence([torch.tensor(one.ids) for one in inputs], batch_first=True).to(device)
+    # What a causal model's last token becomes, nothing reads.
+    lengths = torch.tensor([len(one.ids) - layers.parts.causal for one in inputs], device=device)
+    layout, positions = whole_prompts(lengths), int(lengths.max())
+    at: dict[Place, Stored] = {}
+
+    def stored(line: Tensor) -> Stored:
+        whole = line.new_zeros(len(inputs), positions, *line.shape[1:])
+        whole[layout.row, layout.position] = line
+        return whole
+
+    def see(layer: int) -> See:
+        def kept(component: Component, value: Tensor) -> Tensor:
+            if component == "resid_pre" and layer == 0 and noise is not None:
+                value = value + noise.to(value)[layout.row, layout.position]
+            place = Place(component, layer)
+            if place in keep or component == "resid_pre":
+                at[place] = stored(value)
+            return value
+
+        return kept
+
+    patterned = any(place.component == "pattern" for place in keep)
+    last, heads = layers.whole(ids, lengths, see, patterned=patterned)
+    stream = [at.pop(Place("resid_pre", layer)) for layer in range(layers.layers)]
+    asked = Asked.of(inputs, positions, device)
+    return Cached(lengths, asked, [*stream, stored(last)], heads, at, ids)

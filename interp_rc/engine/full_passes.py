@@ -1,0 +1,137 @@
+"""Patching by full forward passes with hooks: exact, slower, for whatever has no faster way.
+
+So are patched the models of families that have no adapter, and modules by their names.
+"""
+
+import warnings
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from tqdm import tqdm
+
+from interp_rc.engine.cached import Cached
+from interp_rc.engine.inputs import Input
+from interp_rc.engine.memory import Budget
+from interp_rc.engine.metrics import Asked, Metric, measured
+from interp_rc.engine.steps import Give, Patch, token_of
+from interp_rc.models.adapters.adapter import FAMILIES, Adapter
+from interp_rc.models.adapters.parts import Edit, Place
+from interp_rc.models.dimensions import vocabulary_of
+from interp_rc.models.machine import device_of
+
+START = Place("resid_pre", 0)
+
+
+class FullPasses:
+    """In the place of `Layerwise`, for an adapter's places and some modules."""
+
+    def __init__(self, adapter: Adapter, modules: Collection[Place] = ()) -> None:
+        self.adapter, self.modules = adapter, modules
+        self.model, self.parts = adapter.model, adapter.parts
+        self.home = device_of(self.model)
+        if not self.parts.known:
+            warnings.warn(
+                f"no adapter knows models of type {self.model.config.model_type!r} (known: "
+                f"{', '.join(sorted(FAMILIES))}): patching runs full forward passes with hooks, "
+                "which is exact but slow",
+                stacklevel=2,
+            )
+
+    @property
+    def layers(self) -> int:
+        return self.adapter.layers
+
+    def opened(self) -> AbstractContextManager[None]:
+        return self.adapter.hooked(self.modules)
+
+    def logits(self, stream: Tensor) -> Tensor:
+        """What is kept of the last layer are the logits themselves."""
+        return stream
+
+    def cache(
+        self,
+        inputs: Sequence[Input],
+        keep: Collection[Place],
+        noise: Float[Tensor, "prompt position width"] | None,
+    ) -> Cached:
+        """Run the prompts, keeping logits and the places of `keep`."""
+        device = self.home
+        ids = pad_sequence([torch.tensor(one.ids) for one in inputs], batch_first=True).to(device)
+        lengths = torch.tensor([len(one.ids) for one in inputs], device=device)
+        edits, noised = {}, None
+        if noise is not None:
+            _, at = self.adapter.run(ids, _mask(ids, lengths), capture=[START])
+            noised = at[START].clone()
+            noised[:, : noise.shape[1]] += noise.to(noised)
+            edits = {START: _everywhere(noised)}
+        logits, at = self.adapter.run(ids, _mask(ids, lengths), capture=keep, edits=edits)
+        asked = Asked.of(inputs, ids.shape[1], device)
+        return Cached(lengths, asked, [logits], [], dict(at), ids, noised)
+
+    def continued(
+        self,
+        taking: Cached,
+        patches: Sequence[Patch],
+        give: Give,
+        metric: Metric,
+        budget: Budget,
+        bar: tqdm,
+    ) -> Iterator[tuple[Patch, float]]:
+        """Each patch with the metric that it leads to."""
+        lengths = taking.lengths.tolist()
+        ordered = sorted(patches, key=lambda one: lengths[one.base])
+        width = budget.width * 8 + vocabulary_of(self.model)
+        rows = min(budget.tokens, budget.wave // (budget.item * width)) // taking.positions
+        for begin in range(0, len(ordered), max(1, rows)):
+            some = ordered[begin : begin + max(1, rows)]
+            values = self._run(taking, some, give, metric).tolist()
+            bar.update(len(some))
+            yield from zip(some, values, strict=True)
+
+    def _run(
+        self, taking: Cached, patches: Sequence[Patch], give: Give, metric: Metric
+    ) -> Float[Tensor, " patch"]:
+        base = torch.tensor([patch.base for patch in patches], device=taking.lengths.device)
+        lengths = taking.lengths[base]
+        ids = taking.ids[base, : int(lengths.max())]
+        edits = self._edits(taking, patches, give)
+        if taking.noised is not None:
+            start = taking.noised[base, : ids.shape[1]].clone()
+            if START in edits:
+                start[edits[START].rows, edits[START].positions] = edits[START].values.to(start)
+            edits[START] = _everywhere(start)
+        logits, _ = self.adapter.run(ids, _mask(ids, lengths), edits=edits)
+        row, position = taking.asked.read[base].nonzero(as_tuple=True)
+        at = (base[row], position)
+        return measured(metric, self, taking.asked, logits[row, position], at, row, len(patches))
+
+    def _edits(self, taking: Cached, patches: Sequence[Patch], give: Give) -> dict[Place, Edit]:
+        places = dict.fromkeys(step.place for patch in patches for step in patch.steps)
+        edits = {}
+        for place in places:
+            members = [
+                (n, patch, step)
+                for n, patch in enumerate(patches)
+                for step in patch.steps
+                if step.place == place
+            ]
+            token = token_of(taking, [p for _, p, _ in members], [s for _, _, s in members])
+            rows = [n for n, _, step in members for _ in step.writes]
+            edits[place] = Edit(torch.tensor(rows), token.write.cpu(), give(place, None, token))
+        return edits
+
+
+def _everywhere(values: Float[Tensor, "row position width"]) -> Edit:
+    rows, positions = values.shape[:2]
+    row, position = torch.meshgrid(torch.arange(rows), torch.arange(positions), indexing="ij")
+    return Edit(row.flatten(), position.flatten(), values.flatten(0, 1))
+
+
+def _mask(
+    ids: Int[Tensor, "row position"], lengths: Int[Tensor, " row"]
+) -> Int[Tensor, "row position"]:
+    return (torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]).long()
