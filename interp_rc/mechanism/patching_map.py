@@ -1,6 +1,7 @@
 """The map: what each place of the network carries of a fact, by activation patching."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Annotated, Literal
 
 import numpy as np
@@ -19,11 +20,12 @@ from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded
 from interp_rc.records.limits import MOST_COUNT
-from interp_rc.records.nouns import ORDERS, SUBSETS, Contrast
+from interp_rc.records.nouns import ORDERS, SUBSETS, TOLD_ONLY, Contrast
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.choice import choose_places
 from interp_rc.stats.intervals import bootstrap_mean
 
 NAME = "patching_map"
@@ -34,6 +36,10 @@ WHERE: dict[str, tuple[str, Token]] = {
     "source_last": ("source", "last"),
     "source_all": ("source", "all"),
     "prompt_last": (PROMPT, "last"),
+}
+CHOSEN_AT = {
+    "source": [where for where in WHERE if where != "prompt_last"],
+    "prompt_last": ["prompt_last"],
 }
 
 
@@ -64,6 +70,7 @@ class PatchingMap(Options):
         context.write(BASELINES, baselines)
         estimates = {"noise_floor": Estimate(floor, None, None, len(contrasts), "nat")}
         estimates |= _learnt(answers, facts, seed) | totals(baselines, seed) | by_site(table, seed)
+        estimates |= chosen_sites(table, context.seed) | totals_elsewhere(baselines, context.seed)
         return Measured(
             estimates={f"patching.{name}": value for name, value in estimates.items()},
             tests=[
@@ -114,6 +121,41 @@ def by_site(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
             continue
         name = ".".join(map(str, key))
         found[name] = _mean(part.groupby("fact").effect.mean(), seed, name)
+    return found
+
+
+def chosen_sites(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """The attention or MLP output with the largest effect on facts told in the order that they are
+    asked in, at the source and at the prompt's last token: what it was chosen by in one template,
+    and what it does in the others, by subset."""
+    found = {}
+    could = table[(table.site != "resid_post") & ~table.structural_zero]
+    for order, (at, wheres) in product(ORDERS, CHOSEN_AT.items()):
+        rows = could[(could.order == order) & could["where"].isin(wheres)]
+        told = rows.subset == TOLD_ONLY[order]
+        if not told.any():
+            continue
+        [best] = choose_places(rows, "effect", ["site", "layer", "where"], "nat", among=told)
+        found[".".join([order, "chosen", at, *map(str, best.place)])] = best.by
+        use = derive_seed(seed, "report", "peak", order)
+        for subset, part in best.elsewhere.groupby("subset"):
+            per_fact = part.groupby("fact").effect.mean().to_numpy(float)
+            found[f"{order}.elsewhere.{at}.{subset}"] = bootstrap_mean(per_fact, "nat", seed=use)
+    return found
+
+
+def totals_elsewhere(baselines: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """What separates two facts told in an order, in the templates that no site is chosen in."""
+    found = {}
+    for order, subset in TOLD_ONLY.items():
+        asked = baselines[baselines.order == order]
+        told = asked[asked.subset == subset]
+        if told.empty:
+            continue
+        rows = told[told.template != asked.template.iloc[0]]
+        per_fact = (rows.clean - rows.corrupted).groupby(rows.fact).mean().to_numpy(float)
+        use = derive_seed(seed, "report", "total", order)
+        found[f"{order}.elsewhere.total"] = bootstrap_mean(per_fact, "nat", seed=use)
     return found
 
 

@@ -1,22 +1,21 @@
 """The page's section on where the association lives, by activation patching."""
 
-from collections.abc import Collection
+from collections.abc import Iterable
+from itertools import count, product
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from interp_rc.figures.heatmap import Map, Rows, heatmap_figure
 from interp_rc.mechanism.discoveries import is_discovery
-from interp_rc.mechanism.patching_map import BASELINES, EFFECTS, MAPPED, WHERE
+from interp_rc.mechanism.patching_map import CHOSEN_AT, MAPPED, WHERE
 from interp_rc.models.adapters.parts import Component
-from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order
+from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
-from interp_rc.records.seeds import derive_seed
+from interp_rc.report.lookup import look_up, look_up_place
 from interp_rc.report.section import Picture, Section, picture
 from interp_rc.report.wording import listed, spoken
-from interp_rc.stats.intervals import bootstrap_mean
 
 COMPONENT = {"attn_out": "attention", "mlp_out": "MLP", "resid_post": "residual stream"}
 SOURCE = {"forward": "name", "backward": "description"}
@@ -30,11 +29,10 @@ def section(run: Run, measured: Measured) -> Section:
     orders = [o for o in ORDERS if f"patching.{o}.{TOLD_ONLY[o]}.total" in measured.estimates]
     if not orders:
         return Section(title, "Fewer than two facts told in one order were learnt: nothing to map.")
-    table = run.table(EFFECTS)
     return Section(
         title=title,
-        sentence=" ".join(sentence(run, table, order) for order in orders),
-        figures=[map_picture(run, table, measured, order) for order in orders],
+        sentence=" ".join(sentence(measured, order) for order in orders),
+        figures=[map_picture(run, measured, order) for order in orders],
         note=(
             "One fact's activation at one place is put into the same question about another fact; "
             "the effect is what the log-probability of the first fact's answer gains. Facts that "
@@ -50,46 +48,29 @@ class Peak(NamedTuple):
     """A site chosen in one template, and its effects in the others, by subset (nats)."""
 
     component: str
-    layer: int
+    layer: str
     where: str
-    effects: dict[str, Estimate]
+    effects: dict[Subset, Estimate]
 
 
-def peak(run: Run, table: pd.DataFrame, order: Order, wheres: Collection[str]) -> Peak:
-    """The attention or MLP output at `wheres` with the largest effect on facts told this way.
-
-    Chosen in the first measuring template and measured in the others, on the same facts: what is
-    peculiar to a template does not count.
-    """
-    rows = table[
-        (table.order == order)
-        & (table.site != "resid_post")
-        & table["where"].isin(list(wheres))
-        & ~table.structural_zero
-    ]
-    first = rows.template == rows.template.iloc[0]
-    chosen = rows[first & (rows.subset == TOLD_ONLY[order])]
-    keys = ["site", "layer", "where"]
-    component, layer, where = chosen.groupby(keys).effect.mean().idxmax()
-    there = rows[
-        ~first & (rows.site == component) & (rows.layer == layer) & (rows["where"] == where)
-    ]
-    seed = derive_seed(run.config()["seed"], "report", "peak", order)
+def peak(measured: Measured, order: Order, at: str) -> Peak:
+    """The attention or MLP output at the `source` or at `prompt_last` that restores most."""
+    start = f"patching.{order}.elsewhere.{at}"
     effects = {
-        str(subset): bootstrap_mean(
-            part.groupby("fact").effect.mean().to_numpy(float), "nat", seed=seed
-        )
-        for subset, part in there.groupby("subset")
+        subset: measured.estimates[f"{start}.{subset}"]
+        for subset in OF_PEOPLE
+        if f"{start}.{subset}" in measured.estimates
     }
-    return Peak(str(component), int(layer), str(where), effects)
+    return Peak(*look_up_place(measured, f"patching.{order}.chosen.{at}"), effects)
 
 
-def sentence(run: Run, table: pd.DataFrame, order: Order) -> str:
+def sentence(measured: Measured, order: Order) -> str:
     """The best place at the source and the best where the answer begins, with their controls."""
     told = TOLD_ONLY[order]
-    total = total_elsewhere(run, order)
-    at_source = peak(run, table, order, [where for where in WHERE if where != "prompt_last"])
-    at_end = peak(run, table, order, ["prompt_last"])
+    if _mapped(measured, f"patching.{order}.{told}") == ["resid_post"]:
+        return f"{ASKED[order]}, attention and MLPs were not told apart."
+    total = look_up(measured, f"patching.{order}.elsewhere.total")
+    at_source, at_end = (peak(measured, order, at) for at in CHOSEN_AT)
     text = (
         f"{ASKED[order]}, {place(at_source, order)} restores {spoken(at_source.effects[told])} "
         f"of the {spoken(total)} that separate two facts told that way"
@@ -114,16 +95,6 @@ def sentence(run: Run, table: pd.DataFrame, order: Order) -> str:
     return f"{text}; at the prompt’s last token {best} restores most, {spoken(most)}."
 
 
-def total_elsewhere(run: Run, order: Order) -> Estimate:
-    """What separates two facts told in this order, in the templates that no site is chosen in."""
-    rows = run.table(BASELINES)
-    rows = rows[rows.order == order]
-    rows = rows[(rows.template != rows.template.iloc[0]) & (rows.subset == TOLD_ONLY[order])]
-    per_fact = (rows.clean - rows.corrupted).groupby(rows.fact).mean()
-    seed = derive_seed(run.config()["seed"], "report", "total", order)
-    return bootstrap_mean(per_fact.to_numpy(float), "nat", seed=seed)
-
-
 def place(best: Peak, order: Order, *, short: bool = False) -> str:
     component = f"{COMPONENT[best.component]} {best.layer}"
     return component if short else f"{component} at {token_words(order)[best.where]}"
@@ -139,28 +110,28 @@ def token_words(order: Order) -> dict[str, str]:
     }
 
 
-def map_picture(run: Run, table: pd.DataFrame, measured: Measured, order: Order) -> Picture:
+def map_picture(run: Run, measured: Measured, order: Order) -> Picture:
     """Shares of the told-in-this-order total, three conditions side by side."""
     told = TOLD_ONLY[order]
-    total = measured.estimates[f"patching.{order}.{told}.total"]
     titles = {told: "told this way", "both": "in both", TOLD_OTHERWISE[order]: "other way"}
     found = {test.name for test in measured.tests if is_discovery(test)}
-    rows = table[table.order == order]
-    scale, quantity = colours_of(total, rows)
-    maps = [
-        one_map(rows[rows.subset == subset], title, scale, found, f"patching.{order}.{subset}")
+    starts = {
+        f"patching.{order}.{subset}": title
         for subset, title in titles.items()
-        if (rows.subset == subset).any()
-    ]
+        if f"patching.{order}.{subset}.total" in measured.estimates
+    }
+    scale, quantity = colours_of(measured, f"patching.{order}.{told}.total", starts)
+    maps = [one_map(measured, start, title, scale, found) for start, title in starts.items()]
     source = SOURCE[order]
     labels = [f"{source}, first", f"{source}, last", f"{source}, all", "prompt, last"]
-    groups = [Rows(COMPONENT[component], labels) for component in _mapped(rows)]
+    components = _mapped(measured, f"patching.{order}.{told}")
+    groups = [Rows(COMPONENT[component], labels) for component in components]
     return picture(
         run,
         f"patching_map_{order}",
         lambda theme: heatmap_figure(maps, groups, theme, quantity=quantity),
         title=ASKED[order],
-        alt=f"{ASKED[order]}: effects of patching. {sentence(run, table, order)}",
+        alt=f"{ASKED[order]}: effects of patching. {sentence(measured, order)}",
         caption=(
             "Mean effect over facts of patching one component of one layer at one token (or at "
             "all tokens of the source), as a share of what separates two facts that were told in "
@@ -170,34 +141,44 @@ def map_picture(run: Run, table: pd.DataFrame, measured: Measured, order: Order)
     )
 
 
-def colours_of(total: Estimate, rows: pd.DataFrame) -> tuple[float, str]:
+def colours_of(measured: Measured, total: str, starts: Iterable[str]) -> tuple[float, str]:
     """What 100 % of the colours is: the total, unless its interval includes zero."""
-    if total.value is not None and total.low is not None and total.low > 0:
-        return total.value, f"share of {total.value:.1f} nat"
-    keys = ["subset", "site", "layer", "where"]
-    largest = float(rows.groupby(keys).effect.mean().abs().max()) or 1.0
+    whole = measured.estimates[total]
+    if whole.value is not None and whole.low is not None and whole.low > 0:
+        return whole.value, f"share of {whole.value:.1f} nat"
+    shown = [
+        effect_of(measured, name) for s in starts for row in cells(measured, s) for name in row
+    ]
+    largest = max(map(abs, shown)) or 1.0
     return largest, f"effect; 100 % is {largest:.2g} nat"
 
 
-def one_map(rows: pd.DataFrame, title: str, total: float, found: set[str], name: str) -> Map:
-    means = rows.groupby(["site", "where", "layer"]).effect.mean()
-    zero = rows.groupby(["site", "where", "layer"]).structural_zero.all()
-    layers = int(rows.layer.max()) + 1
-    keys = [(component, where) for component in _mapped(rows) for where in WHERE]
+def effect_of(measured: Measured, name: str) -> float:
+    """Zero where the causal mask leaves none, and so no estimate."""
+    return (measured.estimates[name].value or 0.0) if name in measured.estimates else 0.0
 
-    def grid(cell: "pd.Series", scale: float) -> np.ndarray:
-        return np.array([[cell[(*key, layer)] / scale for layer in range(layers)] for key in keys])
 
-    discovered = [
-        [f"{name}.{component}.{layer}.{where}" in found for layer in range(layers)]
-        for component, where in keys
+def cells(measured: Measured, start: str) -> list[list[str]]:
+    """Names of the effects, by component and place, layer by layer."""
+    components = _mapped(measured, start)
+    last = f"{start}.{components[0]}.{{}}.prompt_last"
+    layers = next(n for n in count() if last.format(n) not in measured.estimates)
+    return [
+        [f"{start}.{component}.{layer}.{where}" for layer in range(layers)]
+        for component, where in product(components, WHERE)
     ]
-    return Map(title, grid(means, total), grid(zero, 1).astype(bool), np.array(discovered))
 
 
-def _mapped(rows: pd.DataFrame) -> list[Component]:
+def one_map(measured: Measured, start: str, title: str, scale: float, found: set[str]) -> Map:
+    names = np.array(cells(measured, start))
+    effects = np.vectorize(lambda name: effect_of(measured, name) / scale)(names)
+    impossible = ~np.isin(names, list(measured.estimates))
+    return Map(title, effects, impossible, np.isin(names, list(found)))
+
+
+def _mapped(measured: Measured, start: str) -> list[Component]:
     """Of some models the stream alone is known."""
-    return [component for component in MAPPED if (rows["site"] == component).any()]
+    return [c for c in MAPPED if f"{start}.{c}.0.prompt_last" in measured.estimates]
 
 
 def noise_note(measured: Measured) -> str:

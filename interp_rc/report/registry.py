@@ -1,6 +1,7 @@
 """Which measure has which section. To add one, add its line here."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report import (
@@ -31,6 +32,7 @@ from interp_rc.report import (
     transposition,
     update_geometry,
 )
+from interp_rc.report.lookup import MissingNumber
 from interp_rc.report.section import Section
 
 SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
@@ -63,6 +65,17 @@ SECTIONS: dict[str, Callable[[Run, Measured], Section]] = {
 
 
 def section(kind: str, run: Run, measured: Measured) -> Section:
-    """The measure's own section, or the generic one."""
+    """The measure's own section, or the generic one; that, too, if a number is missing."""
     own = SECTIONS.get(kind)
-    return own(run, measured) if own else generic.section(kind, run, measured)
+    if own is None:
+        return generic.section(kind, run, measured)
+    try:
+        return own(run, measured)
+    except MissingNumber as missing:
+        return replace(
+            generic.section(kind, run, measured),
+            sentence=(
+                f"An earlier version measured this, without {missing}: to measure it again, "
+                f"delete measured/{kind}.json in the run’s folder and run again with --resume."
+            ),
+        )

@@ -149,6 +149,33 @@ def test_too_few_templates_are_refused():
         PatchingMap(templates=3).check(few)
 
 
+def test_sites_are_chosen_in_one_template_and_measured_in_the_other(measured):
+    run, _, found = measured
+    effects = {}
+    for row in (
+        run.table(EFFECTS).query("order == 'forward' and where == 'prompt_last'").itertuples()
+    ):
+        if row.site != "resid_post":
+            place = f"{row.site}.{row.layer}.{row.where}"
+            at = effects.setdefault((row.template, place, row.subset), {})
+            at.setdefault(row.fact, []).append(row.effect)
+    first, second = dict.fromkeys(template for template, _, _ in effects)
+    told = {
+        place: np.mean([np.mean(v) for v in by_fact.values()])
+        for (template, place, subset), by_fact in effects.items()
+        if (template, subset) == (first, "name_to_description")
+    }
+    best = max(told, key=told.get)
+    chosen = found.estimates[f"patching.forward.chosen.prompt_last.{best}"]
+    assert (chosen.value, chosen.low, chosen.n) == (pytest.approx(told[best]), None, 2)
+    for subset in ("name_to_description", "description_to_name", "both"):
+        there = [np.mean(v) for v in effects[second, best, subset].values()]
+        elsewhere = found.estimates[f"patching.forward.elsewhere.prompt_last.{subset}"]
+        assert (elsewhere.value, elsewhere.n) == (pytest.approx(np.mean(there)), 2)
+    names = [name for name in found.estimates if ".chosen." in name]
+    assert len(names) == 4  # orders, at the source and at the end
+
+
 @pytest.mark.slow
 def test_the_section(measured):
     """Each order with its own map and its own sentence; the peak is measured where not chosen."""

@@ -1,0 +1,28 @@
+"""Numbers of a run by their names: a page computes none."""
+
+from interp_rc.records.errors import RunError
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.runs import Measured
+
+
+class MissingNumber(RunError):
+    """A number that this version's measures make, in a run that an earlier one measured."""
+
+
+def look_up(measured: Measured, name: str) -> Estimate:
+    """The estimate of that name. Raises MissingNumber if there is none."""
+    try:
+        return measured.estimates[name]
+    except KeyError:
+        raise MissingNumber(name) from None
+
+
+def look_up_place(measured: Measured, start: str) -> list[str]:
+    """What a measure chose: the words after `start` of the one name that begins with it.
+
+    Raises MissingNumber if none does.
+    """
+    for name in measured.estimates:
+        if name.startswith(f"{start}."):
+            return name.removeprefix(f"{start}.").split(".")
+    raise MissingNumber(start)

@@ -1,0 +1,32 @@
+"""Numbers by their names; what an earlier version did not measure is said in one line."""
+
+import pytest
+
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.runs import Measured, Run
+from interp_rc.report.lookup import MissingNumber, look_up, look_up_place
+from interp_rc.report.registry import section
+
+ONE = Estimate(1.0, 0.5, 1.5, 8, "nat")
+
+
+def test_a_place_is_what_follows_in_the_name():
+    measured = Measured({"map.chosen.end.mlp_out.3": ONE, "map.chosen.ending.other.4": ONE})
+    assert look_up(measured, "map.chosen.ending.other.4") is ONE
+    assert look_up_place(measured, "map.chosen.end") == ["mlp_out", "3"]
+    with pytest.raises(MissingNumber, match=r"map\.total"):
+        look_up(measured, "map.total")
+    with pytest.raises(MissingNumber, match=r"map\.chosen\.start"):
+        look_up_place(measured, "map.chosen.start")
+
+
+def test_a_run_of_an_earlier_version_says_what_is_missing_in_one_line(tmp_path):
+    told = "patching.forward.name_to_description"
+    names = [f"{told}.total", f"{told}.mlp_out.0.prompt_last", "patching.noise_floor"]
+    found = section("patching_map", Run(tmp_path), Measured(dict.fromkeys(names, ONE)))
+    assert found.title == "Patching map"
+    assert "without patching.forward.elsewhere.total: to measure it again" in found.sentence
+    assert "measured/patching_map.json" in found.sentence
+    assert "\n" not in found.sentence
+    [table] = found.tables
+    assert [row[0] for row in table.rows] == names
