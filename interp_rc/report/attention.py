@@ -1,22 +1,19 @@
 """The page's section on where the answer's position looks, and what that is worth."""
 
-import pandas as pd
+from itertools import product
 
 from interp_rc.figures.profile import Line, Panel, profile_figure
-from interp_rc.mechanism.attention_cut import ALL
-from interp_rc.mechanism.attention_measure import COSTS, WEIGHTS
+from interp_rc.mechanism.attention_measure import CHOSEN
 from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
-from interp_rc.records.seeds import derive_seed
+from interp_rc.report.lookup import look_up, look_up_place
 from interp_rc.report.patching_map import ASKED, SOURCE
 from interp_rc.report.probe import told
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import TIE, listed, number, probability, spoken
-from interp_rc.stats.intervals import bootstrap_mean, mean_share
 
 NOTHING = Estimate(None, None, None, 0, "nat")
-SHOWN = 3  # heads an order in the table
 COLUMNS = ["asked", "head", "attention [%]", "share of norms [%]", "uniform [%]"]
 
 
@@ -26,12 +23,11 @@ def section(run: Run, measured: Measured) -> Section:
               measured.estimates]  # fmt: skip
     if not orders:
         return Section(title, "No facts told in one order were learnt: nothing to see.")
-    weights, costs = run.table(WEIGHTS), run.table(COSTS)
     return Section(
         title=title,
-        sentence=" ".join(sentence(run, weights, costs, measured, order) for order in orders),
-        figures=[by_layer(run, weights, costs, measured, orders)],
-        tables=[heads_table(run, weights, orders)],
+        sentence=" ".join(sentence(measured, order) for order in orders),
+        figures=[by_layer(run, measured, orders)],
+        tables=[heads_table(measured, orders)],
         note=(
             "A weight of attention is no contribution: the share of norms weighs it with the "
             "length of what the head moves from there. Cutting keeps the tokens that predict the "
@@ -59,11 +55,12 @@ def _tested(measured: Measured, orders: list[Order]) -> str:
     return f" Does the source cost more than the others, in all layers? (Paired t, Holm: {text}.)"
 
 
-def sentence(
-    run: Run, weights: pd.DataFrame, costs: pd.DataFrame, measured: Measured, order: Order
-) -> str:
+def sentence(measured: Measured, order: Order) -> str:
     own, other = TOLD_ONLY[order], TOLD_OTHERWISE[order]
-    given, uniform = (given_to_source(run, weights, order, c) for c in ("weight", "uniform"))
+    given, uniform = (
+        look_up(measured, f"attention.{order}.{own}.answer.source.all.{column}")
+        for column in ("weight", "uniform")
+    )
     text = (
         f"{ASKED[order]}, the tokens that say the answer give the {SOURCE[order]} "
         f"{spoken(given)} of their attention (uniform: {number(100 * (uniform.value or 0), 1)}"
@@ -84,53 +81,17 @@ def sentence(
         controls.append(f"facts told in the other order: {spoken(reverse)}")
     text += f"; cut off from it in every layer, the answer loses {spoken(whole)} over another’s"
     text += f" ({'; '.join(controls)})" if controls else ""
-    layer, cost = costliest(run, costs, order)
+    [layer] = look_up_place(measured, f"attention_cut.{order}.{own}.source.chosen")
+    cost = look_up(measured, f"attention_cut.{order}.{own}.source.elsewhere.over_foil")
     return f"{text}, around layer {layer} alone {spoken(cost)}."
 
 
-def given_to_source(run: Run, weights: pd.DataFrame, order: Order, column: str) -> Estimate:
-    """From the answer, on facts told in this order: mean over layers and heads."""
-    rows = weights[
-        (weights.order == order)
-        & (weights.subset == TOLD_ONLY[order])
-        & (weights["query"] == "answer")
-        & (weights["keys"] == "source")
-    ]
-    values = rows.groupby("fact")[column].mean().to_numpy(float).clip(0, 1)
-    seed = derive_seed(run.config()["seed"], "report", "attention", order)
-    return mean_share(values, seed=seed)
-
-
-def costliest(run: Run, costs: pd.DataFrame, order: Order) -> tuple[int, Estimate]:
-    """The layer whose cut costs most in the first measuring template, and its cost in the others
-    (in the same, if there is one only)."""
-    rows = costs[
-        (costs.order == order)
-        & (costs.subset == TOLD_ONLY[order])
-        & (costs["keys"] == "source")
-        & (costs.layer != ALL)
-    ]
-    first = rows.template == rows.template.iloc[0]
-    layer = int(rows[first].groupby("layer").over_foil.mean().idxmax())
-    there = rows[(~first | first.all()) & (rows.layer == layer)]
-    seed = derive_seed(run.config()["seed"], "report", "cut", order)
-    return layer, bootstrap_mean(
-        there.groupby("fact").over_foil.mean().to_numpy(float), "nat", seed=seed
-    )
-
-
-def by_layer(
-    run: Run,
-    weights: pd.DataFrame,
-    costs: pd.DataFrame,
-    measured: Measured,
-    orders: list[Order],
-) -> Picture:
+def by_layer(run: Run, measured: Measured, orders: list[Order]) -> Picture:
     panels = [panel(measured, order, cut) for cut in (False, True) for order in orders]
     if len(orders) == 1:  # each in a row of its own
         panels = [panels[0], panels[0], panels[1], panels[1]]
     layers = [str(layer) for layer in range(_layers(measured))]
-    words = " ".join(sentence(run, weights, costs, measured, order) for order in orders)
+    words = " ".join(sentence(measured, order) for order in orders)
     return picture(
         run,
         "attention",
@@ -181,26 +142,18 @@ def _name(order: Order, subset: Subset, keys: str, cut: bool) -> str:
     return f"attention.{order}.{subset}.answer.{keys}.{{layer}}.weight"
 
 
-def heads_table(run: Run, weights: pd.DataFrame, orders: list[Order]) -> Table:
-    """Those that give the source most of what they move: chosen in the first measuring template,
-    and measured in the others (in the same, if there is one only)."""
+def heads_table(measured: Measured, orders: list[Order]) -> Table:
+    """Those that give the source most of what they move, measured where they were not chosen."""
     rows = []
-    given = weights[(weights["query"] == "answer") & (weights["keys"] == "source")]
-    for order in orders:
-        mine = given[(given.order == order) & (given.subset == TOLD_ONLY[order])]
-        first = mine.template == mine.template.iloc[0]
-        best = mine[first].groupby(["layer", "head"]).norm_share.mean().nlargest(SHOWN).index
-        for layer, head in best:
-            there = mine[(~first | first.all()) & (mine.layer == layer) & (mine["head"] == head)]
-            seed = derive_seed(run.config()["seed"], "report", "heads", order)
-            cells = [
-                spoken(
-                    mean_share(
-                        there.groupby("fact")[column].mean().to_numpy(float).clip(0, 1), seed=seed
-                    )
-                ).replace(f"{TIE}%", "")
-                for column in ("weight", "norm_share", "uniform")
-            ]
-            rows.append([ASKED[order].removeprefix("Asked "), f"{head} of layer {layer}", *cells])
+    for order, rank in product(orders, range(1, CHOSEN + 1)):
+        name = f"attention.{order}.head_chosen_{rank}"
+        if rank > 1 and not any(n.startswith(f"{name}.") for n in measured.estimates):
+            continue  # a model of fewer heads
+        layer, head = look_up_place(measured, name)
+        cells = [
+            spoken(look_up(measured, f"{name}_elsewhere.{column}")).replace(f"{TIE}%", "")
+            for column in ("weight", "norm_share", "uniform")
+        ]
+        rows.append([ASKED[order].removeprefix("Asked "), f"{head} of layer {layer}", *cells])
     return Table("Heads that look at the source most, where the answer is said", COLUMNS, rows,
                  COLUMNS[2:])  # fmt: skip
