@@ -9,7 +9,7 @@ from pydantic import Field
 
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import MeasureContext
-from interp_rc.mechanism.discoveries import discoveries
+from interp_rc.mechanism.discoveries import discoveries, is_discovery
 from interp_rc.mechanism.learnt_contrasts import (
     check_asked,
     learnt_contrasts,
@@ -20,15 +20,21 @@ from interp_rc.mechanism.logit_attribution import logit_attribution
 from interp_rc.mechanism.logit_lens import logit_lens
 from interp_rc.models.load import Loaded
 from interp_rc.records.limits import MOST_COUNT
+from interp_rc.records.nouns import TOLD_ONLY
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.choice import choose_places
 from interp_rc.stats.intervals import bootstrap_mean
 
 NAME = "lens"
 LENS, ATTRIBUTION = "mechanism/logit_lens", "mechanism/logit_attribution"
 WRITERS = ("z", "mlp_out")
+CHOSEN = 3  # writers an order
+NO_HEAD = -1
+STAGES = ("resid_pre", "resid_mid", "resid_post")
+LIKELIEST = 0.5  # of the prompts
 
 
 class Lens(Options):
@@ -57,9 +63,11 @@ class Lens(Options):
         parts = with_conditions(logit_attribution(model, contrasts), contrasts)
         context.write(LENS, lens)
         context.write(ATTRIBUTION, parts)
+        estimates = lens_estimates(lens, seed) | part_estimates(parts, seed)
+        tests = lens_tests(lens, model.model.dtype)
         return Measured(
-            estimates=lens_estimates(lens, seed) | part_estimates(parts, seed),
-            tests=lens_tests(lens, model.model.dtype) + part_tests(parts),
+            estimates=estimates | writers(parts, context.seed) | stages(lens, estimates, tests),
+            tests=tests + part_tests(parts),
         )
 
 
@@ -97,6 +105,60 @@ def part_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
     left = table[table.site == "residual"].effect.abs().max()
     facts = table.fact.nunique()
     return found | {"logit_attribution.residual": Estimate(left, None, None, facts, "logit")}
+
+
+def writers(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """The heads and MLPs that write most of the first token that differs, on facts told in the
+    order that they are asked in: what each was chosen by in one template, and what it writes in the
+    others, by subset."""
+    found = {}
+    could = table[(table.against == "foil") & table.site.isin(WRITERS)]
+    for order, subset in TOLD_ONLY.items():
+        rows = could[could.order == order].fillna({"head": NO_HEAD})
+        told = rows.subset == subset
+        if not told.any():
+            continue
+        use = derive_seed(seed, "report", "writer", order)
+        keys = ["site", "layer", "head"]
+        best = choose_places(rows, "effect", keys, "logit", among=told, count=CHOSEN)
+        for rank, (place, by, elsewhere) in enumerate(best, 1):
+            name = f"logit_attribution.{order}.chosen_{rank}"
+            found[".".join([name, *(str(word) for word in place if word != NO_HEAD)])] = by
+            for of, part in elsewhere.groupby("subset"):
+                per_fact = part.groupby("fact").effect.mean().to_numpy(float)
+                estimate = bootstrap_mean(per_fact, "logit", seed=use)
+                found[f"{name}_elsewhere.{of}"] = estimate
+    return found
+
+
+def stages(
+    table: pd.DataFrame, estimates: dict[str, Estimate], tests: list[Test]
+) -> dict[str, Estimate]:
+    """Of facts told in the order that they are asked in: the first stage from which on all tell the
+    answer from the foil, and the first after which it is the likeliest in most prompts, with what
+    was found there; absent where there is none."""
+    found = {}
+    discovered = {test.name for test in tests if is_discovery(test)}
+    for order, subset in TOLD_ONLY.items():
+        start = f"logit_lens.{order}.{subset}"
+        rows = table[
+            (table.order == order) & (table.subset == subset) & (table["where"] == "answer")
+        ]
+        turn = sorted(set(zip(rows.layer, map(STAGES.index, rows.site), strict=True)))
+        names = [f"{STAGES[site]}.{layer}" for layer, site in turn]
+        ahead = {name: estimates[f"{start}.answer.{name}.over_foil"] for name in names}
+        first = {name: estimates[f"{start}.answer.{name}.first"] for name in names}
+        apart = [
+            f"{start}.{name}.answer" in discovered and (ahead[name].value or 0) > 0
+            for name in names
+        ]
+        after = next((name for n, name in enumerate(names) if all(apart[n:])), None)
+        likely = next((name for name in names if (first[name].value or 0) > LIKELIEST), None)
+        if after is not None:
+            found[f"logit_lens.{order}.ahead_from.{after}.over_foil"] = ahead[after]
+        if likely is not None:
+            found[f"logit_lens.{order}.likeliest_after.{likely}.first"] = first[likely]
+    return found
 
 
 def _mean(part: pd.DataFrame, column: str, unit: str, seed: int, name: str) -> Estimate:

@@ -2,25 +2,19 @@
 
 from typing import NamedTuple
 
-import pandas as pd
-
 from interp_rc.figures.profile import Line, Panel, profile_figure
-from interp_rc.mechanism.discoveries import is_discovery
-from interp_rc.mechanism.lens import ATTRIBUTION, WRITERS
+from interp_rc.mechanism.lens import CHOSEN
 from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
-from interp_rc.records.seeds import derive_seed
+from interp_rc.report.lookup import look_up_place
 from interp_rc.report.patching_map import ASKED
 from interp_rc.report.probe import told
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import MINUS, TIE, listed, spoken
-from interp_rc.stats.intervals import bootstrap_mean
 
 BOTH: Subset = "both"
 NOTHING = Estimate(None, None, None, 0, "nat")
-LIKELIEST = 0.5  # of the prompts
-SHOWN = 3  # parts an order in the table
 COLUMNS = ["asked", "part", "told this way", "told the other way", "in both"]
 
 
@@ -29,12 +23,11 @@ def section(run: Run, measured: Measured) -> Section:
     orders = [order for order in ORDERS if _end(measured, order, TOLD_ONLY[order]) is not None]
     if not orders:
         return Section(title, "Fewer than two facts told in one order were learnt: nothing to see.")
-    parts = run.table(ATTRIBUTION)
     return Section(
         title=title,
-        sentence=" ".join(sentence(run, parts, measured, order) for order in orders),
-        figures=[by_stage(run, parts, measured, orders)],
-        tables=[writers_table(run, parts, orders)],
+        sentence=" ".join(sentence(measured, order) for order in orders),
+        figures=[by_stage(run, measured, orders)],
+        tables=[writers_table(measured, orders)],
         note=(
             "The logit lens reads the residual stream after each sublayer as if it were the last: "
             "what the whole answer, each token after the true ones before it, is ahead of another "
@@ -74,20 +67,15 @@ def _end(measured: Measured, order: Order, subset: Subset) -> Estimate | None:
     return ahead(measured, order, subset, stages(measured)[-1])
 
 
-def sentence(run: Run, parts: pd.DataFrame, measured: Measured, order: Order) -> str:
+def sentence(measured: Measured, order: Order) -> str:
     own, other = TOLD_ONLY[order], TOLD_OTHERWISE[order]
-    turn = [s for s in stages(measured) if ahead(measured, order, own, s).value is not None]
-    found = {test.name for test in measured.tests if is_discovery(test)}
-
-    def apart(stage: tuple[str, int]) -> bool:
-        name = f"logit_lens.{order}.{own}.{stage[0]}.{stage[1]}.answer"
-        return name in found and (ahead(measured, order, own, stage).value or 0) > 0
-
-    after = next((s for n, s in enumerate(turn) if all(map(apart, turn[n:]))), None)
-    likeliest = next((s for s in turn if _share(measured, order, own, s) > LIKELIEST), None)
+    best = writer(measured, order)
+    after, likeliest = (
+        said(measured, f"logit_lens.{order}.{what}") for what in ("ahead_from", "likeliest_after")
+    )
     text = f"{ASKED[order]}, the answer of facts told that way "
-    text += f"is ahead of another fact’s from {said(after)} on" if after else "is never ahead"
-    text += f", is the likeliest in most prompts after {said(likeliest)}," if likeliest else ""
+    text += f"is ahead of another fact’s from {after} on" if after else "is never ahead"
+    text += f", is the likeliest in most prompts after {likeliest}," if likeliest else ""
     controls = [
         f"{spoken(end)} for facts told {words}"
         for subset, words in zip((other, BOTH), ("in the other order", "in both"), strict=True)
@@ -96,60 +84,47 @@ def sentence(run: Run, parts: pd.DataFrame, measured: Measured, order: Order) ->
     ends = _end(measured, order, own) or NOTHING
     text += f" and ends {spoken(ends)} ahead"
     text += f" ({listed(controls)}); " if controls else "; "
-    best = writer(run, parts, order)
     of = f"; facts told in the other order: {spoken(best.of[other])}" if other in best.of else ""
     written = f"{best.name} writes the most of the first token that differs"
     return f"{text}{written}, {spoken(best.of[own])}{of}."
 
 
-def said(stage: tuple[str, int] | None) -> str:
-    if stage is None:
+def said(measured: Measured, start: str) -> str:
+    """A stage by what comes before it; nothing where there is none."""
+    if not any(name.startswith(f"{start}.") for name in measured.estimates):
         return ""
-    site, layer = stage
+    site, layer, _ = look_up_place(measured, start)
     return {"resid_pre": "the embedding", "resid_mid": f"attention {layer}"}.get(
         site, f"MLP {layer}"
     )
-
-
-def _share(measured: Measured, order: Order, subset: Subset, stage: tuple[str, int]) -> float:
-    name = f"logit_lens.{order}.{subset}.answer.{stage[0]}.{stage[1]}.first"
-    return measured.estimates[name].value or 0.0
 
 
 class Writer(NamedTuple):
     """A head or MLP chosen in one template, and what it writes in the others [logit], by subset."""
 
     name: str
-    of: dict[str, Estimate]
+    of: dict[Subset, Estimate]
 
 
-def writer(run: Run, parts: pd.DataFrame, order: Order, rank: int = 0) -> Writer:
-    """The `rank`-th of what writes most on facts told this way: chosen in the first measuring
-    template and measured in the others."""
-    rows = parts[(parts.order == order) & (parts.against == "foil") & parts.site.isin(WRITERS)]
-    rows = rows.assign(head=rows["head"].fillna(-1))
-    first = rows.template == rows.template.iloc[0]
-    keys = ["site", "layer", "head"]
-    means = rows[first & (rows.subset == TOLD_ONLY[order])].groupby(keys).effect.mean()
-    site, layer, head = means.sort_values(ascending=False, kind="stable").index[rank]
-    there = rows[~first & (rows.site == site) & (rows.layer == layer) & (rows["head"] == head)]
-    seed = derive_seed(run.config()["seed"], "report", "writer", order)
+def writer(measured: Measured, order: Order, rank: int = 1) -> Writer:
+    """The `rank`-th of what writes most on facts told this way."""
+    name = f"logit_attribution.{order}.chosen_{rank}"
+    site, layer, *head = look_up_place(measured, name)
     of = {
-        str(subset): bootstrap_mean(
-            part.groupby("fact").effect.mean().to_numpy(float), "logit", seed=seed
-        )
-        for subset, part in there.groupby("subset")
+        subset: measured.estimates[f"{name}_elsewhere.{subset}"]
+        for subset in OF_PEOPLE
+        if f"{name}_elsewhere.{subset}" in measured.estimates
     }
-    return Writer(f"MLP {layer}" if site == "mlp_out" else f"head {head} of layer {layer}", of)
+    return Writer(f"MLP {layer}" if site == "mlp_out" else f"head {head[0]} of layer {layer}", of)
 
 
-def by_stage(run: Run, parts: pd.DataFrame, measured: Measured, orders: list[Order]) -> Picture:
+def by_stage(run: Run, measured: Measured, orders: list[Order]) -> Picture:
     turn = stages(measured)
     panels = [panel(measured, order, lens) for lens in (True, False) for order in orders]
     if len(orders) == 1:  # each in a row of its own
         panels = [panels[0], panels[0], panels[1], panels[1]]
     layers = ["in", *(str(layer) if site == "resid_mid" else "" for site, layer in turn[1:])]
-    words = " ".join(sentence(run, parts, measured, order) for order in orders)
+    words = " ".join(sentence(measured, order) for order in orders)
     return picture(
         run,
         "lens",
@@ -193,11 +168,11 @@ def written(measured: Measured, order: Order, subset: Subset, stage: tuple[str, 
     return measured.estimates.get(f"logit_attribution.{order}.{subset}.foil.{part}", NOTHING)
 
 
-def writers_table(run: Run, parts: pd.DataFrame, orders: list[Order]) -> Table:
+def writers_table(measured: Measured, orders: list[Order]) -> Table:
     rows = []
     for order in orders:
-        for rank in range(SHOWN):
-            best = writer(run, parts, order, rank)
+        for rank in range(1, CHOSEN + 1):
+            best = writer(measured, order, rank)
             subsets = (TOLD_ONLY[order], TOLD_OTHERWISE[order], "both")
             cells = [plain(best.of[s]) if s in best.of else "" for s in subsets]
             rows.append([ASKED[order].removeprefix("Asked "), best.name, *cells])

@@ -11,7 +11,7 @@ from interp_rc.mechanism.attention import attention
 from interp_rc.mechanism.attention_cut import cut_costs
 from interp_rc.mechanism.attention_measure import COSTS, WEIGHTS, Attention
 from interp_rc.mechanism.learnt_contrasts import learnt_contrasts, paired
-from interp_rc.mechanism.lens import ATTRIBUTION, LENS, Lens
+from interp_rc.mechanism.lens import ATTRIBUTION, LENS, Lens, stages
 from interp_rc.mechanism.logit_attribution import logit_attribution
 from interp_rc.mechanism.logit_lens import logit_lens
 from interp_rc.records.errors import DataError
@@ -20,6 +20,7 @@ from interp_rc.records.runs import Run
 from interp_rc.records.seeds import derive_seed
 from interp_rc.report import attention as attention_report
 from interp_rc.report import lens as lens_report
+from interp_rc.report.lookup import look_up_place
 from tests.conftest import drawn, untaught
 from tests.mechanism.test_patching_map import answers
 
@@ -162,11 +163,32 @@ def test_the_sections(measured):
         site, layer, head = rows[rows.template == first].groupby(keys).effect.mean().idxmax()
         there = rows[(rows.template == second) & (rows.site == site) & (rows.layer == layer)]
         value = there[there["head"] == head].groupby("fact").effect.mean().mean()
-        best = lens_report.writer(run, table, order)
+        best = lens_report.writer(lens, order)
         assert best.of[subset].value == pytest.approx(value)
         assert best.name == (
             f"MLP {layer}" if site == "mlp_out" else f"head {head} of layer {layer}"
         )
+        chosen = look_up_place(look, f"attention_cut.{order}.{subset}.source.chosen")
+        costs = run.table(COSTS).query("keys == 'source' and layer != -1")
+        costs = costs[(costs.order == order) & (costs.subset == subset)]
+        first, second = costs.template.drop_duplicates()
+        by_layer = costs[costs.template == first].groupby("layer").over_foil.mean()
+        assert chosen == [str(by_layer.idxmax())]
+        there = costs[(costs.template == second) & (costs.layer == by_layer.idxmax())]
+        elsewhere = look.estimates[f"attention_cut.{order}.{subset}.source.elsewhere.over_foil"]
+        assert elsewhere.value == pytest.approx(there.groupby("fact").over_foil.mean().mean())
+        heads = run.table(WEIGHTS).query("query == 'answer' and keys == 'source'")
+        heads = heads[(heads.order == order) & (heads.subset == subset)]
+        assert look.estimates[
+            f"attention.{order}.{subset}.answer.source.all.weight"
+        ].value == pytest.approx(heads.groupby("fact").weight.mean().mean())
+        ranked = heads[heads.template == first].groupby(["layer", "head"]).norm_share.mean()
+        for rank, place in enumerate(ranked.nlargest(3).index, 1):
+            name = f"attention.{order}.head_chosen_{rank}"
+            assert look_up_place(look, name) == [str(n) for n in place]
+            there = heads[(heads.template == second) & (heads.layer == place[0])]
+            value = there[there["head"] == place[1]].groupby("fact").norm_share.mean().mean()
+            assert look.estimates[f"{name}_elsewhere.norm_share"].value == pytest.approx(value)
     part = drawn(attention_report.section(run, look))
     assert part.sentence.count("cut off from it in every layer") == 2
     assert part.sentence.count("other tokens instead of") == 2
@@ -180,7 +202,6 @@ def test_the_sections(measured):
 def test_the_stage_from_which_an_answer_is_ahead(measured):
     """From the first stage after which all tell it apart; a lost lead does not count."""
     run, _, lens, _ = measured
-    parts = run.table(ATTRIBUTION)
     turn = [("resid_pre", 0), *((s, n) for n in (0, 1) for s in ("resid_mid", "resid_post"))]
     names = [f"logit_lens.forward.name_to_description.{s}.{n}.answer" for s, n in turn]
     own = {t.name: t for t in lens.tests}
@@ -194,14 +215,13 @@ def test_the_stage_from_which_an_answer_is_ahead(measured):
         tests = []
         for name, one in zip(names, ahead, strict=True):
             tests.append(own[name].__class__(name, "t", 1.0, 0.0, 1.0 - int(one), "x", 0.0, 2))
-        made = lens.__class__(
-            estimates={
-                n: e.__class__(1.0, 0.5, 1.5, 2, e.unit) if n.endswith("over_foil") else e
-                for n, e in lens.estimates.items()
-            },
-            tests=tests,
-        )
-        assert said in lens_report.sentence(run, parts, made, "forward")
+        made = {
+            n: e.__class__(1.0, 0.5, 1.5, 2, e.unit) if n.endswith("over_foil") else e
+            for n, e in lens.estimates.items()
+            if ".ahead_from." not in n
+        }
+        made |= stages(run.table(LENS), made, tests)
+        assert said in lens_report.sentence(lens.__class__(made), "forward")
 
 
 def test_layers_whose_attention_and_mlp_work_side_by_side(facts, tokenizer, tmp_path):
