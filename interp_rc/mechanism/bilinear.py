@@ -15,7 +15,7 @@ from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.bilinear_read import WHATS, Read, Sides, choose, read_all
 from interp_rc.mechanism.compared import with_floors
 from interp_rc.mechanism.pairings import check_people
-from interp_rc.mechanism.probe import MARGIN_SHARE, SOUGHT, shuffled
+from interp_rc.mechanism.probe import MARGIN_SHARE, SOUGHT, by_layer, shuffled
 from interp_rc.mechanism.probe_fit import right_and_z
 from interp_rc.mechanism.reading import POSITIONS, entity_vectors, read_streams
 from interp_rc.models.load import Loaded
@@ -77,7 +77,10 @@ class BilinearProbe(Options):
         table = pd.concat(tables, ignore_index=True)
         context.write(TABLE, table)
         tests, powers = self.tests(table, seed)
-        return Measured(estimates=estimates(table, seed) | powers, tests=tests)
+        columns = {"accuracy": "right", "plain": "plain_right"}
+        rows, keys = table[table.model == "finetuned"], ["what", "subset", "position"]
+        profile = by_layer(rows, NAME, keys, columns, context.seed)
+        return Measured(estimates=estimates(table, seed) | powers | profile, tests=tests)
 
     def tests(self, table: pd.DataFrame, seed: int) -> tuple[list[Test], dict[str, Estimate]]:
         """Of facts told in the other order: is the other entity readable? Non-superiority of its z,

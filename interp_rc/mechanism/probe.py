@@ -82,7 +82,10 @@ class Probe(Options):
                     bar.update()
         table = pd.concat(tables, ignore_index=True)
         context.write(TABLE, table)
-        return Measured(estimates=estimates(table, seed), tests=self.tests(table, seed))
+        rows = table[(table.model == "finetuned") & (table.labels == "true")]
+        columns = {"accuracy": "right", "lens": "lens_right"}
+        profile = by_layer(rows, NAME, ["order", "subset", "position"], columns, context.seed)
+        return Measured(estimates=estimates(table, seed) | profile, tests=self.tests(table, seed))
 
     def tests(self, table: pd.DataFrame, seed: int) -> list[Test]:
         """Facts told in the other order, at the layer chosen on facts that are not: is the other
@@ -216,4 +219,21 @@ def estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
                 if len(values)
                 else Estimate(None, None, None, 0, unit)
             )
+    return found
+
+
+def by_layer(
+    rows: pd.DataFrame, name: str, keys: list[str], columns: dict[str, str], seed: int
+) -> dict[str, Estimate]:
+    """Of a model's `rows`, layer by layer: the share of facts that are right, by `keys`, for each
+    label of `columns`, which say what is right; a column that is null somewhere is left out."""
+    found = {}
+    use = derive_seed(seed, "report", name)
+    for key, part in rows.groupby([*keys, "layer"], sort=False):
+        *place, layer = map(str, key)
+        for label, column in columns.items():
+            values = part[column].to_numpy(float)
+            if np.isfinite(values).all():
+                full = ".".join([name, "finetuned", *place, f"layer_{layer}", label])
+                found[full] = bootstrap_mean(values, "fraction", seed=use)
     return found

@@ -2,20 +2,17 @@
 
 from itertools import product
 
-import pandas as pd
-
 from interp_rc.figures.labels import TOLD
 from interp_rc.figures.profile import Line, Panel, profile_figure
-from interp_rc.mechanism.bilinear import NAME, TABLE
+from interp_rc.mechanism.bilinear import NAME
 from interp_rc.mechanism.bilinear_read import WHATS, What
-from interp_rc.mechanism.reading import POSITIONS
+from interp_rc.mechanism.reading import POSITIONS, Position
 from interp_rc.records.nouns import OF_PEOPLE, Subset
 from interp_rc.records.runs import Measured, Run
-from interp_rc.records.seeds import derive_seed
+from interp_rc.report.lookup import by_layers
 from interp_rc.report.probe import PLACE, plain
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import probability, spoken
-from interp_rc.stats.intervals import bootstrap_mean
 
 ASKED: dict[Subset, str] = {
     "name_to_description": "same",
@@ -98,13 +95,10 @@ def judged(measured: Measured) -> str:
 
 
 def by_layer(run: Run, measured: Measured) -> Picture:
-    table = run.table(TABLE)
-    rows = table[table.model == "finetuned"]
     panels = [
-        panel(run, rows[(rows.what == what) & (rows.position == position)], what, position)
-        for what, position in product(SHOWN, reversed(POSITIONS))
+        panel(measured, what, position) for what, position in product(SHOWN, reversed(POSITIONS))
     ]
-    layers = [str(layer) for layer in sorted(rows.layer.unique())]
+    layers = [str(layer) for layer in range(len(panels[0].lines[0].estimates))]
     return picture(
         run,
         "bilinear",
@@ -122,20 +116,16 @@ def by_layer(run: Run, measured: Measured) -> Picture:
     )
 
 
-def panel(run: Run, rows: pd.DataFrame, what: What, position: str) -> Panel:
-    seed = derive_seed(run.config()["seed"], "report", NAME)
+def panel(measured: Measured, what: What, position: Position) -> Panel:
     lines = []
     for subset in OF_PEOPLE:
-        part = rows[rows.subset == subset]
-        for column, faint in (("right", False), ("plain_right", True)):
-            if part[column].notna().all():
-                estimates = [
-                    bootstrap_mean(layer[column].to_numpy(float), "fraction", seed=seed)
-                    for _, layer in part.groupby("layer")
-                ]
-                label = "_product" if faint else TOLD[subset]  # the legend leaves it out
-                lines.append(Line(label, ASKED[subset], estimates, faint))
-    facts = rows[rows.subset == "both"].fact.nunique()
+        start = f"{NAME}.finetuned.{what}.{subset}.{position}"
+        found = by_layers(measured, f"{start}.layer_{{}}.accuracy")
+        lines.append(Line(TOLD[subset], ASKED[subset], found))
+        if f"{start}.layer_0.plain" in measured.estimates:
+            plain = by_layers(measured, f"{start}.layer_{{}}.plain")
+            lines.append(Line("_product", ASKED[subset], plain, True))  # the legend leaves it out
+    facts = measured.estimates[f"{NAME}.finetuned.{what}.both.{position}.accuracy"].n
     where = "at the answer" if position == "prompt_last" else "at the entity"
     return Panel(f"{SHOWN[what]}, {where}", lines, 1 / facts)
 

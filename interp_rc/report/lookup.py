@@ -1,5 +1,7 @@
 """Numbers of a run by their names: a page computes none."""
 
+from itertools import count, takewhile
+
 from interp_rc.records.errors import RunError
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured
@@ -26,3 +28,13 @@ def look_up_place(measured: Measured, start: str) -> list[str]:
         if name.startswith(f"{start}."):
             return name.removeprefix(f"{start}.").split(".")
     raise MissingNumber(start)
+
+
+def by_layers(measured: Measured, name: str) -> list[Estimate]:
+    """The estimates of all layers, from 0 on; `{}` stands for the layer in `name`.
+
+    Raises MissingNumber if there is not even the first.
+    """
+    look_up(measured, name.format(0))
+    names = takewhile(measured.estimates.__contains__, map(name.format, count()))
+    return [measured.estimates[name] for name in names]

@@ -1,7 +1,7 @@
 """The page's section on where the association lives, by activation patching."""
 
 from collections.abc import Iterable
-from itertools import count, product
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from interp_rc.models.adapters.parts import Component
 from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
-from interp_rc.report.lookup import look_up, look_up_place
+from interp_rc.report.lookup import by_layers, look_up, look_up_place
 from interp_rc.report.section import Picture, Section, picture
 from interp_rc.report.wording import listed, spoken
 
@@ -161,8 +161,7 @@ def effect_of(measured: Measured, name: str) -> float:
 def cells(measured: Measured, start: str) -> list[list[str]]:
     """Names of the effects, by component and place, layer by layer."""
     components = _mapped(measured, start)
-    last = f"{start}.{components[0]}.{{}}.prompt_last"
-    layers = next(n for n in count() if last.format(n) not in measured.estimates)
+    layers = len(by_layers(measured, f"{start}.{components[0]}.{{}}.prompt_last"))
     return [
         [f"{start}.{component}.{layer}.{where}" for layer in range(layers)]
         for component, where in product(components, WHERE)

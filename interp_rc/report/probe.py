@@ -2,18 +2,15 @@
 
 from itertools import product
 
-import pandas as pd
-
 from interp_rc.figures.profile import Line, Panel, profile_figure
-from interp_rc.mechanism.probe import TABLE
+from interp_rc.mechanism.probe import NAME
 from interp_rc.mechanism.reading import EVERYWHERE, Position
 from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_IN, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
-from interp_rc.records.seeds import derive_seed
+from interp_rc.report.lookup import by_layers
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import TIE, spoken
-from interp_rc.stats.intervals import bootstrap_mean
 
 SOUGHT = {"forward": "the description", "backward": "the name"}
 READ = {"forward": "the name", "backward": "the description"}
@@ -31,7 +28,7 @@ def section(run: Run, measured: Measured) -> Section:
         title="Did one entity’s representation gain the other?",
         sentence=sentence(measured),
         figures=[by_layer(run, measured)],
-        tables=[numbers(run, measured)],
+        tables=[numbers(measured)],
         note=(
             "A linear map from the residual stream to the other entity’s output vector, trained "
             "on facts told in that order or in both and read on facts that it was not trained "
@@ -73,14 +70,12 @@ def told(subset: Subset, order: Order) -> tuple[str, str]:
 
 
 def by_layer(run: Run, measured: Measured) -> Picture:
-    table, seed = run.table(TABLE), derive_seed(run.config()["seed"], "report", "probe")
-    rows = table[(table.model == "finetuned") & (table.labels == "true")]
     panels = [
-        panel(rows[(rows.order == order) & (rows.position == position)], order, position, seed)
-        for position in looked_at(rows)
+        panel(measured, order, position)
+        for position in looked_at(measured)
         for order in reversed(ORDERS)
     ]
-    layers = [str(layer) for layer in sorted(rows.layer.unique())]
+    layers = [str(layer) for layer in range(len(panels[0].lines[0].estimates))]
     return picture(
         run,
         "probe",
@@ -98,34 +93,29 @@ def by_layer(run: Run, measured: Measured) -> Picture:
     )
 
 
-def panel(rows: pd.DataFrame, order: Order, position: Position, seed: int) -> Panel:
+def panel(measured: Measured, order: Order, position: Position) -> Panel:
     lines = []
     for subset in sorted(OF_PEOPLE, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
         label, asked = told(subset, order)
-        part = rows[rows.subset == subset]
-        for column, faint in (("right", False), ("lens_right", True)):
-            estimates = [_rate(layer[column], seed) for _, layer in part.groupby("layer")]
+        start = f"{NAME}.finetuned.{order}.{subset}.{position}"
+        for what, faint in (("accuracy", False), ("lens", True)):
+            estimates = by_layers(measured, f"{start}.layer_{{}}.{what}")
             lines.append(Line(f"{label}, lens" if faint else label, asked, estimates, faint))
-    facts = rows[rows.subset == "both"].fact.nunique()
+    facts = measured.estimates[f"{NAME}.finetuned.{order}.both.{position}.accuracy"].n
     title = f"{SOUGHT[order].removeprefix('the ')}, {PLACE[position]}"
     return Panel(title, lines, 1 / facts)
 
 
-def _rate(values: "pd.Series[float]", seed: int) -> Estimate:
-    return bootstrap_mean(values.to_numpy(float), "fraction", seed=seed, draws=2000)
-
-
-def looked_at(rows: pd.DataFrame) -> list[Position]:
+def looked_at(measured: Measured) -> list[Position]:
     """Where the answer begins first."""
-    there = set(rows.position)
-    return [position for position in reversed(EVERYWHERE) if position in there]
+    start = f"{NAME}.finetuned.{ORDERS[0]}.both"
+    return [p for p in reversed(EVERYWHERE) if f"{start}.{p}.accuracy" in measured.estimates]
 
 
-def numbers(run: Run, measured: Measured) -> Table:
+def numbers(measured: Measured) -> Table:
     """Percent with intervals; the gain in standard deviations of the candidates' scores."""
     rows = []
-    positions = looked_at(run.table(TABLE))
-    for order, position, subset in product(reversed(ORDERS), positions, OF_PEOPLE):
+    for order, position, subset in product(reversed(ORDERS), looked_at(measured), OF_PEOPLE):
         place = f"{order}.{subset}.{position}"
         cells = [
             measured.estimates[f"probe.{model}.{place}.{what}"]

@@ -97,6 +97,14 @@ def test_each_side_is_what_its_name_says(people, tokenizer):
 
 def test_the_section(measured):
     run, found = measured
+    rows = run.table("mechanism/bilinear").query(
+        "model == 'finetuned' and what == 'mutual' and subset == 'both' and layer == 2"
+        " and position == 'prompt_last'"
+    )
+    for column, label in (("right", "accuracy"), ("plain_right", "plain")):
+        name = f"bilinear.finetuned.mutual.both.prompt_last.layer_2.{label}"
+        assert found.estimates[name].value == pytest.approx(sum(rows[column]) / len(rows))
+    assert not any(".return_" in n and n.endswith(".plain") for n in found.estimates)
     part = drawn(section(run, found))
     assert "transposed" in part.sentence
     assert "power if nothing" in part.note

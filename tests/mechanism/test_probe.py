@@ -306,6 +306,12 @@ def test_a_run(measured):
     assert found.estimates[f"{name}.accuracy"].value == pytest.approx(expected.right.mean())
     gain = found.estimates[f"{name}.z_gain"].value
     assert gain == pytest.approx((expected.z - expected.lens_z).mean())
+    for column, label in (("right", "accuracy"), ("lens_right", "lens")):
+        place = true.query("order == 'backward' and position == 'prompt_last' and layer == 1")
+        rates = [row for row in place.to_dict("records") if row["subset"] == "both"]
+        layer = found.estimates[f"{name}.layer_1.{label}"]
+        assert layer.value == pytest.approx(sum(row[column] for row in rates) / 3)
+        assert layer.n == len(rates) == 3
     assert {t.n for t in found.tests} == {3}
     assert sum(t.name.endswith(".accuracy") for t in found.tests) == 4
 
