@@ -61,7 +61,8 @@ def peak(measured: Measured, order: Order, at: str) -> Peak:
         for subset in OF_PEOPLE
         if f"{start}.{subset}" in measured.estimates
     }
-    return Peak(*look_up_place(measured, f"patching.{order}.chosen.{at}"), effects)
+    component, layer, where = look_up_place(measured, f"patching.{order}.chosen.{at}")
+    return Peak(component, layer, where, effects)
 
 
 def sentence(measured: Measured, order: Order) -> str:
