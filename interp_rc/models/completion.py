@@ -1,12 +1,12 @@
 """Greedy completions of prompts."""
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from interp_rc.models.batching import at_most, batch_equals
 from interp_rc.models.causality import prove_causal
 from interp_rc.models.decoding import end_tokens, write
 from interp_rc.models.evaluating import evaluating
@@ -58,14 +58,9 @@ def complete(
     context, ends = context_of(model), end_tokens(model, tokenizer)
     ids = encode_prompts(tokenizer, prompts)
     most = [n if is_open is None else LONGER * n + BEFORE for n in max_new_tokens]
-    by_length: dict[int, list[int]] = defaultdict(list)
-    for item in sorted(range(len(ids)), key=lambda i: max_new_tokens[i]):
-        by_length[len(ids[item])].append(item)
-    batches = [
-        items[first : first + batch_size]
-        for items in by_length.values()
-        for first in range(0, len(items), batch_size)
-    ]
+    order = sorted(range(len(ids)), key=max_new_tokens.__getitem__)
+    equals = batch_equals([len(ids[item]) for item in order], at_most(batch_size))
+    batches = [[order[place] for place in batch] for batch in equals]
 
     def continued(batch: list[int]) -> list[str]:
         inputs = torch.tensor([ids[i] for i in batch], device=model.device)

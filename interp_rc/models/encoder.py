@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
 
+from interp_rc.models.batching import at_most, batch_by_length
 from interp_rc.models.checkpoint import explaining, in_one_line
 from interp_rc.models.evaluating import evaluating
 from interp_rc.models.finite import check_finite
@@ -34,6 +35,7 @@ Together = tuple[str, str]
 Text = str | Together
 """One text, or two that are read together, as the tokenizer joins them."""
 _TOKENIZING = Lock()  # a fast tokenizer keeps how it pads, and refuses a second thread meanwhile
+AT_ONCE = 1024  # texts that are tokenised together
 BYTES_ALONE = 512
 """Fewer entries than this are bytes, special tokens and hardly a word."""
 
@@ -78,6 +80,12 @@ class Encoder:
             for name, value in found.items()
         }
 
+    def lengths(self, texts: Sequence[Text]) -> list[int]:
+        """Of each text, in tokens as they are read."""
+        parts = [texts[first : first + AT_ONCE] for first in range(0, len(texts), AT_ONCE)]
+        masks = (self.features(part)["attention_mask"] for part in parts)
+        return [length for mask in masks for length in mask.sum(1).tolist()]
+
     def embed(self, texts: Sequence[Text]) -> Float[Tensor, "text width"]:
         """With gradients, in one batch, in the mode (training or not) that the model is in."""
         vectors: Tensor = self.model(self.features(texts))["sentence_embedding"]
@@ -89,20 +97,13 @@ class Encoder:
     ) -> Float[Tensor, "text width"]:
         """Without gradients or dropout, on the CPU in float32, in the order that is given; equal
         texts are read once."""
-        once = sorted(set(texts), key=_length)
+        once = list(dict.fromkeys(texts))
+        found: dict[Text, Tensor] = {}
         with evaluating(self.model):
-            parts = [self.embed(batch).cpu() for batch in _batches(once, batch_size)]
-        place = {text: row for row, text in enumerate(once)}
-        vectors = torch.cat(parts) if parts else torch.empty(0, self.width)
-        return vectors[[place[text] for text in texts]]
-
-
-def _batches(texts: Sequence[Text], size: int) -> Iterator[Sequence[Text]]:
-    return (texts[first : first + size] for first in range(0, len(texts), size))
-
-
-def _length(text: Text) -> int:
-    return len(text) if isinstance(text, str) else len(text[0]) + len(text[1])
+            for numbers in batch_by_length(self.body, self.lengths(once), at_most(batch_size)):
+                batch = [once[number] for number in numbers]
+                found |= zip(batch, self.embed(batch).cpu(), strict=True)
+        return torch.stack([found[text] for text in texts]) if found else torch.empty(0, self.width)
 
 
 def load_encoder(

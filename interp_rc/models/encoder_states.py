@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp_rc.models.batching import at_most, batch_by_length
 from interp_rc.models.encoder import Encoder, Text
 from interp_rc.models.evaluating import evaluating
 from interp_rc.records.errors import DataError, ModelError
@@ -129,11 +130,11 @@ def place_states(
     value depends on the batch but by rounding. On the CPU, in float32.
     """
     names = list(places[0]) if places else []
-    found: dict[str, list[Tensor]] = {name: [] for name in names}
-    for first in range(0, len(texts), batch_size):
-        states, _ = layer_states(encoder, texts[first : first + batch_size])
-        for row, chosen in enumerate(places[first : first + batch_size]):
+    found: dict[tuple[str, int], Tensor] = {}
+    for numbers in batch_by_length(encoder.body, encoder.lengths(texts), at_most(batch_size)):
+        states, _ = layer_states(encoder, [texts[number] for number in numbers])
+        for row, number in enumerate(numbers):
             for name in names:
-                there = states[:, row, list(chosen[name])]
-                found[name].append(there.mean(1).cpu())
-    return {name: torch.stack(rows) for name, rows in found.items()}
+                there = states[:, row, list(places[number][name])]
+                found[name, number] = there.mean(1).cpu()
+    return {name: torch.stack([found[name, n] for n in range(len(texts))]) for name in names}

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp_rc.models.batching import at_most, batch_by_length, pad
 from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import Loaded
 from interp_rc.models.tokenizer import encode
@@ -17,19 +18,15 @@ def pooled_states(
 ) -> Float[Tensor, "text d_model"]:
     """On the CPU, in float32. Padding is on the right, where a causal model does not look back
     from, and counts in no mean."""
+    model = loaded.model
     encoded = [ids for ids, _ in encode(loaded.tokenizer, texts)]
-    device = loaded.model.device
-    means = []
-    for first in range(0, len(encoded), batch_size):
-        chosen = encoded[first : first + batch_size]
-        ids = torch.zeros(len(chosen), max(map(len, chosen)), dtype=torch.int64)
-        mask = torch.zeros_like(ids)
-        for row, tokens in enumerate(chosen):
-            ids[row, : len(tokens)], mask[row, : len(tokens)] = torch.tensor(tokens), 1
-        with evaluating(loaded.model):
-            states = loaded.model(
-                input_ids=ids.to(device), attention_mask=mask.to(device), output_hidden_states=True
+    means: dict[int, Tensor] = {}
+    for numbers in batch_by_length(model, [len(ids) for ids in encoded], at_most(batch_size)):
+        ids, mask = pad([encoded[n] for n in numbers], model.device)
+        with evaluating(model):
+            states = model(
+                input_ids=ids, attention_mask=mask, output_hidden_states=True
             ).hidden_states[-1]
-        weights = (mask / mask.sum(1, keepdim=True)).to(device)
-        means.append((states.float() * weights[..., None]).sum(1).cpu())
-    return torch.cat(means)
+        weights = mask / mask.sum(1, keepdim=True)
+        means |= zip(numbers, (states.float() * weights[..., None]).sum(1).cpu(), strict=True)
+    return torch.stack([means[n] for n in range(len(texts))])

@@ -1,6 +1,5 @@
 """Completions drawn from a model's own distribution."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from interp_rc.models.batching import at_most, batch_equals
 from interp_rc.models.causality import prove_causal
 from interp_rc.models.decoding import end_tokens, write
 from interp_rc.models.evaluating import evaluating
@@ -43,15 +43,8 @@ def sample_completions(
     refuse_left_over(model)
     context = context_of(model)
     ids = encode_prompts(tokenizer, prompts)
-    by_length: dict[int, list[int]] = defaultdict(list)  # padding never enters
-    for item, prompt in enumerate(ids):
-        by_length[len(prompt)].append(item)
-    at_once = max(1, batch_size // samples)
-    batches = [
-        items[first : first + at_once]
-        for items in by_length.values()
-        for first in range(0, len(items), at_once)
-    ]
+    # Padding never enters.
+    batches = batch_equals([len(prompt) for prompt in ids], at_most(batch_size // samples))
     ends = end_tokens(model, tokenizer)
 
     def written(batch: list[int]) -> list[str]:

@@ -7,7 +7,6 @@ targets; only prompts of equal length share a batch, so that nothing is ever pad
 no result depends on batch size or padding side.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
+from interp_rc.models.batching import batch_equals, pad
 from interp_rc.models.causality import prove_causal
 from interp_rc.models.evaluating import evaluating
 from interp_rc.models.machine import spread
@@ -125,20 +125,13 @@ def _group(
 
 def _batches(groups: Sequence[_Group], batch_size: int) -> list[list[_Group]]:
     """Groups with prompts of equal length together; each batch within a bound on targets."""
-    by_length: dict[tuple[int, int], list[_Group]] = defaultdict(list)
-    for group in groups:
-        by_length[len(group.prompt), len(group.targets[0]) // BUCKET].append(group)
-    batches: list[list[_Group]] = []
-    for lengths in sorted(by_length):
-        batch: list[_Group] = []
-        for group in by_length[lengths]:
-            targets = sum(len(g.items) for g in batch) + len(group.items)
-            if batch and (len(batch) == batch_size or targets > MOST_TARGETS):
-                batches.append(batch)
-                batch = []
-            batch.append(group)
-        batches.append(batch)
-    return batches
+    lengths = [(len(group.prompt), len(group.targets[0]) // BUCKET) for group in groups]
+
+    def fits(some: Sequence[int]) -> bool:
+        targets = sum(len(groups[n].items) for n in some)
+        return len(some) <= batch_size and targets <= MOST_TARGETS
+
+    return [[groups[n] for n in some] for some in batch_equals(lengths, fits)]
 
 
 @torch.no_grad()  # per thread, so it stands here and not at `score`
@@ -148,10 +141,8 @@ def _score_batch(
     device = model.device
     prompts = torch.tensor([group.prompt for group in batch], device=device)
     counts = torch.tensor([len(group.items) for group in batch], device=device)
-    targets = [torch.tensor(t) for group in batch for t in group.targets]
-    ids = torch.nn.utils.rnn.pad_sequence(targets, batch_first=True).to(device)
-    lengths = torch.tensor([len(t) for t in targets], device=device)
-    kept = torch.arange(ids.shape[1], device=device) < lengths[:, None]
+    ids, mask = pad([target for group in batch for target in group.targets], device)
+    kept = mask.bool()
 
     alike = reads_alike_up_to(model)
     if alike is not None and prompts.shape[1] + ids.shape[1] - 1 > alike:
@@ -178,12 +169,9 @@ def _score_whole(
     """For models that remember a text by more than keys and values: every text is read from its
     beginning, beside others of its own length only."""
     texts = [([*group.prompt, *target], len(target)) for group in batch for target in group.targets]
-    by_length: dict[int, list[int]] = defaultdict(list)
-    for row, (text, _) in enumerate(texts):
-        by_length[len(text)].append(row)
     log_probs = torch.zeros(len(texts), dtype=torch.float64)
     greedy = torch.zeros(len(texts), dtype=torch.bool)
-    for rows in by_length.values():
+    for rows in batch_equals([len(text) for text, _ in texts], lambda _: True):
         ids = torch.tensor([texts[row][0] for row in rows], device=model.device)
         likely, said = _chosen(_left_to_right(model, ids[:, :-1]), ids[:, 1:])
         for row, each, best in zip(rows, likely.cpu(), said.cpu(), strict=True):

@@ -15,8 +15,11 @@ from transformers import (
 from interp_rc.engine.inputs import read_inputs
 from interp_rc.models.build import build_model
 from interp_rc.models.completion import complete
+from interp_rc.models.encoder import load_encoder
+from interp_rc.models.encoder_states import place_states, tokens
 from interp_rc.models.load import Loaded
 from interp_rc.models.module_state import keeps_state, plain_cache, reads_alike_up_to
+from interp_rc.models.pooled_states import pooled_states
 from interp_rc.models.sampling import sample_completions
 from interp_rc.models.scoring import score
 from interp_rc.records.errors import DataError
@@ -114,6 +117,34 @@ def test_a_forward_pass_that_leaves_something_behind_is_seen(recurrent, taught):
 def test_only_long_rope_reads_long_texts_in_another_way(long_rope, taught):
     assert reads_alike_up_to(long_rope.model) == SWITCH
     assert reads_alike_up_to(taught["llama"].model) is None
+
+
+@pytest.fixture(scope="module")
+def long_rope_encoder(long_rope, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder")
+    long_rope.model.save_pretrained(folder)
+    long_rope.tokenizer.save_pretrained(folder)
+    return load_encoder(folder)
+
+
+def test_states_are_those_of_a_text_alone(long_rope, long_rope_encoder):
+    """Texts on both sides of the limit are asked for together."""
+    places = [{"last": [len(one.ids) - 1]} for one in tokens(long_rope_encoder, PROMPTS)]
+
+    def read(which):
+        texts = PROMPTS[which]
+        return {
+            "pooled": pooled_states(long_rope, texts),
+            "embedded": long_rope_encoder.embedded(texts),
+            **place_states(long_rope_encoder, texts, places[which]),
+        }
+
+    together = read(slice(None))
+    lengths = long_rope_encoder.lengths(PROMPTS)
+    assert min(lengths) <= SWITCH < max(lengths)
+    for n in range(len(PROMPTS)):
+        for name, alone in read(slice(n, n + 1)).items():
+            torch.testing.assert_close(together[name][n], alone[0], atol=1e-6, rtol=1e-6)
 
 
 def test_looking_inside_is_refused_where_the_company_would_matter(long_rope):
