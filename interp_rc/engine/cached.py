@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from interp_rc.engine.inputs import Input
 from interp_rc.engine.metrics import Asked
 from interp_rc.models.adapters.layerwise import Layerwise, See
 from interp_rc.models.adapters.parts import Component, Place
 from interp_rc.models.adapters.ragged import Heads, whole_prompts
+from interp_rc.models.batching import pad
 
 Stored = Float[Tensor, "prompt position ..."]
 
@@ -59,7 +59,7 @@ def cache(
     `noise` is added to what the first layer reads.
     """
     device = layers.home
-    ids = pad_sequence([torch.tensor(one.ids) for one in inputs], batch_first=True).to(device)
+    ids, _ = pad([one.ids for one in inputs], device)
     # What a causal model's last token becomes, nothing reads.
     lengths = torch.tensor([len(one.ids) - layers.parts.causal for one in inputs], device=device)
     layout, positions = whole_prompts(lengths), int(lengths.max())

@@ -8,9 +8,8 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from interp_rc.engine.cached import Cached
@@ -20,6 +19,7 @@ from interp_rc.engine.metrics import Asked, Metric, measured
 from interp_rc.engine.steps import Give, Patch, token_of
 from interp_rc.models.adapters.adapter import FAMILIES, Adapter
 from interp_rc.models.adapters.parts import Edit, Place
+from interp_rc.models.batching import at_most, batch_by_length, pad
 from interp_rc.models.dimensions import vocabulary_of
 from interp_rc.models.machine import device_of
 
@@ -59,18 +59,16 @@ class FullPasses:
         noise: Float[Tensor, "prompt position width"] | None,
     ) -> Cached:
         """Run the prompts, keeping logits and the places of `keep`."""
-        device = self.home
-        ids = pad_sequence([torch.tensor(one.ids) for one in inputs], batch_first=True).to(device)
-        lengths = torch.tensor([len(one.ids) for one in inputs], device=device)
+        ids, mask = pad([one.ids for one in inputs], self.home)
         edits, noised = {}, None
         if noise is not None:
-            _, at = self.adapter.run(ids, _mask(ids, lengths), capture=[START])
+            _, at = self.adapter.run(ids, mask, capture=[START])
             noised = at[START].clone()
             noised[:, : noise.shape[1]] += noise.to(noised)
             edits = {START: _everywhere(noised)}
-        logits, at = self.adapter.run(ids, _mask(ids, lengths), capture=keep, edits=edits)
-        asked = Asked.of(inputs, ids.shape[1], device)
-        return Cached(lengths, asked, [logits], [], dict(at), ids, noised)
+        logits, at = self.adapter.run(ids, mask, capture=keep, edits=edits)
+        asked = Asked.of(inputs, ids.shape[1], self.home)
+        return Cached(mask.sum(1), asked, [logits], [], dict(at), ids, noised)
 
     def continued(
         self,
@@ -83,11 +81,11 @@ class FullPasses:
     ) -> Iterator[tuple[Patch, float]]:
         """Each patch with the metric that it leads to."""
         lengths = taking.lengths.tolist()
-        ordered = sorted(patches, key=lambda one: lengths[one.base])
         width = budget.width * 8 + vocabulary_of(self.model)
         rows = min(budget.tokens, budget.wave // (budget.item * width)) // taking.positions
-        for begin in range(0, len(ordered), max(1, rows)):
-            some = ordered[begin : begin + max(1, rows)]
+        of_patches = [lengths[patch.base] for patch in patches]
+        for numbers in batch_by_length(self.model, of_patches, at_most(rows)):
+            some = [patches[number] for number in numbers]
             values = self._run(taking, some, give, metric).tolist()
             bar.update(len(some))
             yield from zip(some, values, strict=True)
@@ -104,7 +102,8 @@ class FullPasses:
             if START in edits:
                 start[edits[START].rows, edits[START].positions] = edits[START].values.to(start)
             edits[START] = _everywhere(start)
-        logits, _ = self.adapter.run(ids, _mask(ids, lengths), edits=edits)
+        mask = (torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]).long()
+        logits, _ = self.adapter.run(ids, mask, edits=edits)
         row, position = taking.asked.read[base].nonzero(as_tuple=True)
         at = (base[row], position)
         return measured(metric, self, taking.asked, logits[row, position], at, row, len(patches))
@@ -129,9 +128,3 @@ def _everywhere(values: Float[Tensor, "row position width"]) -> Edit:
     rows, positions = values.shape[:2]
     row, position = torch.meshgrid(torch.arange(rows), torch.arange(positions), indexing="ij")
     return Edit(row.flatten(), position.flatten(), values.flatten(0, 1))
-
-
-def _mask(
-    ids: Int[Tensor, "row position"], lengths: Int[Tensor, " row"]
-) -> Int[Tensor, "row position"]:
-    return (torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]).long()

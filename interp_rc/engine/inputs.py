@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from interp_rc.engine.sites import prompt_tokens, same_length
 from interp_rc.facts.contrast_faults import check_contrasts
+from interp_rc.models.batching import pad
 from interp_rc.models.causality import prove_causal
+from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import Loaded
 from interp_rc.models.masked import is_masked
 from interp_rc.models.module_state import reads_alike_up_to
@@ -155,15 +158,14 @@ def positions(loaded: Loaded, contrasts: Sequence[Contrast]) -> int:
     )
 
 
-def padded(
-    inputs: Sequence[Input], device: torch.device
-) -> tuple[Int[Tensor, "batch pos"], Int[Tensor, "batch pos"]]:
-    """Ids padded on the right, where a causal model does not look, and their mask."""
-    rows = [torch.tensor(one.ids) for one in inputs]
-    ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-    lengths = torch.tensor([len(row) for row in rows])
-    mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
-    return ids.to(device), mask.to(device)
+def logits_of(
+    model: PreTrainedModel, inputs: Sequence[Input]
+) -> Float[Tensor, "batch pos vocabulary"]:
+    """Run the model over all inputs at once, in evaluation mode."""
+    ids, mask = pad([one.ids for one in inputs], model.device)
+    with evaluating(model):
+        logits: Tensor = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+    return logits
 
 
 def target_log_probs(

@@ -15,6 +15,7 @@ from interp_rc.engine.sites import covered
 from interp_rc.facts.contrast_faults import span_fault
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Place
+from interp_rc.models.batching import batch_by_length
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Contrast
 
@@ -59,31 +60,22 @@ def observed(
     """
     memory = default_memory(layers.home) if memory is None else memory
     budget = Budget(layers, memory, at_once=1)
+    lengths = [len(one.ids) for one in inputs]
+
+    def fits(some: Sequence[int]) -> bool:
+        longest = lengths[some[-1]]
+        needed = len(some) * budget.of_pair(longest, keep, (), 0)
+        return len(some) * longest <= budget.tokens and needed <= budget.cached
+
     with (
         layers.opened(),
         torch.no_grad(),
         tqdm(total=len(inputs), desc=what, unit="prompt", disable=None) as bar,
     ):
-        for numbers in _batches(inputs, keep, budget):
+        for numbers in batch_by_length(layers.model, lengths, fits):
             some = [inputs[number] for number in numbers]
             yield Observed(numbers, some, cache(layers, some, keep))
             bar.update(len(numbers))
-
-
-def _batches(
-    inputs: Sequence[Input], keep: Collection[Place], budget: Budget
-) -> Iterator[list[int]]:
-    numbers: list[int] = []
-    for number in sorted(range(len(inputs)), key=lambda n: len(inputs[n].ids)):
-        length = len(inputs[number].ids)
-        tokens = (len(numbers) + 1) * length
-        needed = (len(numbers) + 1) * budget.of_pair(length, keep, (), 0)
-        if numbers and (tokens > budget.tokens or needed > budget.cached):
-            yield numbers
-            numbers = []
-        numbers.append(number)
-    if numbers:
-        yield numbers
 
 
 def source_tokens(contrast: Contrast, read: Input) -> list[int]:

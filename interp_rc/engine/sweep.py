@@ -18,6 +18,7 @@ from interp_rc.engine.store import Store
 from interp_rc.engine.waves import unpatched
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Place
+from interp_rc.models.batching import batch_by_length
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import is_small
 from interp_rc.records.errors import ConfigError, DataError
@@ -109,22 +110,17 @@ class Sweep:
             return None
         return log_probs_at(self.clean, clean.stream[-1][clean.asked.read])
 
-    def _fitting(self, budget: Budget, done: Container[int]) -> Iterator[list[int]]:
+    def _fitting(self, budget: Budget, done: Container[int]) -> list[list[int]]:
         """Cases of like length together, as many as fit."""
-        sizes = [max(len(case.clean.ids), len(case.corrupted.ids)) for case in self.cases]
-        numbers: list[int] = []
-        for number in sorted(range(len(sizes)), key=sizes.__getitem__):
-            if number in done:
-                continue
-            needed = (len(numbers) + 1) * budget.of_pair(
-                sizes[number], self.given, self.kept, self.sites
-            )
-            if numbers and needed > budget.cached:
-                yield numbers
-                numbers = []
-            numbers.append(number)
-        if numbers:
-            yield numbers
+        left = [number for number in range(len(self.cases)) if number not in done]
+        both = [(self.cases[number].clean, self.cases[number].corrupted) for number in left]
+        sizes = [max(len(clean.ids), len(corrupted.ids)) for clean, corrupted in both]
+
+        def fits(some: Sequence[int]) -> bool:
+            each = budget.of_pair(sizes[some[-1]], self.given, self.kept, self.sites)
+            return len(some) * each <= budget.cached
+
+        return [[left[n] for n in some] for some in batch_by_length(self.taking.model, sizes, fits)]
 
 
 def _cached(

@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterator, Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from interp_rc.engine.cached import Cached
@@ -24,6 +23,7 @@ from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise, See, Stream
 from interp_rc.models.adapters.parts import Component, Place
 from interp_rc.models.adapters.ragged import whole_prompts
+from interp_rc.models.batching import pad
 from interp_rc.models.dimensions import heads_of, vocabulary_of
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError
@@ -139,7 +139,7 @@ def _mean_gradients(sweep: Sweep, batch: Batch, places: Collection[Place], steps
     giving, taking = batch.giving.stream[0], batch.taking.stream[0]
     cases = [sweep.cases[number] for number in batch.numbers]
     ids = [taking_ids(case, sweep.into) for case in cases]
-    padded = pad_sequence([torch.tensor(one) for one in ids], batch_first=True).to(taking.device)
+    padded, _ = pad(ids, taking.device)
     mean: Gradients = {}
     with sweep.taking.opened():
         for step in range(1, steps + 1):

@@ -20,6 +20,7 @@ from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise, See, Stream, unchanged
 from interp_rc.models.adapters.parts import STREAM, Component, Place
 from interp_rc.models.adapters.ragged import Attending, Layout, Masks, whole_prompts
+from interp_rc.models.batching import batch_by_length
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.nouns import Contrast
@@ -159,17 +160,17 @@ def _batches(
 ) -> Iterator[tuple[list[int], int]]:
     """Inputs of like length together, and how many may go through the layers at once."""
     budget = GradientBudget(runs, memory, max(len(one.reads) for one in inputs))
-    numbers: list[int] = []
-    most, at_once = 1, 1
-    for number in sorted(range(len(inputs)), key=lambda i: len(inputs[i].ids)):
-        tokens = len(inputs[number].ids)
-        most = max(1, budget.cached // budget.of_pair(tokens, places, places, len(places)))
-        if numbers and len(numbers) >= most:
-            yield numbers, at_once
-            numbers = []
-        numbers.append(number)
-        at_once = max(1, min(most, budget.tokens // tokens))
-    yield numbers, at_once
+    lengths = [len(one.ids) for one in inputs]
+
+    def most(tokens: int) -> int:
+        return budget.cached // budget.of_pair(tokens, places, places, len(places))
+
+    def fits(some: Sequence[int]) -> bool:
+        return len(some) <= most(lengths[some[-1]])
+
+    for numbers in batch_by_length(runs.model, lengths, fits):
+        longest = lengths[numbers[-1]]
+        yield numbers, max(1, min(most(longest), budget.tokens // longest))
 
 
 def _means(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,13 +11,14 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from interp_rc.engine.inputs import padded, read_inputs
+from interp_rc.engine.inputs import read_inputs
 from interp_rc.engine.sites import covered
 from interp_rc.facts.factset import FactSet
 from interp_rc.mechanism.pairings import Asked, asked, subsets_of
 from interp_rc.mechanism.training_steps import learn, optimizer_of, restored
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place
+from interp_rc.models.batching import pad
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
 from interp_rc.records.nouns import Document, Query
@@ -127,20 +127,20 @@ def streams_at_source(
 ) -> Float[Tensor, "query stream width"]:
     """At the last token of each prompt's entity: its embedding, then the stream after layers."""
     model: PreTrainedModel = loaded.model
-    inputs, last = [], []
+    rows, last = [], []
     read = read_inputs(loaded, [q.prompt for q in queries], [q.target for q in queries])
     for query, one in zip(queries, read, strict=True):
         what = f"the entity of query {query.id!r}"
         end = covered(one.offsets[: one.start], query.source, what)[-1]
         # Nothing after it reaches it, so nothing after it is read.
-        inputs.append(replace(one, ids=one.ids[: end + 1]))
+        rows.append(one.ids[: end + 1])
         last.append(end)
     places = [Place("resid_pre", 0), *(Place("resid_post", i) for i in range(adapter.layers))]
-    ids, mask = padded(inputs, model.device)
+    ids, mask = pad(rows, model.device)
     with adapter.hooked():
         _, at = adapter.run(ids, mask, capture=places)
-    rows = torch.arange(len(queries))
-    return torch.stack([at[place][rows, last] for place in places], dim=1).double().cpu()
+    each = torch.arange(len(queries))
+    return torch.stack([at[place][each, last] for place in places], dim=1).double().cpu()
 
 
 def _changes(before: _State, after: _State) -> Iterator[dict[str, object]]:

@@ -11,9 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from interp_rc.engine.inputs import Input, padded, target_log_probs
+from interp_rc.engine.inputs import Input, logits_of, target_log_probs
 from interp_rc.models.adapters.parts import Parts
-from interp_rc.models.evaluating import evaluating
 
 MEMORY = 2**30  # bytes of gradients held at once
 AT_ONCE = 10
@@ -105,10 +104,8 @@ def _groups(model: PreTrainedModel, parts: Parts) -> list[tuple[nn.Parameter, Gr
 
 def gradient(model: PreTrainedModel, parameters: Parameters, one: Input) -> Gradient:
     """Of -log p(target | prompt), natural log, summed over the target's tokens."""
-    with evaluating(model), torch.enable_grad():
-        ids, mask = padded([one], model.device)
-        logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-        loss = -target_log_probs(logits, [one]).sum()
+    with torch.enable_grad():
+        loss = -target_log_probs(logits_of(model, [one]), [one]).sum()
         found = torch.autograd.grad(loss, parameters.tensors, allow_unused=True)
     pairs = zip(found, parameters.tensors, strict=True)
     return [torch.zeros_like(p) if g is None else g.detach() for g, p in pairs]

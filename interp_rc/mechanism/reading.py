@@ -1,7 +1,6 @@
 """What a model holds of a fact where a prompt names one entity, and the other entity's vector."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -9,10 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interp_rc.engine.inputs import Input, padded, read_inputs
+from interp_rc.engine.inputs import Input, read_inputs
 from interp_rc.engine.sites import covered
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place, through
+from interp_rc.models.batching import at_most, batch_by_length, pad
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import spread
 from interp_rc.records.nouns import Query
@@ -39,17 +39,16 @@ def read_streams(
     adapter = Adapter(loaded.model)
     places = [Place("resid_pre", 0)]
     places += [Place("resid_post", layer) for layer in range(adapter.layers)]
-    asked = sorted(queries, key=lambda q: len(q.prompt))
-    batches = [asked[i : i + BATCH] for i in range(0, len(asked), BATCH)]
+    inputs = read_inputs(loaded, [q.prompt for q in queries], [q.target for q in queries])
+    batches = batch_by_length(loaded.model, [one.start for one in inputs], at_most(BATCH))
 
     @torch.no_grad()  # per thread
-    def read(batch: Sequence[Query]) -> Float[Tensor, "query position layer width"]:
-        inputs = read_inputs(loaded, [q.prompt for q in batch], [q.target for q in batch])
+    def read(batch: Sequence[int]) -> Float[Tensor, "query position layer width"]:
+        some = [inputs[n] for n in batch]
         # What comes after is not looked at, and a causal model does not look at it either.
-        ids, mask = padded([replace(one, ids=one.ids[: one.start]) for one in inputs],
-                           loaded.model.device)  # fmt: skip
+        ids, mask = pad([one.ids[: one.start] for one in some], loaded.model.device)
         _, at = adapter.run(ids, mask, capture=places)
-        weights = _weights(inputs, batch, positions, ids.shape[1])
+        weights = _weights(some, [queries[n] for n in batch], positions, ids.shape[1])
         found = []
         for place in places:
             stream = through(adapter.parts.final_norm, at[place])
@@ -60,7 +59,7 @@ def read_streams(
     with adapter.hooked():
         found = torch.cat(list(spread(loaded.model, read, batches))).numpy()
     index = {fact: i for i, fact in enumerate(facts)}
-    owner = np.array([index[q.fact] for q in asked])
+    owner = np.array([index[queries[n].fact] for batch in batches for n in batch])
     return np.stack([found[owner == i].mean(0) for i in range(len(facts))])
 
 

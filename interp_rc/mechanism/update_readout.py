@@ -14,11 +14,12 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from interp_rc.engine.inputs import Input, padded, read_inputs, target_log_probs
+from interp_rc.engine.inputs import Input, read_inputs, target_log_probs
 from interp_rc.engine.memory import MOST, TOKENS, default_memory
 from interp_rc.mechanism.parameter_groups import Group, module_groups
 from interp_rc.mechanism.weights.exchange import check_alike, weights_of
 from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.batching import batch_by_length, pad
 from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import Loaded
 
@@ -82,7 +83,7 @@ def update_readouts(
     mixed = copy.deepcopy(base.model).requires_grad_(False)
     leaves, groups = _leaves(mixed, difference)
     inputs = read_inputs(base, prompts, targets)
-    batches = list(_batches(inputs, mixed, memory))
+    batches = _batches(inputs, mixed, memory)
     nodes, weights = np.polynomial.legendre.leggauss(points)
     shares = [0.0, *((nodes + 1) / 2).tolist(), 1.0]
     found, ends = [], []
@@ -139,7 +140,7 @@ def _directional(
     with the output that the difference alone makes of the same input: one backward pass serves
     all inputs, and no gradient of a weight is ever made.
     """
-    ids, mask = padded(inputs, model.device)
+    ids, mask = pad([one.ids for one in inputs], model.device)
     # Given for each row, so that learnt positions are read row by row, too.
     positions = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
     with evaluating(model), torch.enable_grad(), _watched(leaves) as calls:
@@ -181,17 +182,12 @@ def _watched(leaves: Sequence[_Leaf]) -> Iterator[list[_Call]]:
 
 def _batches(
     inputs: Sequence[Input], model: PreTrainedModel, memory: int | None
-) -> Iterator[list[int]]:
+) -> list[list[int]]:
     """Inputs of like length together, as many as keep what is held within `memory`."""
     memory = default_memory(model.device) if memory is None else memory
     values = sum(sum(p.shape) if p.ndim > 1 else 2 * len(p) for p in model.parameters())
     # Input, output, gradient, and what the difference makes.
     tokens = memory // (4 * values * model.dtype.itemsize)
     tokens = min(tokens, TOKENS.get(model.device.type, MOST))
-    numbers: list[int] = []
-    for number in sorted(range(len(inputs)), key=lambda i: len(inputs[i].ids)):
-        if numbers and (len(numbers) + 1) * len(inputs[number].ids) > tokens:
-            yield numbers
-            numbers = []
-        numbers.append(number)
-    yield numbers
+    lengths = [len(one.ids) for one in inputs]
+    return batch_by_length(model, lengths, lambda some: len(some) * lengths[some[-1]] <= tokens)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from interp_rc.models.batching import pad
 from interp_rc.records.seeds import generator
 
 IGNORED = -100
@@ -48,14 +48,8 @@ class Batches(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         chosen = [self.examples[i] for i in self.plan[index]]
-        longest = max(len(example.ids) for example in chosen)
-        ids = torch.zeros(len(chosen), longest, dtype=torch.int64)
-        labels = torch.full_like(ids, IGNORED)
-        mask = torch.zeros_like(ids)
-        for row, example in enumerate(chosen):
-            ids[row, : len(example.ids)] = torch.tensor(example.ids)
-            labels[row, : len(example.ids)] = torch.tensor(example.labels)
-            mask[row, : len(example.ids)] = 1
+        ids, mask = pad([example.ids for example in chosen])
+        labels, _ = pad([example.labels for example in chosen], value=IGNORED)
         return {"input_ids": ids, "labels": labels, "attention_mask": mask}
 
 

@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 
-from interp_rc.engine.inputs import Input, padded, read_inputs, target_log_probs
+from interp_rc.engine.inputs import Input, logits_of, read_inputs, target_log_probs
 from interp_rc.mechanism.edits.cases import ASKED, Case, Known, otherwise
-from interp_rc.models.evaluating import evaluating
+from interp_rc.models.batching import batch_by_length
 from interp_rc.models.load import Loaded
 from interp_rc.records.seeds import generator
 
@@ -126,26 +126,17 @@ def ask(model: Loaded, some: Questions) -> dict[str, Answered]:
 def _scored(model: Loaded, inputs: Sequence[Input]) -> tuple[np.ndarray, np.ndarray]:
     """Log-probability of every target [nat], and whether greedy decoding says it."""
     values, said = np.zeros(len(inputs)), np.zeros(len(inputs), dtype=bool)
-    for numbers in _batches(inputs):
+    lengths = [len(one.ids) for one in inputs]
+
+    def fits(some: Sequence[int]) -> bool:
+        return len(some) * lengths[some[-1]] <= AT_ONCE
+
+    for numbers in batch_by_length(model.model, lengths, fits):
         some = [inputs[number] for number in numbers]
-        ids, mask = padded(some, model.model.device)
-        with evaluating(model.model):
-            logits = model.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+        logits = logits_of(model.model, some)
         values[numbers] = target_log_probs(logits, some).numpy()
         best = logits.argmax(-1).cpu()
         said[numbers] = [
             best[row, one.reads].tolist() == one.targets for row, one in enumerate(some)
         ]
     return values, said
-
-
-def _batches(inputs: Sequence[Input]) -> Iterator[list[int]]:
-    """Those of like length together."""
-    numbers: list[int] = []
-    for number in sorted(range(len(inputs)), key=lambda n: len(inputs[n].ids)):
-        if numbers and (len(numbers) + 1) * len(inputs[number].ids) > AT_ONCE:
-            yield numbers
-            numbers = []
-        numbers.append(number)
-    if numbers:
-        yield numbers

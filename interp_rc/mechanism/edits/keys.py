@@ -14,6 +14,7 @@ from interp_rc.engine.observed import observed
 from interp_rc.mechanism.edits.requests import Asking
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place
+from interp_rc.models.batching import batch_by_length
 from interp_rc.models.load import Loaded
 from interp_rc.models.tokenizer import encode
 from interp_rc.records.errors import DataError
@@ -53,19 +54,20 @@ def second_moments(
     encoded = encode(model.tokenizer, once)
     if not encoded:
         raise DataError("there is no text to take the second moment of keys over; give some")
-    check_lengths(model, once, [len(ids) for ids, _ in encoded])
-    read = sorted(encoded, key=lambda one: len(one[0]))
+    lengths = [len(ids) for ids, _ in encoded]
+    check_lengths(model, once, lengths)
     budget = Budget(runs, default_memory(runs.home) if memory is None else memory, at_once=1)
     sums: dict[int, Tensor] = {}
-    tokens = begin = 0
-    with runs.opened(), tqdm(total=len(read), desc="keys of texts", disable=None) as bar:
-        while begin < len(read):
-            length = len(read[begin][0])
-            fits = min(
-                budget.tokens // length, budget.cached // budget.of_pair(length, (), places, 0)
-            )
-            some = read[begin : begin + max(1, fits)]
-            begin += len(some)
+    tokens = 0
+
+    def fits(some: Sequence[int]) -> bool:
+        longest = lengths[some[-1]]
+        needed = len(some) * budget.of_pair(longest, (), places, 0)
+        return len(some) * longest <= budget.tokens and needed <= budget.cached
+
+    with runs.opened(), tqdm(total=len(once), desc="keys of texts", disable=None) as bar:
+        for numbers in batch_by_length(model.model, lengths, fits):
+            some = [encoded[number] for number in numbers]
             # Nothing is asked: the end is read, as `cache` wants something to be.
             inputs = [
                 Input([*ids, 0], len(ids), offsets, [len(ids) - 1], [0]) for ids, offsets in some

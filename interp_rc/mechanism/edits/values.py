@@ -1,7 +1,7 @@
 """The value an edit should write: what makes the new target likely, by gradient, of many edits at
 once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,6 +18,7 @@ from interp_rc.mechanism.edits.requests import Asking, Request, asking, neutral
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Place, through
+from interp_rc.models.batching import batch_by_length
 from interp_rc.models.load import Loaded
 
 
@@ -59,7 +60,7 @@ def changes_sought(
     plain = neutral(model, requests) if search.kl else []
     found: dict[int, Tensor] = {}
     with tqdm(total=len(requests), desc=f"values of layer {layer}", disable=None) as bar:
-        for numbers in _batches(runs, prompts, plain, layer, memory):
+        for numbers in _batches(runs, prompts, plain, layer, len(requests), memory):
             with runs.opened():
                 batch = Batch(runs, layer, numbers, prompts, plain, search)
                 found |= zip(numbers, batch.sought().double().cpu(), strict=True)
@@ -72,23 +73,22 @@ def _batches(
     prompts: Sequence[Asking],
     plain: Sequence[Asking],
     layer: int,
+    requests: int,
     memory: int | None,
-) -> Iterator[list[int]]:
+) -> list[list[int]]:
     """As many requests as memory allows; those with prompts of like length together."""
     budget = GradientBudget(runs, memory, max(len(one.input.reads) for one in prompts))
     keep = _places(runs, layer)
-    needs: dict[int, int] = {}
+    lengths, needs = [0] * requests, [0] * requests
     for one in (*prompts, *plain):
-        needed = budget.of_pair(len(one.input.ids), keep, keep, 1)
-        needs[one.request] = needs.get(one.request, 0) + needed
-    numbers: list[int] = []
-    for number in sorted(needs, key=lambda n: needs[n]):
-        if numbers and sum(needs[n] for n in numbers) + needs[number] > budget.cached:
-            yield numbers
-            numbers = []
-        numbers.append(number)
-    if numbers:
-        yield numbers
+        length = len(one.input.ids)
+        lengths[one.request] = max(lengths[one.request], length)
+        needs[one.request] += budget.of_pair(length, keep, keep, 1)
+
+    def fits(some: Sequence[int]) -> bool:
+        return sum(needs[number] for number in some) <= budget.cached
+
+    return batch_by_length(runs.model, lengths, fits)
 
 
 def _places(runs: Layerwise, layer: int) -> list[Place]:

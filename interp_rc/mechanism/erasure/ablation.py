@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from interp_rc.engine.inputs import Input, padded, read_inputs, target_log_probs
+from interp_rc.engine.inputs import Input, logits_of, read_inputs, target_log_probs
 from interp_rc.mechanism.erasure.asking import Case, Known, Question, knows_each
 from interp_rc.mechanism.memories.ranking import as_mask, rank_neurons
 from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.batching import at_most, batch_by_length
 from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import Loaded
 
@@ -120,10 +121,9 @@ def known_without(
 
     def scored(prompts: Sequence[str], targets: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         inputs = read_inputs(model, prompts, targets)
-        by_length = sorted(range(len(inputs)), key=lambda i: len(inputs[i].ids))
+        lengths = [len(one.ids) for one in inputs]
         values, said = np.zeros(len(inputs)), np.zeros(len(inputs), dtype=bool)
-        for begin in range(0, len(by_length), BATCH):
-            some = by_length[begin : begin + BATCH]
+        for some in batch_by_length(model.model, lengths, at_most(BATCH)):
             batch = [inputs[i] for i in some]
             mine = masks[[owner[i] for i in some]]
             values[some], said[some] = _scored(model, adapter, batch, mine, means)
@@ -136,15 +136,14 @@ def known_without(
 def _scored(
     model: Loaded, adapter: Adapter, batch: Sequence[Input], masks: Masks, means: Means
 ) -> tuple[np.ndarray, np.ndarray]:
-    ids, attention = padded(batch, model.model.device)
-    inside = _prompts(batch, ids)[..., None]
+    inside = _prompts(batch, model.model.device)[..., None]
 
     def changed(layer: int, value: Tensor) -> Tensor:
         which = inside.to(value.device) & masks[:, None, layer].to(value.device)
         return torch.where(which, means[layer].to(value), value)
 
     with neurons_changed(adapter, changed):
-        logits = model.model(input_ids=ids, attention_mask=attention, use_cache=False).logits
+        logits = logits_of(model.model, batch)
     said = [
         logits[row, one.start - 1 : len(one.ids) - 1].argmax(-1).tolist() == one.ids[one.start :]
         for row, one in enumerate(batch)
@@ -152,9 +151,9 @@ def _scored(
     return target_log_probs(logits, batch).numpy(), np.array(said)
 
 
-def _prompts(batch: Sequence[Input], ids: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
-    starts = torch.tensor([one.start for one in batch], device=ids.device)
-    return torch.arange(ids.shape[1], device=ids.device) < starts[:, None]
+def _prompts(batch: Sequence[Input], device: torch.device) -> Bool[Tensor, "batch pos"]:
+    starts = torch.tensor([one.start for one in batch], device=device)
+    return torch.arange(max(len(one.ids) for one in batch), device=device) < starts[:, None]
 
 
 @torch.no_grad()
@@ -165,10 +164,10 @@ def mean_neurons(model: Loaded, adapter: Adapter, cases: Sequence[Case]) -> Mean
     inputs = read_inputs(model, prompts, targets)
     sums: dict[int, Tensor] = {}
     tokens = 0
-    for begin in range(0, len(inputs), BATCH):
-        batch = inputs[begin : begin + BATCH]
-        ids, attention = padded(batch, model.model.device)
-        inside = _prompts(batch, ids)
+    lengths = [len(one.ids) for one in inputs]
+    for some in batch_by_length(model.model, lengths, at_most(BATCH)):
+        batch = [inputs[i] for i in some]
+        inside = _prompts(batch, model.model.device)
         tokens += int(inside.sum())
 
         def seen(layer: int, value: Tensor, inside: Tensor = inside) -> Tensor:
@@ -177,7 +176,7 @@ def mean_neurons(model: Loaded, adapter: Adapter, cases: Sequence[Case]) -> Mean
             return value
 
         with neurons_changed(adapter, seen):
-            model.model(input_ids=ids, attention_mask=attention, use_cache=False)
+            logits_of(model.model, batch)
     return [sums[layer] / tokens for layer in range(adapter.layers)]
 
 

@@ -6,11 +6,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from interp_rc.engine.inputs import Input, padded, read_inputs, target_log_probs
+from interp_rc.engine.inputs import Input, logits_of, read_inputs, target_log_probs
 from interp_rc.mechanism.erasure.asking import Case, Question, items_of
 from interp_rc.mechanism.training_steps import restored
 from interp_rc.models.adapters.adapter import Adapter
-from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import Loaded
 
 STEP = 0.3  # of the lead, as the gradient promises: the length of a step
@@ -74,10 +73,8 @@ def odds_gradient(
     """Of the mean over inputs of log p - log(1 - p), p being the probability of the target: that of
     log p over 1 - p."""
     least = torch.finfo(model.model.dtype).eps  # a log-probability closer to zero is rounding
-    with evaluating(model.model), torch.enable_grad():
-        ids, mask = padded(inputs, model.model.device)
-        logits = model.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-        log_p = target_log_probs(logits, inputs)
+    with torch.enable_grad():
+        log_p = target_log_probs(logits_of(model.model, inputs), inputs)
         doubt = -torch.expm1(log_p.detach()).clamp(max=-least)  # 1 - p
         found = torch.autograd.grad((log_p / doubt).mean(), list(weights), allow_unused=True)
     pairs = zip(found, weights, strict=True)
@@ -87,10 +84,7 @@ def odds_gradient(
 @torch.no_grad()
 def lead_of(model: Loaded, questions: Sequence[Question], inputs: Sequence[Input]) -> float:
     """The mean lead over questions [nat], from one pass; `inputs` are those of `items_of`."""
-    ids, mask = padded(inputs, model.model.device)
-    with evaluating(model.model):
-        logits = model.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    values = target_log_probs(logits, inputs)
+    values = target_log_probs(logits_of(model.model, inputs), inputs)
     leads, at = [], 0
     for one in questions:
         foils = values[at + 1 : at + 1 + len(one.foils)]

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from interp_rc.engine.cached import Cached
@@ -19,6 +18,7 @@ from interp_rc.mechanism.memories.key_values import key_values
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place
 from interp_rc.models.adapters.ragged import whole_prompts
+from interp_rc.models.batching import pad
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import Contrast
 
@@ -200,12 +200,10 @@ def _slopes(
 
 
 def _gradients(sweep: Sweep, ids: Sequence[list[int]], cached: Cached) -> dict[Place, Tensor]:
-    padded = pad_sequence([torch.tensor(one) for one in ids], batch_first=True)
     runs = sweep.by_layers
+    padded, _ = pad(ids, runs.home)
     with runs.opened():
-        return gradients_at(
-            runs, padded.to(runs.home), cached, cached.stream[0], sweep.given, sweep.metric
-        )
+        return gradients_at(runs, padded, cached, cached.stream[0], sweep.given, sweep.metric)
 
 
 def matched_at_random(

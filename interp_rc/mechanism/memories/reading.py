@@ -9,11 +9,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp_rc.engine.cached import Cached, cache
-from interp_rc.engine.inputs import read_inputs
+from interp_rc.engine.inputs import Input, read_inputs
 from interp_rc.engine.sites import covered
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Component, Place, through
+from interp_rc.models.batching import at_most, batch_by_length
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import Query
 
@@ -34,10 +35,11 @@ class Memory:
 def read_memory(model: Loaded, queries: Sequence[Query], facts: Sequence[str]) -> Memory:
     """Of every fact, the mean over its queries. Raises ModelError for an unknown family."""
     runs = Adapter(model.model).by_layers
-    asked = sorted(queries, key=lambda q: len(q.prompt))
-    found = [_read(model, runs, asked[i : i + BATCH]) for i in range(0, len(asked), BATCH)]
+    inputs = read_inputs(model, [q.prompt for q in queries], [q.target for q in queries])
+    batches = batch_by_length(model.model, [len(one.ids) for one in inputs], at_most(BATCH))
+    found = [_read(runs, [inputs[n] for n in some], [queries[n] for n in some]) for some in batches]
     index = {fact: i for i, fact in enumerate(facts)}
-    owner = np.array([index[q.fact] for q in asked])
+    owner = np.array([index[queries[n].fact] for some in batches for n in some])
 
     def mean(part: int) -> np.ndarray:
         whole = torch.cat([batch[part] for batch in found]).numpy()
@@ -48,9 +50,8 @@ def read_memory(model: Loaded, queries: Sequence[Query], facts: Sequence[str]) -
 
 @torch.no_grad()
 def _read(
-    model: Loaded, runs: Layerwise, queries: Sequence[Query]
+    runs: Layerwise, inputs: Sequence[Input], queries: Sequence[Query]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    inputs = read_inputs(model, [q.prompt for q in queries], [q.target for q in queries])
     tokens = torch.tensor(
         [
             covered(i.offsets[: i.start], q.source, f"the entity of query {q.id!r}")[-1]

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from itertools import product
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from interp_rc.mechanism.symmetry_where.asked import Couple, together
+from interp_rc.models.batching import at_most, batch_by_length
 from interp_rc.models.encoder import Encoder, Together
 from interp_rc.models.encoder_edits import blocks, edited
 from interp_rc.models.encoder_states import layer_states
@@ -18,6 +21,8 @@ from interp_rc.records.errors import ModelError
 Score = Callable[[Float[Tensor, "text width"]], Float[Tensor, " text"]]
 """What a head says of embeddings: the logit of the symmetric label less the other's."""
 EXACT = 1e-3
+
+Values = Float[np.ndarray, " couple"]
 
 
 @torch.inference_mode()
@@ -29,9 +34,25 @@ def patched(
 
     Raises ModelError unless exchanging everything brings the whole difference.
     """
-    tables = []
-    for first in range(0, len(couples), batch_size):
-        tables.append(_patched(encoder, couples[first : first + batch_size], score))
+    pairs = [couple.clean for couple in couples]
+    about: dict[str, object] = {
+        "pair": [couple.id for couple in couples],
+        "fact": [pair.id for pair in pairs],
+        "relation": [pair.relation for pair in pairs],
+        "other": [couple.relation for couple in couples],
+    }
+    found = _Scores(np.zeros(len(couples)), np.zeros(len(couples)), {})
+    lengths = encoder.lengths([together(pair) for pair in pairs])  # of both pairs of a couple
+    for numbers in batch_by_length(encoder.body, lengths, at_most(batch_size)):
+        some = _patched(encoder, [couples[number] for number in numbers], score)
+        found.clean[numbers], found.corrupted[numbers] = some.clean, some.corrupted
+        for place, values in some.exchanged.items():
+            found.exchanged.setdefault(place, np.zeros(len(couples)))[numbers] = values
+    about |= {"clean": found.clean, "corrupted": found.corrupted}
+    tables = [
+        pd.DataFrame({**about, "value": values, "layer": layer, "span": place})
+        for (layer, place), values in found.exchanged.items()
+    ]
     table = pd.concat(tables, ignore_index=True)
     whole = table.clean - table.corrupted
     table["effect"] = table.value - table.corrupted
@@ -47,29 +68,28 @@ def patched(
     return table
 
 
-def _patched(encoder: Encoder, couples: Sequence[Couple], score: Score) -> pd.DataFrame:
-    def said(texts: Sequence[Together]) -> list[float]:
+class _Scores(NamedTuple):
+    """Of couples: what the head says of either pair, and after the exchange, by layer and place."""
+
+    clean: Values
+    corrupted: Values
+    exchanged: dict[tuple[int, str], Values]
+
+
+def _patched(encoder: Encoder, couples: Sequence[Couple], score: Score) -> _Scores:
+    def said(texts: Sequence[Together]) -> Values:
         with evaluating(encoder.model):
-            return score(encoder.embed(texts).cpu()).tolist()
+            return score(encoder.embed(texts).cpu()).double().numpy()
 
     clean = [together(couple.clean) for couple in couples]
     corrupted = [couple.corrupted for couple in couples]
     states, _ = layer_states(encoder, clean)
-    ends = {"clean": said(clean), "corrupted": said(corrupted)}
-    about = {
-        "pair": [couple.id for couple in couples],
-        "fact": [couple.clean.id for couple in couples],
-        "relation": [couple.clean.relation for couple in couples],
-        "other": [couple.relation for couple in couples],
-    }
-    tables = []
+    found = _Scores(said(clean), said(corrupted), {})
     for layer, place in product(range(len(blocks(encoder)) + 1), couples[0].places):
         there = _mask([couple.places[place] for couple in couples], states.shape[2])
         with edited(encoder, layer, there.to(states.device), states[layer]):
-            values = said(corrupted)
-        rows = pd.DataFrame(about | ends | {"value": values})
-        tables.append(rows.assign(layer=layer, span=place))
-    return pd.concat(tables, ignore_index=True)
+            found.exchanged[layer, place] = said(corrupted)
+    return found
 
 
 def _mask(positions: Sequence[Sequence[int]], length: int) -> Bool[Tensor, "text pos"]:

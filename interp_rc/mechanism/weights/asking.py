@@ -6,13 +6,13 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from interp_rc.engine.inputs import Input, read_inputs
 from interp_rc.engine.metrics import Asked, measured
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise, unchanged
 from interp_rc.models.adapters.ragged import whole_prompts
+from interp_rc.models.batching import at_most, batch_by_length, pad
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import Contrast, Direction, Order, Query, Subset
 
@@ -118,9 +118,9 @@ class Asking:
             asked += [(q.prompt, str(q.foil)) for q in questions]
         inputs = read_inputs(loaded, [p for p, _ in asked], [t for _, t in asked])
         self.questions = list(questions)
-        # Prompts of like length stay together; results are in the order given.
-        self._order = sorted(range(len(inputs)), key=lambda i: len(inputs[i].ids))
-        sets = [self._order[i : i + AT_ONCE] for i in range(0, len(inputs), AT_ONCE)]
+        lengths = [len(one.ids) for one in inputs]
+        sets = batch_by_length(loaded.model, lengths, at_most(AT_ONCE))
+        self._order = [number for some in sets for number in some]
         self._batches = [_Batch.of([inputs[i] for i in some]) for some in sets]
 
     @torch.no_grad()
@@ -146,7 +146,7 @@ class _Batch(NamedTuple):
 
     @classmethod
     def of(cls, inputs: Sequence[Input]) -> "_Batch":
-        ids = pad_sequence([torch.tensor(one.ids) for one in inputs], batch_first=True)
+        ids, _ = pad([one.ids for one in inputs])
         lengths = torch.tensor([len(one.ids) - 1 for one in inputs])  # nothing reads the last
         return cls(ids, lengths, Asked.of(inputs, int(lengths.max()), torch.device("cpu")))
 

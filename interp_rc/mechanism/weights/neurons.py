@@ -7,14 +7,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from interp_rc.engine.inputs import padded, read_inputs, target_log_probs
+from interp_rc.engine.inputs import logits_of, read_inputs, target_log_probs
 from interp_rc.mechanism.memories.ranking import matched_at_random
 from interp_rc.mechanism.weights.asking import Question
 from interp_rc.mechanism.weights.exchange import weights_of
 from interp_rc.mechanism.weights.pair import Act, Whole
 from interp_rc.mechanism.weights.sites import Part, WeightSite, pieces_of
+from interp_rc.models.batching import at_most, batch_by_length
 from interp_rc.models.dimensions import neurons_of
-from interp_rc.models.evaluating import evaluating
 
 AT_ONCE = 16
 Of = Literal["key", "value", "both"]
@@ -92,12 +92,12 @@ def _gradients(
     try:
         for weight in weights:
             weight.requires_grad_(True)
-        for start in range(0, len(inputs), AT_ONCE):
-            some = inputs[start : start + AT_ONCE]
-            with evaluating(loaded.model), torch.enable_grad():
-                ids, mask = padded(some, loaded.model.device)
-                logits = loaded.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-                signed = signs[start : start + AT_ONCE] * target_log_probs(logits, some)
+        lengths = [len(one.ids) for one in inputs]
+        for numbers in batch_by_length(loaded.model, lengths, at_most(AT_ONCE)):
+            some = [inputs[number] for number in numbers]
+            with torch.enable_grad():
+                nats = target_log_probs(logits_of(loaded.model, some), some)
+                signed = signs[numbers] * nats
                 found = torch.autograd.grad(signed.sum() / len(questions), list(weights))
             total = [one + more for one, more in zip(total, found, strict=True)]
     finally:
