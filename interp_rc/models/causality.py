@@ -17,7 +17,7 @@ from interp_rc.models.finite import check_finite
 from interp_rc.models.machine import device_of
 from interp_rc.models.masked import is_masked
 from interp_rc.models.soft_prompt import context_of
-from interp_rc.records.errors import ModelError, ScoringError
+from interp_rc.records.errors import InterpError, ModelError, ScoringError
 
 TOKENS = 16
 CUTS = (1, TOKENS // 2, TOKENS - 1)  # all tokens from here on are changed
@@ -129,6 +129,8 @@ def _logits(
 def _logits_of(model: PreTrainedModel, ids: Tensor) -> Tensor:
     try:
         logits = model(input_ids=ids, use_cache=False).logits
+    except InterpError:  # says itself what is wrong
+        raise
     except Exception as error:  # whatever the architecture makes of token ids alone
         reason = (str(error).strip().splitlines() or [""])[0]
         raise _refusal(

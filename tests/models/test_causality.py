@@ -274,6 +274,15 @@ def test_nothing_asks_a_model_that_reads_ahead(way):
         ASKING[way](loaded)
 
 
+@pytest.mark.parametrize("way", ASKING)
+def test_while_its_layers_are_open_a_model_is_not_asked_as_a_whole(way):
+    loaded = Loaded(seeded(CAUSAL["gpt2"]), word_tokenizer(masked=False))
+    runs = Adapter(loaded.model).by_layers
+    with runs.opened(), pytest.raises(ModelError, match=r"opened .* before they are opened, or"):
+        ASKING[way](loaded)
+    ASKING[way](loaded)
+
+
 def test_nothing_is_trained_that_reads_ahead(told, tokenizer, tmp_path):
     from interp_rc.models.machine import Machine
 

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 
+from interp_rc.records.errors import ModelError
+
 NAME = "interp_rc_ragged"
 
 
@@ -153,13 +155,21 @@ def attend(
     value: Float[Tensor, "1 kv_head token width"],
     attention_mask: Tensor | None = None,
     *,
-    ragged: Attending,
+    ragged: Attending | None = None,
     scaling: float | None = None,
     softcap: float | None = None,
     sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[Float[Tensor, "1 token head width"], None]:
-    """In the place of Transformers' own attention functions, for a line of tokens."""
+    """In the place of Transformers' own attention functions, for a line of tokens.
+
+    Raises ModelError where the model is asked as a whole meanwhile, which gives no line.
+    """
+    if ragged is None:
+        raise ModelError(
+            "the layers of this model are opened to be run one by one, and it cannot be asked as a "
+            "whole until they are closed; read texts and score before they are opened, or after"
+        )
     layout = ragged.layout
     q, k, v = (one[0].transpose(0, 1) for one in (query, key, value))
     if ragged.cached is None:
