@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -17,6 +17,7 @@ from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import Loaded
 from interp_rc.models.masked import is_masked
 from interp_rc.models.module_state import reads_alike_up_to
+from interp_rc.models.scoring import log_probs_of
 from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import Offsets, encode, encode_whole
 from interp_rc.records.errors import DataError
@@ -171,12 +172,15 @@ def logits_of(
 def target_log_probs(
     logits: Float[Tensor, "batch pos vocabulary"], inputs: Sequence[Input]
 ) -> Float[Tensor, " batch"]:
-    """Natural-log sum over each target's tokens, in float64."""
-    found = []
-    for row, one in enumerate(inputs):
-        read = logits[row, one.start - 1 : len(one.ids) - 1]
-        read = read.to(torch.promote_types(read.dtype, torch.float32))
-        target = torch.tensor(one.ids[one.start :], device=read.device)
-        chosen = read.gather(-1, target[:, None])[:, 0]
-        found.append((chosen - read.logsumexp(-1)).double().sum())
-    return torch.stack(found).cpu()
+    """Sum the log-probability [nat] of each target over its tokens, in float64."""
+    targets = [torch.tensor(one.targets, device=logits.device) for one in inputs]
+    rows = zip(logits, inputs, targets, strict=True)
+    return torch.stack([log_probs_of(row[one.reads], ids).sum() for row, one, ids in rows]).cpu()
+
+
+def says_targets(
+    logits: Float[Tensor, "batch pos vocabulary"], inputs: Sequence[Input]
+) -> Bool[Tensor, " batch"]:
+    """Tell of each target whether greedy decoding from its prompt begins with its tokens."""
+    rows = zip(logits, inputs, strict=True)
+    return torch.tensor([row[one.reads].argmax(-1).tolist() == one.targets for row, one in rows])

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from interp_rc.engine.inputs import Input
 from interp_rc.models.dimensions import vocabulary_of
+from interp_rc.models.scoring import log_probs_of
 
 Metric = Literal["log_prob", "probability", "logit_difference", "rank", "kl"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
@@ -64,7 +65,7 @@ class _Rule(NamedTuple):
 
 
 def _log_prob(logits: Logits, asked: Asked, at: tuple[Tensor, Tensor]) -> Float[Tensor, " token"]:
-    return logits.gather(-1, asked.target[at][:, None])[:, 0] - logits.logsumexp(-1)
+    return log_probs_of(logits, asked.target[at])
 
 
 def _logit_difference(

@@ -196,10 +196,16 @@ def _left_to_right(
 def _chosen(
     logits: Float[Tensor, "*batch vocabulary"], ids: Int[Tensor, "*batch"]
 ) -> tuple[Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
-    """Log-probability of the given token in float64, and whether it is the most likely one."""
+    """Log-probability of the given token, and whether it is the most likely one."""
+    return log_probs_of(logits, ids), logits.argmax(-1) == ids
+
+
+def log_probs_of(
+    logits: Float[Tensor, "*batch vocabulary"], ids: Int[Tensor, "*batch"]
+) -> Float[Tensor, "*batch"]:
+    """Take each token's log-probability [nat] from the logits that predict it, in float64."""
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    chosen = logits.gather(-1, ids[..., None])[..., 0]
-    return (chosen - logits.logsumexp(-1)).double(), logits.argmax(-1) == ids
+    return (logits.gather(-1, ids[..., None])[..., 0] - logits.logsumexp(-1)).double()
 
 
 def _repeat(cache: DynamicCache, counts: Int[Tensor, " group"]) -> None:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 
-from interp_rc.engine.inputs import Input, logits_of, read_inputs, target_log_probs
+from interp_rc.engine.inputs import Input, logits_of, read_inputs, says_targets, target_log_probs
 from interp_rc.mechanism.edits.cases import ASKED, Case, Known, otherwise
 from interp_rc.models.batching import batch_by_length
 from interp_rc.models.load import Loaded
@@ -135,8 +135,5 @@ def _scored(model: Loaded, inputs: Sequence[Input]) -> tuple[np.ndarray, np.ndar
         some = [inputs[number] for number in numbers]
         logits = logits_of(model.model, some)
         values[numbers] = target_log_probs(logits, some).numpy()
-        best = logits.argmax(-1).cpu()
-        said[numbers] = [
-            best[row, one.reads].tolist() == one.targets for row, one in enumerate(some)
-        ]
+        said[numbers] = says_targets(logits, some).numpy()
     return values, said

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from interp_rc.engine.inputs import Input, logits_of, read_inputs, target_log_probs
+from interp_rc.engine.inputs import Input, logits_of, read_inputs, says_targets, target_log_probs
 from interp_rc.mechanism.erasure.asking import Case, Known, Question, knows_each
 from interp_rc.mechanism.memories.ranking import as_mask, rank_neurons
 from interp_rc.models.adapters.adapter import Adapter
@@ -144,11 +144,7 @@ def _scored(
 
     with neurons_changed(adapter, changed):
         logits = logits_of(model.model, batch)
-    said = [
-        logits[row, one.start - 1 : len(one.ids) - 1].argmax(-1).tolist() == one.ids[one.start :]
-        for row, one in enumerate(batch)
-    ]
-    return target_log_probs(logits, batch).numpy(), np.array(said)
+    return target_log_probs(logits, batch).numpy(), says_targets(logits, batch).numpy()
 
 
 def _prompts(batch: Sequence[Input], device: torch.device) -> Bool[Tensor, "batch pos"]:
