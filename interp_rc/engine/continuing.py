@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import torch
+from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
@@ -116,8 +117,10 @@ def _z(
     """What heads give where they look at the taking prompt in new patterns."""
     values = taking.heads[layer][1]
     values = values[base.to(values.device)].to(base.device)
-    values = values.repeat_interleave(pattern.shape[1] // values.shape[2], 2)
-    return torch.einsum("thp,tphw->thw", pattern[..., : values.shape[1]], values).flatten(1)
+    times = pattern.shape[1] // values.shape[2]
+    values = repeat(values, "token key head width -> token key (head times) width", times=times)
+    z = torch.einsum("thp,tphw->thw", pattern[..., : values.shape[1]], values)
+    return rearrange(z, "token head width -> token (head width)")
 
 
 def mid_of(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -166,13 +167,14 @@ def blended(old: Tensor, new: Tensor, component: Component | str, unit: Unit, he
     """The old values, with the unit's taken from the new ones."""
     if unit is None:
         return new
-    old = old.clone()
     if component == "z":
-        width = old.shape[-1] // heads
-        old[:, unit * width : (unit + 1) * width] = new[:, unit * width : (unit + 1) * width]
-    else:  # a head's pattern, a neuron
-        old[:, unit] = new[:, unit]
-    return old
+        old, new = (
+            rearrange(one, "token (head width) -> token head width", head=heads)
+            for one in (old, new)
+        )
+    old = old.clone()
+    old[:, unit] = new[:, unit]  # a head, a head's pattern, a neuron
+    return rearrange(old, "token head width -> token (head width)") if component == "z" else old
 
 
 def rise(

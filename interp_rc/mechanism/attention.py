@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
@@ -75,7 +76,7 @@ def _of_batch(
         by_layer = []
         for layer in range(layers.layers):
             weights = cached.at[Place("pattern", layer)][at].double()  # query, head, key
-            moved = weights * _lengths(layers, batch, layer)[at[0]].transpose(1, 2)
+            moved = weights * _lengths(layers, batch, layer)[at[0]]
             seen = uniform_of[at[0], at[1] if layers.parts.causal else 0]
             uniform = (seen / seen.sum(-1, keepdim=True))[:, None].expand(-1, weights.shape[1], -1)
             norms = moved @ groups[at[0]]
@@ -113,10 +114,12 @@ def _group(one: Input, source: Sequence[int], position: int) -> str:
 
 def _lengths(
     layers: Layerwise, batch: Observed, layer: int
-) -> Float[Tensor, "prompt position head"]:
+) -> Float[Tensor, "prompt head position"]:
     """Of what each head would move from each token, if it looked at nothing else."""
     values = batch.cached.heads[layer][1].to(layers.home)
     times = heads_of(layers.model) // values.shape[2]
-    line = values.repeat_interleave(times, 2).flatten(2).flatten(0, 1)
+    line = repeat(
+        values, "prompt position head width -> (prompt position) (head times width)", times=times
+    )
     found = [part.double().norm(dim=-1) for part in written_by_heads(layers, layer, line)]
-    return torch.stack(found, -1).view(*values.shape[:2], -1)
+    return rearrange(found, "head (prompt position) -> prompt head position", prompt=len(values))

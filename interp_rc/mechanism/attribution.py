@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
@@ -227,6 +228,6 @@ def _products(
     begins = whole_prompts(taking.lengths).begins
     product = change.double() * gradient[begins[base] + write].double()
     if place.component == "z":
-        product = product.view(len(product), heads, -1)
-    units = product.flatten(2).sum(2) if product.ndim > 2 else product
+        product = rearrange(product, "token (head width) -> token head width", head=heads)
+    units = product.sum(-1) if product.ndim > 2 else product
     return torch.cat([units, units.sum(1, keepdim=True)], 1).cpu()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -23,9 +24,11 @@ def written_by_heads(
     Without the projection's bias, and before a norm after attention.
     """
     bias = projected(layers, layer, torch.zeros_like(z[:1]))
-    for own in torch.arange(z.shape[-1], device=z.device).chunk(heads_of(layers.model)):
-        alone = torch.zeros_like(z)
-        alone[:, own] = z[:, own]
+    by_head = rearrange(z, "token (head width) -> token head width", head=heads_of(layers.model))
+    for head in range(by_head.shape[1]):
+        alone = torch.zeros_like(by_head)
+        alone[:, head] = by_head[:, head]
+        alone = rearrange(alone, "token head width -> token (head width)")
         yield projected(layers, layer, alone) - bias
 
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 import torch
+from einops import rearrange, repeat
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -126,8 +127,10 @@ def _following(
     try:
         if component == "pattern":
             values = heads[layer][1][row].to(put.device)
-            values = values.repeat_interleave(len(put) // values.shape[1], 1)
-            return Place("z", layer), torch.einsum("hp,phw->hw", put, values).flatten()
+            times = len(put) // values.shape[1]
+            values = repeat(values, "key head width -> key (head times) width", times=times)
+            z = torch.einsum("hp,phw->hw", put, values)
+            return Place("z", layer), rearrange(z, "head width -> (head width)")
         if component == "z":
             return Place("attn_out", layer), layerwise.project(layer, put[None])[0]
         return Place("mlp_out", layer), layerwise.down(layer, put[None])[0]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
@@ -62,7 +63,7 @@ class Layout:
     ) -> Float[Tensor, "token head width"]:
         """Rows as a line."""
         if len(self.row) == self.rows * self.longest:
-            return rows.flatten(0, 1)
+            return rearrange(rows, "row slot head width -> (row slot) head width")
         return rows[self.row, self.slot]
 
 
@@ -171,7 +172,9 @@ def attend(
             "whole until they are closed; read texts and score before they are opened, or after"
         )
     layout = ragged.layout
-    q, k, v = (one[0].transpose(0, 1) for one in (query, key, value))
+    q, k, v = (
+        rearrange(one, "1 head token width -> token head width") for one in (query, key, value)
+    )
     if ragged.cached is None:
         shape = (layout.rows, ragged.positions, *k.shape[1:])
         keys, values = k.new_zeros(shape), v.new_zeros(shape)
@@ -181,17 +184,23 @@ def attend(
     values[layout.row, layout.position] = v
     if ragged.cached is None:
         ragged.cached = keys, values
-    rows = (layout.apart(q).transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2))
+    queries, keys, values = (
+        rearrange(one, "row position head width -> row head position width")
+        for one in (layout.apart(q), keys, values)
+    )
     mask = ragged.mask(sliding_window)
     scale = q.shape[-1] ** -0.5 if scaling is None else scaling
     if softcap is None and not ragged.patterned:
         grouped = q.shape[1] != k.shape[1]
-        out = scaled_dot_product_attention(*rows, attn_mask=mask, scale=scale, enable_gqa=grouped)
+        out = scaled_dot_product_attention(
+            queries, keys, values, attn_mask=mask, scale=scale, enable_gqa=grouped
+        )
     else:
-        out = _by_pattern(ragged, *rows, mask, scale, softcap)
-    z = layout.joined(out.transpose(1, 2))
+        out = _by_pattern(ragged, queries, keys, values, mask, scale, softcap)
+    z = layout.joined(rearrange(out, "row head slot width -> row slot head width"))
     if ragged.see is not None:
-        z = ragged.see("z", z.flatten(1)).view(z.shape)
+        seen = ragged.see("z", rearrange(z, "token head width -> token (head width)"))
+        z = rearrange(seen, "token (head width) -> token head width", head=z.shape[1])
     return z[None], None
 
 
@@ -206,8 +215,11 @@ def _by_pattern(
 ) -> Float[Tensor, "row head slot width"]:
     """Attention with its pattern (what each query gives to each key) at hand."""
     times = queries.shape[1] // keys.shape[1]
-    keys, values = (one.repeat_interleave(times, 1) for one in (keys, values))
-    scores = queries @ keys.transpose(2, 3) * scale
+    keys, values = (
+        repeat(one, "row head position width -> row (head times) position width", times=times)
+        for one in (keys, values)
+    )
+    scores = queries @ keys.mT * scale
     if softcap is not None:
         scores = softcap * torch.tanh(scores / softcap)
     scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
@@ -216,10 +228,12 @@ def _by_pattern(
     pattern = torch.softmax(scores, -1, dtype=precise).to(scores.dtype)
     if ragged.patterned and ragged.see is not None:
         row, slot = ragged.layout.row, ragged.layout.slot
-        of_tokens = pattern.transpose(1, 2)[row, slot]
+        by_slot = rearrange(pattern, "row head slot position -> row slot head position")
+        of_tokens = by_slot[row, slot]
         seen = ragged.see("pattern", of_tokens)
         if seen is not of_tokens:
-            pattern = pattern.transpose(1, 2).index_put((row, slot), seen).transpose(1, 2)
+            by_slot = by_slot.index_put((row, slot), seen)
+            pattern = rearrange(by_slot, "row slot head position -> row head slot position")
     return pattern @ values
 
 
