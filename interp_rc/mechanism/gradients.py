@@ -34,6 +34,21 @@ from interp_rc.training.options import TrainingOptions
 COSINES, STEPS = "mechanism/gradients", "mechanism/one_step"
 UNIT = "cosine"
 MARGIN_SHARE = 0.05
+GROUPS = {
+    "all": "all parameters",
+    "input_embedding": "input embedding",
+    "attention": "attention",
+    "mlp": "MLP",
+    "output_rows": "output rows",
+    "norms": "norms",
+}
+"""What groups of parameters are called on the page, and in the seeds of their intervals."""
+ASKED = {
+    "same": ("told_once", "paraphrase"),
+    "reverse": ("told_once", "reverse"),
+    "both": ("told_both", "reverse"),
+}
+"""How facts were told, and what the gradient of the telling is matched with."""
 ONE_ORDER: list[Subset] = [subset for subset in SUBSETS if TOLD_IN[subset] is not None]
 
 
@@ -80,7 +95,9 @@ class Gradients(Options):
         context.write(COSINES, table)
         context.write(STEPS, steps)
         return Measured(
-            estimates=cosine_estimates(table, seed) | step_estimates(steps, seed),
+            estimates=cosine_estimates(table, seed)
+            | pooled_cosines(table, context.seed)
+            | step_estimates(steps, seed),
             tests=holm(orthogonal(table, self.margin)),
         )
 
@@ -140,6 +157,37 @@ def cosine_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
         name = f"gradient_cosine.{of}{subset}.{pairing}.{ALL.name}"
         values = np.asarray(part.difference, dtype=float)
         found[name] = bootstrap_mean(values, UNIT, seed=derive_seed(seed, name))
+    return found
+
+
+def pooled_cosines(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """All facts told in one order together, and those told in both asked in reverse: matched less
+    mismatched, by model, pairing and group of parameters, and layer where it has one.
+
+    Over all parameters, facts told in one order are there without the group, too: the same mean,
+    from another draw of its bootstrap.
+    """
+    found: dict[str, Estimate] = {}
+
+    def put(name: str, rows: pd.DataFrame, *use: str) -> None:
+        if len(rows):
+            values = np.asarray(rows.difference, dtype=float)
+            seeded = derive_seed(seed, "report", COSINES, *use)
+            found[f"gradient_cosine.{name}"] = bootstrap_mean(values, UNIT, seed=seeded)
+
+    for key, part in table.groupby(["model", "group", "layer"], sort=False, dropna=False):
+        model, group, layer = map(str, key)
+        words, name = (
+            (f"{GROUPS[group]} {layer}", f"{group}_{layer}")
+            if layer.isdigit()
+            else (GROUPS[group], group)
+        )
+        for look, (told, pairing) in ASKED.items():
+            of = part.subset.isin(ONE_ORDER) if told == "told_once" else part.subset == "both"
+            rows = part[of & (part.pairing == pairing)]
+            put(f"{model}.{told}.{pairing}.{name}", rows, model, words, look)
+            if group == ALL.name and told == "told_once":
+                put(f"{model}.{told}.{pairing}", rows, model, pairing)
     return found
 
 

@@ -1,28 +1,18 @@
 """The page's section on whether learning one order pushes the other."""
 
-import numpy as np
-import pandas as pd
+from itertools import product
 
 from interp_rc.figures.gradients import Cosine, gradients_figure
 from interp_rc.figures.labels import TOLD
-from interp_rc.mechanism.gradients import COSINES, ONE_ORDER, UNIT
+from interp_rc.mechanism.gradients import ASKED, GROUPS
 from interp_rc.records.nouns import SUBSETS, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
-from interp_rc.records.seeds import derive_seed
+from interp_rc.report.lookup import look_up
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import MINUS, TIE, listed, number
-from interp_rc.stats.intervals import bootstrap_mean
 
 PANELS = {"base": "Base model", "finetuned": "Finetuned"}
-GROUPS = {
-    "all": "all parameters",
-    "input_embedding": "input embedding",
-    "attention": "attention",
-    "mlp": "MLP",
-    "output_rows": "output rows",
-    "norms": "norms",
-}
 LEGEND = {
     "same": "same order, another template",
     "reverse": "reverse order",
@@ -33,11 +23,10 @@ STEPPED = (("told", "same"), ("told", "reverse"), ("other_order", "reverse"))
 
 
 def section(run: Run, measured: Measured) -> Section:
-    table = run.table(COSINES)
     return Section(
         title="Does learning one order push the other?",
-        sentence=sentence(run, table),
-        figures=[cosine_picture(run, table)],
+        sentence=sentence(measured),
+        figures=[cosine_picture(run, measured)],
         tables=[step_table(measured), movement_table(measured)],
         note=(
             "The gradient says how learning would change every weight; matched against the "
@@ -63,24 +52,9 @@ def _judged(run: Run, measured: Measured) -> str:
     return text if fixed else f"{text} Exploratory: the margin is 5 % of this run's paraphrase."
 
 
-def pooled(run: Run, rows: pd.DataFrame, *use: str) -> Estimate:
-    values = np.asarray(rows.difference, dtype=float)
-    seed = derive_seed(run.config()["seed"], "report", COSINES, *use)
-    return bootstrap_mean(values, UNIT, seed=seed)
-
-
-def one_order(table: pd.DataFrame, model: str, pairing: str, group: str = "all") -> pd.DataFrame:
-    return table[
-        (table.model == model)
-        & (table.pairing == pairing)
-        & (table.group == group)
-        & table.subset.isin(ONE_ORDER)
-    ]
-
-
-def sentence(run: Run, table: pd.DataFrame) -> str:
+def sentence(measured: Measured) -> str:
     base, base_near, tuned, tuned_near = (
-        told(pooled(run, one_order(table, model, pairing), model, pairing))
+        told(look_up(measured, f"gradient_cosine.{model}.told_once.{pairing}"))
         for model in PANELS
         for pairing in ("reverse", "paraphrase")
     )
@@ -98,23 +72,21 @@ def told(estimate: Estimate) -> str:
     return text.replace("-", MINUS).replace(" ", TIE)
 
 
-def cosines_of(run: Run, table: pd.DataFrame) -> list[Cosine]:
+def cosines_of(measured: Measured) -> list[Cosine]:
     found = []
-    for key, part in table.groupby(["model", "group", "layer"], sort=False, dropna=False):
-        model, group, layer = map(str, key)
-        row = GROUPS[group] + (f" {layer}" if layer.isdigit() else "")
-        once = part[part.subset.isin(ONE_ORDER)]
-        shown = {
-            "same": once[once.pairing == "paraphrase"],
-            "reverse": once[once.pairing == "reverse"],
-            "both": part[(part.subset == "both") & (part.pairing == "reverse")],
-        }
-        found += [
-            Cosine(PANELS[model], row, asked, pooled(run, rows, model, row, asked))
-            for asked, rows in shown.items()
-            if len(rows)
-        ]
+    for model, asked in product(PANELS, ASKED):
+        start = ".".join(["gradient_cosine", model, *ASKED[asked], ""])
+        for name, estimate in measured.estimates.items():
+            if name.startswith(start):
+                row = _row(name.removeprefix(start))
+                found.append(Cosine(PANELS[model], row, asked, estimate))
     return sorted(found, key=lambda one: _place(one.row))
+
+
+def _row(group: str) -> str:
+    """A group of parameters in words, with its layer."""
+    part, _, layer = group.rpartition("_")
+    return f"{GROUPS[part]} {layer}" if layer.isdigit() else GROUPS[group]
 
 
 def _place(row: str) -> tuple[int, int, str]:
@@ -125,8 +97,8 @@ def _place(row: str) -> tuple[int, int, str]:
     return {"all parameters": 0, "input embedding": 1, "output rows": 3}.get(row, 4), 0, row
 
 
-def cosine_picture(run: Run, table: pd.DataFrame) -> Picture:
-    cosines = cosines_of(run, table)
+def cosine_picture(run: Run, measured: Measured) -> Picture:
+    cosines = cosines_of(measured)
     legend = {k: v for k, v in LEGEND.items() if any(one.asked == k for one in cosines)}
     words = " ".join(
         f"{one.panel}, {LEGEND[one.asked]}: {told(one.estimate)}."

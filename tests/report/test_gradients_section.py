@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from interp_rc.mechanism.gradients import COSINES, cosine_estimates, orthogonal
+from interp_rc.mechanism.gradients import cosine_estimates, orthogonal, pooled_cosines
 from interp_rc.mechanism.one_step import step_estimates
-from interp_rc.records.files import write_parquet
 from interp_rc.records.nouns import OF_PEOPLE
 from interp_rc.records.runs import Measured
 from interp_rc.report.gradients import cosines_of, section
@@ -54,8 +53,8 @@ def shown(make):
     def build(subsets=OF_PEOPLE, margin=None):
         run = make(measures=["gradients"])
         table, steps = by_hand(subsets)
-        write_parquet(run.folder / f"{COSINES}.parquet", table)
-        estimates = cosine_estimates(table, 0) | step_estimates(steps, 0)
+        estimates = cosine_estimates(table, 0) | pooled_cosines(table, 0)
+        estimates |= step_estimates(steps, 0)
         return run, table, Measured(estimates, tests=holm(orthogonal(table, margin)))
 
     return build
@@ -81,8 +80,8 @@ def test_the_section_tells_both_cosines_and_both_controls(shown):
 
 
 def test_rows_run_from_input_to_output(shown):
-    run, table, _ = shown()
-    found = cosines_of(run, table)
+    _, table, measured = shown()
+    found = cosines_of(measured)
     assert list(dict.fromkeys(one.row for one in found)) == [
         "all parameters",
         "input embedding",
@@ -94,10 +93,17 @@ def test_rows_run_from_input_to_output(shown):
     pooled = next(one for one in found if one.asked == "reverse")
     once = table[table.subset != "both"]
     assert pooled.estimate.n == once.fact.nunique() == 8
+    rows = [
+        row.difference
+        for row in once.itertuples()
+        if (row.model, row.pairing, row.group, row.layer) == ("base", "reverse", "mlp", 10)
+    ]
+    part = measured.estimates["gradient_cosine.base.told_once.reverse.mlp_10"]
+    assert part.value == pytest.approx(sum(rows) / len(rows))
 
 
 def test_without_facts_told_in_both_there_is_no_such_point(shown):
-    run, table, measured = shown(OF_PEOPLE[:1])
+    run, _, measured = shown(OF_PEOPLE[:1])
     found = drawn(section(run, measured))
     assert len(found.tables[0].rows) == 1
-    assert {one.asked for one in cosines_of(run, table)} == {"same", "reverse"}
+    assert {one.asked for one in cosines_of(measured)} == {"same", "reverse"}
