@@ -71,7 +71,10 @@ class RelatedAnswerFloor(Options):
         context.write(TABLE, table)
         estimates: dict[str, Estimate] = {}
         tests: list[Test] = []
+        report = derive_seed(seed, "report", NAME)
         for name, rows in table.groupby("cell", sort=False):
+            right = rows.match.to_numpy(float)
+            estimates[f"{NAME}.{name}.model"] = bootstrap_mean(right, "fraction", seed=report)
             for floor in FLOORS:
                 full = f"{NAME}.{name}.{floor}"
                 use = derive_seed(seed, "bootstrap", full)

@@ -22,6 +22,7 @@ from interp_rc.stats.differences import sign_flip
 from interp_rc.stats.intervals import bootstrap_mean
 
 TABLE = "training/trace"
+DRAWS = 1000  # for each step's interval
 
 
 class Trace(Options):
@@ -36,7 +37,8 @@ class Trace(Options):
 
     def run(self, context: MeasureContext[Loaded]) -> Measured:
         table, seed = context.table(TABLE), context.seed
-        return Measured(estimates=estimates(table, seed), tests=over_shuffled(table, seed))
+        numbers = estimates(table, seed) | loss_by_step(table, seed)
+        return Measured(estimates=numbers, tests=over_shuffled(table, seed))
 
 
 class Cell(NamedTuple):
@@ -90,6 +92,22 @@ def estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
             change = 100 * (right.iloc[:, -1] - right.iloc[:, 0])
             put(f"trace.accuracy_change.{name}", change, "percentage point")
         put(f"trace.advantage.{subset}.{asked}", advantage(rows), "nat")
+    return found
+
+
+def loss_by_step(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """The loss at every step that was asked at; of the shuffled targets in reverse alone."""
+    found = {}
+    use = derive_seed(seed, "report", "trace")
+    for subset, asked, rows in cells(table):
+        for kind, part in rows.groupby("set"):
+            if kind == "shuffled" and asked != "reverse":
+                continue
+            loss = by_fact(part.assign(loss=-part.log_prob), "loss")
+            for step in loss.columns:
+                found[f"trace.loss.{subset}.{asked}.{kind}.step_{step}"] = bootstrap_mean(
+                    np.asarray(loss[step], dtype=float), "nat", seed=use, draws=DRAWS
+                )
     return found
 
 

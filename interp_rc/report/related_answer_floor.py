@@ -5,12 +5,10 @@ import pandas as pd
 from interp_rc.evaluation.related_answer_floor import FLOORS, NAME, TABLE
 from interp_rc.figures.floors import Level, floors_figure
 from interp_rc.figures.labels import TOLD, asked_label, cells
-from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
-from interp_rc.records.seeds import derive_seed
+from interp_rc.report.lookup import look_up
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import probability, spoken
-from interp_rc.stats.intervals import bootstrap_mean
 
 LABELS = {
     "words": "most alike, by words",
@@ -25,8 +23,8 @@ def section(run: Run, measured: Measured) -> Section:
     found = cells(set(table.cell))
     return Section(
         title="More than the answer of a related question?",
-        sentence=" ".join(sentence(run, measured, table, *cell) for cell in found),
-        figures=[floors(run, measured, table, *cell) for cell in found],
+        sentence=" ".join(sentence(measured, *cell) for cell in found),
+        figures=[floors(run, measured, *cell) for cell in found],
         tables=[examples(table)],
         note=(
             "Alike: by TF-IDF cosine of their words, or by cosine of the base model’s mean last "
@@ -39,14 +37,9 @@ def section(run: Run, measured: Measured) -> Section:
     )
 
 
-def accuracy(run: Run, rows: pd.DataFrame) -> Estimate:
-    seed = derive_seed(run.config()["seed"], "report", NAME)
-    return bootstrap_mean(rows.match.to_numpy(float), "fraction", seed=seed)
-
-
-def sentence(run: Run, measured: Measured, table: pd.DataFrame, subset: str, asked: str) -> str:
+def sentence(measured: Measured, subset: str, asked: str) -> str:
     name = f"{subset}.{asked}"
-    own = accuracy(run, table[table.cell == name])
+    own = look_up(measured, f"{NAME}.{name}.model")
     adjusted = {test.name: test.p_adjusted for test in measured.tests}
     parts = [
         f"{LABELS[floor]}, in {spoken(measured.estimates[full])}"
@@ -67,10 +60,10 @@ def probability_of(p: float | None) -> str:
     return text if text.startswith("<") else f"= {text}"
 
 
-def floors(run: Run, measured: Measured, table: pd.DataFrame, subset: str, asked: str) -> Picture:
+def floors(run: Run, measured: Measured, subset: str, asked: str) -> Picture:
     name = f"{subset}.{asked}"
     levels = [
-        Level("the model", accuracy(run, table[table.cell == name]), asked),
+        Level("the model", look_up(measured, f"{NAME}.{name}.model"), asked),
         *(Level(LABELS[floor], measured.estimates[f"{NAME}.{name}.{floor}"]) for floor in FLOORS),
     ]
     words = "; ".join(f"{level.label}: {spoken(level.estimate)}" for level in levels)

@@ -1,17 +1,12 @@
 """The page's section on what the model said while it learnt."""
 
-import numpy as np
-import pandas as pd
-
-from interp_rc.evaluation.trace import TABLE, Cell, by_fact, cells
+from interp_rc.evaluation.trace import TABLE, Cell, cells
 from interp_rc.figures.curves import Curve, CurvePanel, curves_figure
 from interp_rc.figures.labels import ASKED, TOLD
-from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
-from interp_rc.records.seeds import derive_seed
+from interp_rc.report.lookup import look_up
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import in_nats, listed, probability, spoken
-from interp_rc.stats.intervals import bootstrap_mean
 
 COLUMNS = ["facts", "asked", "loss", "change", "right [%]", "over shuffled", "p (Holm)"]
 
@@ -57,11 +52,10 @@ def sentence(measured: Measured, found: list[Cell]) -> str:
 
 
 def curves(run: Run, measured: Measured, found: list[Cell]) -> Picture:
-    seed = derive_seed(run.config()["seed"], "report", "trace")
     panels = [
         CurvePanel(
             told(subset),
-            [one for cell in found if cell.subset == subset for one in curves_of(cell, seed)],
+            [one for cell in found if cell.subset == subset for one in curves_of(measured, cell)],
         )
         for subset in dict.fromkeys(cell.subset for cell in found)
     ]
@@ -79,26 +73,23 @@ def curves(run: Run, measured: Measured, found: list[Cell]) -> Picture:
     )
 
 
-def curves_of(cell: Cell, seed: int) -> list[Curve]:
+def curves_of(measured: Measured, cell: Cell) -> list[Curve]:
     """The right target's curve, and in reverse the shuffled one's."""
     label = ASKED[cell.asked]
     drawn = {"correct": label}
     if cell.asked == "reverse":
         drawn["shuffled"] = f"{label}, shuffled"
     return [
-        curve(cell, cell.rows[cell.rows["set"] == kind], name, seed, shuffled=kind == "shuffled")
+        curve(measured, cell, kind, name, shuffled=kind == "shuffled")
         for kind, name in drawn.items()
     ]
 
 
-def curve(cell: Cell, rows: pd.DataFrame, label: str, seed: int, *, shuffled: bool) -> Curve:
-    loss = by_fact(rows.assign(loss=-rows.log_prob), "loss")
-    epoch = rows.groupby("step").epoch.first()
-    estimates: list[Estimate] = [
-        bootstrap_mean(np.asarray(loss[step], dtype=float), "nat", seed=seed, draws=1000)
-        for step in loss.columns
-    ]
-    return Curve(label, cell.asked, [float(epoch[s]) for s in loss.columns], estimates, shuffled)
+def curve(measured: Measured, cell: Cell, kind: str, label: str, *, shuffled: bool) -> Curve:
+    epochs = cell.rows.drop_duplicates("step").set_index("step").epoch.sort_index()
+    start = f"trace.loss.{cell.subset}.{cell.asked}.{kind}"
+    estimates = [look_up(measured, f"{start}.step_{step}") for step in epochs.index]
+    return Curve(label, cell.asked, [float(epoch) for epoch in epochs], estimates, shuffled)
 
 
 def numbers(measured: Measured, found: list[Cell]) -> Table:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from interp_rc.evaluation.trace import TABLE, estimates, over_shuffled
+from interp_rc.evaluation.trace import TABLE, estimates, loss_by_step, over_shuffled
 from interp_rc.figures.curves import Curve, CurvePanel, curves_figure
 from interp_rc.figures.save import svg
 from interp_rc.figures.style import DARK, LIGHT, WIDTH, styled
@@ -39,10 +39,28 @@ def shown(make):
         run = make(measures=["trace"])
         table = by_hand(subsets)
         write_parquet(run.folder / f"{TABLE}.parquet", table)
-        found = Measured(estimates(table, 0), tests=over_shuffled(table, 0))
+        found = Measured(
+            estimates(table, 0) | loss_by_step(table, 0), tests=over_shuffled(table, 0)
+        )
         return run, drawn(section(run, found))
 
     return build
+
+
+def test_every_step_of_a_curve_is_a_mean_over_facts():
+    table = by_hand(["name_to_description", "both"])
+    found = loss_by_step(table, 0)
+    for step in (0, 5, 10):
+        losses = [
+            -row.log_prob
+            for row in table.itertuples()
+            if (row.subset, row.direction, row.step) == ("name_to_description", "same", step)
+            and row.set == "correct"
+        ]
+        one = found[f"trace.loss.name_to_description.same.correct.step_{step}"]
+        assert (one.value, one.n) == (pytest.approx(sum(losses) / 4), 4)
+    shuffled = {name.split(".")[3] for name in found if ".shuffled." in name}
+    assert shuffled == {"reverse"}
 
 
 def test_the_section_tells_both_directions_and_the_shuffled_control(shown):
