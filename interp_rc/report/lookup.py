@@ -38,3 +38,9 @@ def by_layers(measured: Measured, name: str) -> list[Estimate]:
     look_up(measured, name.format(0))
     names = takewhile(measured.estimates.__contains__, map(name.format, count()))
     return [measured.estimates[name] for name in names]
+
+
+def numbered(measured: Measured, start: str) -> dict[int, Estimate]:
+    """What stands under `start` and a number, by that number, the least first."""
+    ends = {n.removeprefix(start): e for n, e in measured.estimates.items() if n.startswith(start)}
+    return {int(end): ends[end] for end in sorted(filter(str.isdigit, ends), key=int)}

@@ -9,6 +9,7 @@ from interp_rc.mechanism.memories.measure import NEURONS, TOLD_OF
 from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
+from interp_rc.report.lookup import numbered
 from interp_rc.report.probe import told
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import in_nats, spoken
@@ -96,16 +97,10 @@ def lines(measured: Measured, order: Order, act: Act) -> list[Curve]:
         for kind in ("top", "random"):
             if kind == "random" and asked != "same":
                 continue
-            start = f"{NAME}.{order}.{subset}.{act}.{kind}.k"
-            by_k = {
-                int(n.removeprefix(start)): e
-                for n, e in measured.estimates.items()
-                if n.startswith(start)
-            }
+            by_k = numbered(measured, f"{NAME}.{order}.{subset}.{act}.{kind}.k")
             if by_k:
-                ks = sorted(by_k)
                 name = label if kind == "top" else f"{label}, at random"
-                estimates = [by_k[k] for k in ks]
+                ks, estimates = list(by_k), list(by_k.values())
                 found.append(Curve(name, asked, ks, estimates, control=kind == "random"))
     return found
 

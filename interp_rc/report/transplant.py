@@ -1,5 +1,6 @@
 """The page's section on weight transplants: which weights carry the facts?"""
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -7,14 +8,13 @@ import pandas as pd
 from interp_rc.figures.curves import Curve, CurvePanel, curves_figure
 from interp_rc.figures.profile import Line, Panel, profile_figure
 from interp_rc.mechanism.weights.estimates import NAME
-from interp_rc.mechanism.weights.measure import RANKS, SETS, SINGLE, SITES
+from interp_rc.mechanism.weights.measure import RANKS, SINGLE, SITES
 from interp_rc.records.nouns import ORDERS, Order
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
-from interp_rc.records.seeds import derive_seed
+from interp_rc.report.lookup import look_up_place, numbered
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import in_nats, opposite, spoken
-from interp_rc.stats.intervals import bootstrap_mean
 
 TITLE = "Which weights carry the facts?"
 TOLD = {"forward": "told name first", "backward": "told description first"}
@@ -35,7 +35,7 @@ def section(run: Run, measured: Measured) -> Section:
         figures.append(by_rank(run, measured))
     return Section(
         title=TITLE,
-        sentence=" ".join([*(sentence(measured, o) for o in orders), alone(run, measured)]),
+        sentence=" ".join([*(sentence(measured, o) for o in orders), alone(measured)]),
         figures=figures,
         tables=[outside(measured), chosen(run, orders), compared(measured, orders)],
         note=(
@@ -74,22 +74,20 @@ def sentence(measured: Measured, order: Order) -> str:
     return f"{text} (all weights: {of('all.reverse')})."
 
 
-def alone(run: Run, measured: Measured) -> str:
+def alone(measured: Measured) -> str:
     """The site that is most enough, and the one that is most needed."""
-    sites = dict.fromkeys(run.table(SINGLE).site)
-    by_act = {}
-    for act in ACTS:
-        asked = {site: found(measured, f"{act}.{site}.same") for site in sites}
-        by_act[act] = {site: one for site, one in asked.items() if one.value is not None}
-    if not all(by_act.values()):
+    parts = {
+        act: [n for n in measured.estimates if re.fullmatch(rf"{NAME}\.{act}\..*\.same", n)]
+        for act in ACTS
+    }
+    if not all(parts.values()):
         return ""
-    enough = max(by_act["given"], key=lambda site: by_act["given"][site].value or 0)
-    needed = min(by_act["taken"], key=lambda site: by_act["taken"][site].value or 0)
-    lost = opposite(by_act["taken"][needed])
+    enough, needed = (".".join(look_up_place(measured, f"{NAME}.most_{act}")) for act in ACTS)
+    lost = opposite(found(measured, f"most_taken.{needed}"))
     return (
-        f"Of {len(by_act['given'])} parts alone, {called(enough)} brings most "
-        f"({spoken(by_act['given'][enough])}), and {called(needed)} is missed most: the lead of "
-        f"the answer over another one then falls by {spoken(lost)}."
+        f"Of {len(parts['given'])} parts alone, {called(enough)} brings most "
+        f"({spoken(found(measured, f'most_given.{enough}'))}), and {called(needed)} is missed "
+        f"most: the lead of the answer over another one then falls by {spoken(lost)}."
     )
 
 
@@ -126,7 +124,7 @@ def by_site(run: Run, measured: Measured) -> Picture:
             panels, [str(n) for n in layers], theme, quantity="effect [nat]", across="layer"
         ),
         title="",
-        alt=f"Effect of moving one attention or MLP. {alone(run, measured)}",
+        alt=f"Effect of moving one attention or MLP. {alone(measured)}",
         caption=(
             "What facts told in one order gain when one attention or MLP of the finetuned model is "
             "put into the base (above), and what the answer’s lead over another one changes when "
@@ -136,21 +134,21 @@ def by_site(run: Run, measured: Measured) -> Picture:
 
 
 def by_number(run: Run, measured: Measured, orders: Sequence[Order]) -> Picture:
-    table = run.table(SETS)
-    panels = []
-    for order in orders:
-        mine = table[table.told == order]
-        powers = mine.k.map(lambda k: int(k).bit_count() == 1)
-        rows = {
-            "matrices at random": ("same", mine[(mine.set == "random") & powers], "told"),
-            "chosen, asked as told": ("same", mine[mine.set == "greedy"], "told"),
-            "chosen, asked in reverse": ("reverse", mine[mine.set == "greedy"], "reverse"),
-        }
-        curves = [
-            curve(run, label, asked, part[part.asked == how], "k", control=label.endswith("random"))
-            for label, (asked, part, how) in rows.items()
-        ]
-        panels.append(CurvePanel(f"{TOLD[order][:1].upper()}{TOLD[order][1:]}", curves))
+    drawn = {
+        "matrices at random": ("same", "random.told"),
+        "chosen, asked as told": ("same", "greedy.told"),
+        "chosen, asked in reverse": ("reverse", "greedy.reverse"),
+    }
+    panels = [
+        CurvePanel(
+            f"{TOLD[order][:1].upper()}{TOLD[order][1:]}",
+            [
+                curve(measured, label, asked, f"by_number.{order}.{what}.k")
+                for label, (asked, what) in drawn.items()
+            ],
+        )
+        for order in orders
+    ]
     return picture(
         run,
         f"{NAME}_sets",
@@ -168,13 +166,14 @@ def by_number(run: Run, measured: Measured, orders: Sequence[Order]) -> Picture:
 
 
 def by_rank(run: Run, measured: Measured) -> Picture:
-    table = run.table(RANKS)
-    same, reverse = (table[table.direction == asked] for asked in ASKED)
+    drawn = {
+        "directions at random": ("same", "same.random"),
+        "the largest, asked as told": ("same", "same.top"),
+        "the largest, in reverse": ("reverse", "reverse.top"),
+        "all but the largest": ("both", "same.rest"),
+    }
     curves = [
-        curve(run, "directions at random", "same", same[same.kept == "random"], "rank", True),
-        curve(run, "the largest, asked as told", "same", same[same.kept == "top"], "rank"),
-        curve(run, "the largest, in reverse", "reverse", reverse[reverse.kept == "top"], "rank"),
-        curve(run, "all but the largest", "both", same[same.kept == "rest"], "rank"),
+        curve(measured, label, asked, f"by_rank.{what}.r") for label, (asked, what) in drawn.items()
     ]
     few = found(measured, "rank.same.top.r16")
     return picture(
@@ -198,14 +197,10 @@ def by_rank(run: Run, measured: Measured) -> Picture:
     )
 
 
-def curve(
-    run: Run, label: str, asked: str, rows: pd.DataFrame, across: str, control: bool = False
-) -> Curve:
-    seed = derive_seed(run.config()["seed"], "report", NAME)
-    by_fact = rows.groupby([across, "fact"]).effect.mean()
-    xs = sorted(rows[across].unique())
-    estimates = [bootstrap_mean(by_fact[x].to_numpy(float), "nat", seed=seed) for x in xs]
-    return Curve(label, asked, [int(x) for x in xs], estimates, control=control)
+def curve(measured: Measured, label: str, asked: str, start: str) -> Curve:
+    estimates = numbered(measured, f"{NAME}.{start}")
+    xs, control = list(estimates), label.endswith("at random")
+    return Curve(label, asked, xs, list(estimates.values()), control=control)
 
 
 def outside(measured: Measured) -> Table:

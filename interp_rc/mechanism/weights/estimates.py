@@ -128,6 +128,47 @@ def _by(table: pd.DataFrame, keys: list[str]) -> Iterator[tuple[tuple[Any, ...],
         yield tuple(None if one is None or one != one else one for one in key), part
 
 
+def curves(tables: Tables, seed: int) -> dict[str, Estimate]:
+    """Effects [nat] of the first k chosen sites, and of k at random where k is a power of two, put
+    into the base; and of every rank of the differences. Absent where there is no such table."""
+    found = {}
+    use = derive_seed(seed, "report", NAME)
+    for name, part in _along(tables):
+        values = _facts(part).to_numpy(float)
+        found[f"{NAME}.{name}"] = bootstrap_mean(values, "nat", seed=use)
+    return found
+
+
+def _along(tables: Tables) -> Iterator[tuple[str, pd.DataFrame]]:
+    sets = tables.get(f"mechanism/{NAME}_sets")
+    if sets is not None:
+        powers = sets.k.map(lambda k: int(k).bit_count() == 1)
+        drawn = (sets.set == "random") & powers & (sets.asked == "told")
+        chosen = (sets.set == "greedy") & sets.asked.isin(["told", "reverse"])
+        keys = ["told", "set", "asked", "k"]
+        for (told, kind, asked, k), part in sets[drawn | chosen].groupby(keys, sort=False):
+            yield f"by_number.{told}.{kind}.{asked}.k{k}", part
+    ranks = tables.get(f"mechanism/{NAME}_ranks")
+    if ranks is not None:
+        shown = ranks[(ranks.direction == "same") | (ranks.kept == "top")]
+        keys = ["direction", "kept", "rank"]
+        for (direction, kept, rank), part in shown.groupby(keys, sort=False):
+            yield f"by_rank.{direction}.{kept}.r{rank}", part
+
+
+def alone(estimates: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Of the parts moved alone, that which brings most as told, and that whose lack costs most."""
+    found = {}
+    for act, pick in (("given", max), ("taken", min)):
+        start = f"{NAME}.{act}."
+        same = [name for name in estimates if name.startswith(start) and name.endswith(".same")]
+        if same:
+            best = pick(same, key=lambda name: estimates[name].value or 0)
+            site = best.removeprefix(start).removesuffix(".same")
+            found[f"{NAME}.most_{act}.{site}"] = estimates[best]
+    return found
+
+
 def transplant_tests(tables: Tables) -> list[Test]:
     """Do few sites carry more than others at random? Do the largest singular directions carry more
     than others (of one draw)? Holm over all."""

@@ -12,7 +12,13 @@ from interp_rc.mechanism.learnt import learnt_facts, template_halves
 from interp_rc.mechanism.learnt_contrasts import check_asked
 from interp_rc.mechanism.weights.asking import Asking, Question, from_queries, paired_anew
 from interp_rc.mechanism.weights.by_rank import neuron_effects, rank_effects
-from interp_rc.mechanism.weights.estimates import NAME, transplant_estimates, transplant_tests
+from interp_rc.mechanism.weights.estimates import (
+    NAME,
+    alone,
+    curves,
+    transplant_estimates,
+    transplant_tests,
+)
 from interp_rc.mechanism.weights.low_rank import Differences
 from interp_rc.mechanism.weights.pair import Pair, Whole, changed, pair_of
 from interp_rc.mechanism.weights.sets import sets_of_sites
@@ -57,8 +63,9 @@ class Transplant(Options):
             tables = transplants(pair, model, questions, seed)
         for name, table in tables.items():
             context.write(name, table)
+        estimates = transplant_estimates(tables, seed)
         return Measured(
-            estimates=transplant_estimates(tables, seed),
+            estimates=estimates | alone(estimates) | curves(tables, context.seed),
             tests=transplant_tests(tables),
         )
 

@@ -4,8 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from interp_rc.mechanism.weights.estimates import transplant_estimates, transplant_tests
+from interp_rc.mechanism.weights.estimates import (
+    alone,
+    curves,
+    transplant_estimates,
+    transplant_tests,
+)
 from interp_rc.mechanism.weights.measure import SETS, SINGLE, SITES
+from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report import transplant
 from interp_rc.report.wording import spoken
@@ -54,6 +60,40 @@ def test_estimates_are_means_over_facts():
     assert holds == {"mlp.0": 1.0, "mlp.1": 0.0, "input_embedding": 1.0}
 
 
+def test_curves_are_means_over_facts_of_each_number():
+    tables = made_up()
+    found = curves(tables, 0)
+    table = tables[SETS]
+    ks = sorted(set(table[table.set == "greedy"].k))
+    for k in ks:
+        effects = {}
+        for row in table.itertuples():
+            if (row.set, row.k, row.asked) == ("greedy", k, "reverse"):
+                effects.setdefault(row.fact, []).append(row.effect)
+        means = [sum(some) / len(some) for some in effects.values()]
+        one = found[f"transplant.by_number.forward.greedy.reverse.k{k}"]
+        assert (one.value, one.n) == (pytest.approx(sum(means) / len(means)), len(FACTS))
+    assert not any("as_large" in name or "paraphrase" in name for name in found)
+
+
+def test_the_part_that_brings_most_and_the_one_missed_most():
+    given = {"mlp.0": 2.0, "attention.1": 3.5, "norms": 0.0}
+    taken = {"mlp.0": -4.0, "attention.1": -1.0, "norms": 0.5}
+    estimates = {
+        f"transplant.{act}.{site}.{asked}": Estimate(
+            v if asked == "same" else 9 * v, 0, 1, 4, "nat"
+        )
+        for act, values in (("given", given), ("taken", taken))
+        for site, v in values.items()
+        for asked in ("same", "reverse")
+    }
+    found = alone(estimates)
+    assert {name: one.value for name, one in found.items()} == {
+        "transplant.most_given.attention.1": 3.5,
+        "transplant.most_taken.mlp.0": -4.0,
+    }
+
+
 def test_tests_tell_more_from_less():
     tests = {t.name.removeprefix("transplant.smallest.forward."): t
              for t in transplant_tests(made_up())}  # fmt: skip
@@ -69,7 +109,8 @@ def test_the_page_has_the_chosen_sites_and_all_sets(tmp_path):
     for name, table in (tables | {SINGLE: single}).items():
         run.mechanism.mkdir(exist_ok=True)
         table.to_parquet(tmp_path / f"{name}.parquet")
-    found = Measured(transplant_estimates(tables, 0), tables=[SETS, SITES])
+    numbers = transplant_estimates(tables, 0) | curves(tables, 0)
+    found = Measured(numbers, tables=[SETS, SITES])
     section = transplant.section(run, found)
     assert "the 2 matrices chosen on half of them" in section.sentence
     for kind in ("greedy.told", "all.told", "random.told", "as_large.told", "greedy.reverse"):
