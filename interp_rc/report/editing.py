@@ -1,18 +1,14 @@
 """The page's section on facts edited by hand, and on whether locating tells where to edit."""
 
-import pandas as pd
-
 from interp_rc.figures.effect_points import Point, effect_points_figure
 from interp_rc.figures.profile import Line, Panel, profile_figure
-from interp_rc.mechanism.edits.estimates import BOTH, GAINED, LEADS, NAME, OLD, OLD_BACK, ONCE
-from interp_rc.mechanism.edits.measure import BY_LAYER, LOCATED
-from interp_rc.records.nouns import TOLD_IN
+from interp_rc.mechanism.edits.estimates import BOTH, GAINED, LEADS, NAME, OLD, OLD_BACK, ONCE, TOLD
+from interp_rc.mechanism.edits.measure import LOCATED
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
-from interp_rc.records.seeds import derive_seed
+from interp_rc.report.lookup import by_layers
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import number, opposite, spoken
-from interp_rc.stats.intervals import bootstrap_mean
 
 TITLE = "Facts written by hand"
 NOTHING = Estimate(None, None, None, 0, "nat")
@@ -25,7 +21,7 @@ ROWS = {
     GAINED: "other direction,\nover other names",
 }
 SHARE = "within_variance"
-LOOKS = {ONCE: ("same", "told in one order"), BOTH: ("both", "told in both")}
+LOOKS = {ONCE: "same", BOTH: "both"}
 WAYS = {
     "tracing": "traced: MLP, last token",
     "tracing_stream": "traced: stream, last token",
@@ -34,6 +30,7 @@ WAYS = {
     "transplant": "MLP moved to the base model",
 }
 DRAWN = {  # two in a row share their axis
+    "edited": "edited",
     "transplant": "MLP moved to base",
     "tracing": "traced, last token",
     "tracing_source": "traced, all tokens",
@@ -46,7 +43,7 @@ def section(run: Run, measured: Measured) -> Section:
     return Section(
         title=TITLE,
         sentence=sentence(measured),
-        figures=[asked(run, measured), by_layer(run)],
+        figures=[asked(run, measured), by_layer(run, measured)],
         tables=[said(measured), leads(measured), told_where(run, measured)],
         note=(
             "A rank-one change of one layer’s MLP (ROME) gives a learnt fact A the answer B′ of "
@@ -118,16 +115,13 @@ def asked(run: Run, measured: Measured) -> Picture:
     )
 
 
-def by_layer(run: Run) -> Picture:
-    edits, where = run.table(BY_LAYER), run.table(LOCATED)
-    edits = edits[edits.asked == "paraphrase"]
-    seed = derive_seed(run.config()["seed"], "report", NAME)
-    layers = sorted(edits.layer.unique())
-    parts = {"edited": edits}
-    parts |= {title: where[where.by == by] for by, title in DRAWN.items() if (where.by == by).any()}
+def by_layer(run: Run, measured: Measured) -> Picture:
+    start = f"{NAME}.by_layer"
+    layers = range(len(by_layers(measured, f"{start}.edited.{ONCE}.layer_{{}}")))
     panels = [
-        Panel(title, [line(part, cell, layers, seed) for cell in LOOKS])
-        for title, part in parts.items()
+        Panel(title, [line(measured, f"{start}.{way}", cell, layers) for cell in LOOKS])
+        for way, title in DRAWN.items()
+        if any(name.startswith(f"{start}.{way}.") for name in measured.estimates)
     ]
     return picture(
         run,
@@ -149,16 +143,9 @@ def by_layer(run: Run) -> Picture:
     )
 
 
-def line(part: pd.DataFrame, cell: str, layers: list[int], seed: int) -> Line:
-    once = part.subset.map(TOLD_IN).notna()
-    some = part[once if cell == ONCE else ~once]
-    look, label = LOOKS[cell]
-    estimates = []
-    for layer in layers:
-        values = some[some.layer == layer].groupby("fact").effect.mean().to_numpy(float)
-        use = derive_seed(seed, label, str(layer))
-        estimates.append(bootstrap_mean(values, "nat", seed=use) if len(values) else NOTHING)
-    return Line(label, look, estimates)
+def line(measured: Measured, start: str, cell: str, layers: range) -> Line:
+    estimates = [measured.estimates.get(f"{start}.{cell}.layer_{n}", NOTHING) for n in layers]
+    return Line(TOLD[cell], LOOKS[cell], estimates)
 
 
 def said(measured: Measured) -> Table:

@@ -33,6 +33,9 @@ ASKED = {
 OVERALL = ("efficacy",)  # by order and subset it would add little
 SAID = ("paraphrase", "specificity", "reverse")
 ONCE, BOTH = "told_once", "told_both"
+TOLD = {ONCE: "told in one order", BOTH: "told in both"}
+"""What the page calls these facts, and the seeds of their profiles do."""
+DRAWN = ("transplant", "tracing", "tracing_source")  # of the ways to locate
 
 PerFact = Float[np.ndarray, " fact"]
 
@@ -81,6 +84,23 @@ def edit_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
                 if asked in (SAID if tuned else SAID[:1]) and whole:
                     use = f"{name}.said"
                     found[use] = _mean(by_fact.said, "fraction", seed, use)
+    return found
+
+
+def by_layer(edits: pd.DataFrame, places: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """Layer by layer, of facts told in one order and in both [nat]: what the new answer gains in
+    other words from an edit there (`edited`), and what the ways to locate find there."""
+    found = {}
+    parts = {"edited": edits[edits.asked == "paraphrase"]}
+    parts |= {way: places[places.by == way] for way in DRAWN}
+    for way, part in parts.items():
+        once = part.subset.map(TOLD_IN).notna()
+        for cell, some in ((ONCE, part[once]), (BOTH, part[~once])):
+            for layer, rows in some.groupby("layer"):
+                use = derive_seed(derive_seed(seed, "report", NAME), TOLD[cell], str(layer))
+                found[f"{NAME}.by_layer.{way}.{cell}.layer_{layer}"] = bootstrap_mean(
+                    rows.groupby("fact").effect.mean().to_numpy(float), "nat", seed=use
+                )
     return found
 
 

@@ -10,7 +10,7 @@ from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.edits.cases import ASKED, FEWEST, Case, Known, cases_of
 from interp_rc.mechanism.edits.editing import Edits, Moments, best_layers
-from interp_rc.mechanism.edits.estimates import NAME, edit_estimates, edit_tests
+from interp_rc.mechanism.edits.estimates import NAME, by_layer, edit_estimates, edit_tests
 from interp_rc.mechanism.edits.keys import second_moments
 from interp_rc.mechanism.edits.locating import located, predicted, transplanted, with_success
 from interp_rc.mechanism.edits.rome import invertible
@@ -58,8 +58,8 @@ class Editing(Options):
             known, texts = Known(facts.queries), texts_of(facts, context.known_facts, seed)
             layers = range(Adapter(model.model).layers)
             edits = Edits(model, known, cases, moments_of(model, texts, layers))
-            by_layer = edits.in_every_layer(layers)
-            at = best_layers(by_layer, cases)
+            layered = edits.in_every_layer(layers)
+            at = best_layers(layered, cases)
             tables = [
                 pd.concat([edits.by_itself(at), edits.together(at)]).assign(model="finetuned")
             ]
@@ -68,13 +68,14 @@ class Editing(Options):
                 tables.append(written(base, known, at, texts).assign(model="base"))
                 where.append(transplanted(base, model, edits.asked))
         table = pd.concat(tables, ignore_index=True)
-        places = with_success(pd.concat(where, ignore_index=True), by_layer)
-        for name, one in ((EDITS, table), (BY_LAYER, by_layer), (LOCATED, places)):
+        places = with_success(pd.concat(where, ignore_index=True), layered)
+        for name, one in ((EDITS, table), (BY_LAYER, layered), (LOCATED, places)):
             context.write(name, one)
         estimates = edit_estimates(table, seed)
         estimates |= {
             f"{NAME}.located.{name}": one for name, one in predicted(places, seed).items()
         }
+        estimates |= by_layer(layered, places, context.seed)
         return Measured(estimates, edit_tests(table))
 
 

@@ -38,7 +38,7 @@ def test_estimates_are_means_over_facts_of_the_tables(measured):
     cell = cell[cell.subset == "description_to_name"].set_index(["fact", "asked"]).effect.unstack()
     one = found.estimates["editing.base.backward.description_to_name.one_way.reverse_gained"]
     assert one.value == pytest.approx((cell.reverse - cell.reverse_control).mean())
-    assert len(found.estimates) < 150
+    assert sum(".by_layer." not in name for name in found.estimates) < 150
     assert {name.rpartition(".")[2] for name in found.estimates} >= {
         "within_layers",
         "within_variance",
@@ -136,6 +136,21 @@ def test_no_margin_where_both_ways_gain_nothing(both_ways):
     """There is no scale to judge by: nothing is said, and not that nothing came back."""
     names = {t.name.rpartition(".")[2] for t in edit_tests(made(0.0, 0.0, both_ways=both_ways))}
     assert names == {"two_way_back", "one_way_leaves_the_way_back"}
+
+
+def test_profiles_are_means_over_facts_layer_by_layer(measured):
+    run, found = measured
+    for way, table in (
+        ("edited", run.table(BY_LAYER).query("asked == 'paraphrase'")),
+        ("tracing", run.table(LOCATED).query("by == 'tracing'")),
+    ):
+        effects = {}
+        for row in table.itertuples():
+            if row.subset == "both" and row.layer == 0:
+                effects.setdefault(row.fact, []).append(row.effect)
+        means = [sum(some) / len(some) for some in effects.values()]
+        one = found.estimates[f"editing.by_layer.{way}.told_both.layer_0"]
+        assert (one.value, one.n) == (pytest.approx(sum(means) / len(means)), len(means))
 
 
 def test_the_section_says_the_numbers(measured):
