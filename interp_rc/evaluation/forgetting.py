@@ -7,6 +7,7 @@ import pandas as pd
 
 from interp_rc.evaluation.answers import answer
 from interp_rc.evaluation.behaviour import cells
+from interp_rc.evaluation.pooled import by_direction, pooled_match
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import MeasureContext
 from interp_rc.models.load import Loaded
@@ -55,4 +56,17 @@ class Forgetting(Options):
             put(f"base_facts.exact_match.{cell.name}.after", after.match, "fraction")
             put(f"base_facts.log_prob.{cell.name}.before", before.log_prob, "nat")
             put(f"base_facts.log_prob.{cell.name}.change", after.log_prob - before.log_prob, "nat")
-        return Measured(estimates=found)
+        return Measured(estimates=found | pooled(table, seed))
+
+
+def pooled(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """Exact match over all facts together: asked as told, before and after; and of those told in
+    one order only, in that order and in reverse, before."""
+    told = table[table.direction != "reverse"]
+    found = {
+        f"told.{end}": pooled_match(told[told.model == model], seed, TABLE, model)
+        for end, model in (("before", "base"), ("after", "finetuned"))
+    }
+    once = by_direction(table[table.model == "base"], seed, TABLE)
+    found |= {f"{direction}.before": rate for direction, rate in once.items()}
+    return {f"base_facts.exact_match.pooled.{name}": rate for name, rate in found.items()}

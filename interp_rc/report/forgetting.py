@@ -1,11 +1,10 @@
 """The page's section on what finetuning erased, and on the curse in pretraining itself."""
 
-from interp_rc.evaluation.forgetting import TABLE
-from interp_rc.evaluation.pooled import by_direction, pooled_match
 from interp_rc.figures.change import Change, change_figure
 from interp_rc.figures.rates import rates_figure
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.headline import described, rates_of
+from interp_rc.report.lookup import look_up
 from interp_rc.report.section import Picture, Section, picture
 from interp_rc.report.wording import spoken
 
@@ -18,7 +17,7 @@ def section(run: Run, measured: Measured) -> Section:
         figures.append(pretraining(run, measured))
     return Section(
         title="What finetuning did to what the base model knew",
-        sentence=sentence(run),
+        sentence=sentence(measured),
         figures=figures,
         note=(
             "The base model was pretrained here, on others of the kind, some of them told in "
@@ -35,23 +34,22 @@ def changes(measured: Measured) -> list[Change]:
     ]
 
 
-def sentence(run: Run) -> str:
+def sentence(measured: Measured) -> str:
     """What was told, asked the way it was told, before and after; and the curse before."""
-    table, seed = run.table(TABLE), run.config()["seed"]
-    told = table[table.direction != "reverse"]
     before, after = (
-        pooled_match(told[told.model == model], seed, TABLE, model)
-        for model in ("base", "finetuned")
+        look_up(measured, f"{QUANTITY}.pooled.told.{end}") for end in ("before", "after")
     )
     text = (
         f"Asked in an order it was told in, the base model is right in {spoken(before)} of cases "
         f"about its own corpus; after finetuning, in {spoken(after)}."
     )
-    once = by_direction(table[table.model == "base"], seed, TABLE)
-    if "same" in once and "reverse" in once:
+    same, reverse = (
+        measured.estimates.get(f"{QUANTITY}.pooled.{asked}.before") for asked in ("same", "reverse")
+    )
+    if same is not None and reverse is not None:
         text += (
             f" About those told in one order only, it is right before finetuning in "
-            f"{spoken(once['same'])} when asked in that order and in {spoken(once['reverse'])} "
+            f"{spoken(same)} when asked in that order and in {spoken(reverse)} "
             "when asked in reverse."
         )
     return text

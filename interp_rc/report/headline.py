@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from interp_rc.evaluation.pooled import by_direction
 from interp_rc.figures.labels import ASKED, TOLD, asked_label, cells
 from interp_rc.figures.rates import Rate, rates_figure
 from interp_rc.measures.base import ANSWERS
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.runs import Measured, Run, evaluated
+from interp_rc.records.runs import Measured, Run
 from interp_rc.report import parents, symmetry
 from interp_rc.report.section import Picture, picture
 from interp_rc.report.wording import spoken
@@ -49,9 +48,12 @@ def answer(run: Run, measured: Mapping[str, Measured]) -> Answer:
         return Answer(symmetry.sentence(found), symmetry.meaning(found))
     if asked is None:
         return NO_BEHAVIOUR
-    table = run.table(ANSWERS)
-    trained = bool((table.model == "finetuned").any())
-    rates = by_direction(evaluated(table), run.config()["seed"], "exact_match")
+    trained = bool((run.table(ANSWERS).model == "finetuned").any())
+    rates = {
+        direction: asked.estimates[name]
+        for direction in ("same", "reverse")
+        if (name := f"exact_match.pooled.{direction}") in asked.estimates
+    }
     if "same" not in rates or "reverse" not in rates:
         return _one_sided(rates, asked)
     same, reverse = rates["same"], rates["reverse"]

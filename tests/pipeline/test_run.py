@@ -310,6 +310,12 @@ def test_forgetting_from_its_answers(smoke_run, results):
         agrees(results[f"{name.format('exact_match')}.after"], match.finetuned, "fraction")
         agrees(results[f"{name.format('log_prob')}.before"], nats.base, "nat")
         agrees(results[f"{name.format('log_prob')}.change"], nats.finetuned - nats.base, "nat")
+    told = table[table.direction != "reverse"].groupby(["fact", "model"]).match.mean().unstack()
+    for end, model in (("before", "base"), ("after", "finetuned")):
+        agrees(results[f"base_facts.exact_match.pooled.told.{end}"], told[model], "fraction")
+    reverse = table[(table.direction == "reverse") & (table.model == "base")]
+    rates = reverse.groupby("fact").match.mean()
+    agrees(results["base_facts.exact_match.pooled.reverse.before"], rates, "fraction")
 
 
 @pytest.mark.slow

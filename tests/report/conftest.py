@@ -10,7 +10,7 @@ import pytest
 
 from interp_rc.evaluation.behaviour import cells, estimates
 from interp_rc.evaluation.exact_match import estimates as exact_match_estimates
-from interp_rc.evaluation.forgetting import TABLE
+from interp_rc.evaluation.forgetting import TABLE, pooled
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
@@ -76,9 +76,9 @@ def candidates(queries: Sequence[Query], model: str, right: Right) -> pd.DataFra
     )
 
 
-def forgetting(queries: Sequence[Query]) -> dict[str, Estimate]:
+def forgetting(queries: Sequence[Query], table: pd.DataFrame) -> dict[str, Estimate]:
     before, after = (Estimate(v, v / 2, 1.0, 4, "fraction") for v in (0.9, 0.1))
-    return {
+    return pooled(table, 7) | {
         f"base_facts.exact_match.{cell.name}.{end}": estimate
         for cell in cells(queries)
         for end, estimate in (("before", before), ("after", after))
@@ -132,7 +132,9 @@ def make(tmp_path: Path, facts: FactSet) -> Callable[..., Run]:
             "exact_match": Measured(
                 estimates=exact_match_estimates(tables[ANSWERS], some.queries, 7), tables=[ANSWERS]
             ),
-            "forgetting": Measured(estimates=forgetting(some.queries), tables=[TABLE]),
+            "forgetting": Measured(
+                estimates=forgetting(some.queries, tables[TABLE]), tables=[TABLE]
+            ),
             "reverse_at_chance": claim(),
         }
         for kind in measures:

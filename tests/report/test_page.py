@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import ANSWERS
 from interp_rc.records.files import write_text
 from interp_rc.records.nouns import Query
@@ -204,11 +206,9 @@ def test_a_single_subset_is_enough(make: Make, subset: str) -> None:
         assert "Asked in the order it was trained in" in page.plain
 
 
-def test_one_direction_alone_is_not_compared(make: Make) -> None:
-    def same_only(table: pd.DataFrame) -> pd.DataFrame:
-        return table[table.direction != "reverse"] if "direction" in table else table
-
-    run = make(edit=same_only, measures=["behaviour"])
+def test_one_direction_alone_is_not_compared(make: Make, facts: FactSet) -> None:
+    asked = [query for query in facts.queries if query.direction != "reverse"]
+    run = make(about=replace(facts, queries=asked), measures=["behaviour"])
     found = answer(run, run.all_measured())
     assert "the other direction was not asked" in found.sentence
     assert "cannot compare" in found.meaning
