@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -9,9 +10,9 @@ from torch import Tensor
 
 from interp_rc.engine.inputs import Input
 from interp_rc.engine.metrics import Asked
-from interp_rc.models.adapters.layerwise import Layerwise, See
+from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Component, Place
-from interp_rc.models.adapters.ragged import Heads, whole_prompts
+from interp_rc.models.adapters.ragged import Heads, Layout, whole_prompts
 from interp_rc.models.batching import pad
 
 Stored = Float[Tensor, "prompt position ..."]
@@ -62,27 +63,28 @@ def cache(
     ids, _ = pad([one.ids for one in inputs], device)
     # What a causal model's last token becomes, nothing reads.
     lengths = torch.tensor([len(one.ids) - layers.parts.causal for one in inputs], device=device)
-    layout, positions = whole_prompts(lengths), int(lengths.max())
+    layout, shape = whole_prompts(lengths), (len(inputs), int(lengths.max()))
     at: dict[Place, Stored] = {}
 
-    def stored(line: Tensor) -> Stored:
-        whole = line.new_zeros(len(inputs), positions, *line.shape[1:])
-        whole[layout.row, layout.position] = line
-        return whole
-
-    def see(layer: int) -> See:
-        def kept(component: Component, value: Tensor) -> Tensor:
-            if component == "resid_pre" and layer == 0 and noise is not None:
-                value = value + noise.to(value)[layout.row, layout.position]
-            place = Place(component, layer)
-            if place in keep or component == "resid_pre":
-                at[place] = stored(value)
-            return value
-
-        return kept
+    def keep_value(layer: int, component: Component, value: Tensor) -> Tensor:
+        place = Place(component, layer)
+        if place == Place("resid_pre", 0) and noise is not None:
+            value = value + noise.to(value)[layout.row, layout.position]
+        if place in keep or component == "resid_pre":
+            at[place] = _by_prompt(value, layout, shape)
+        return value
 
     patterned = any(place.component == "pattern" for place in keep)
-    last, heads = layers.whole(ids, lengths, see, patterned=patterned)
+    last, heads = layers.whole(
+        ids, lengths, lambda layer: partial(keep_value, layer), patterned=patterned
+    )
     stream = [at.pop(Place("resid_pre", layer)) for layer in range(layers.layers)]
-    asked = Asked.of(inputs, positions, device)
-    return Cached(lengths, asked, [*stream, stored(last)], heads, at, ids)
+    stream.append(_by_prompt(last, layout, shape))
+    return Cached(lengths, Asked.of(inputs, shape[1], device), stream, heads, at, ids)
+
+
+def _by_prompt(line: Tensor, layout: Layout, shape: tuple[int, int]) -> Stored:
+    """A line of all prompts' tokens as (prompt, position), zero behind their ends."""
+    whole = line.new_zeros(*shape, *line.shape[1:])
+    whole[layout.row, layout.position] = line
+    return whole

@@ -1,4 +1,4 @@
-"""Patches as rows of waves: what each puts into the stream, and how many go up together."""
+"""Changed runs as rows of waves: what each puts into the stream, and how many go up together."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,7 +11,7 @@ from tqdm import tqdm
 from interp_rc.engine.cached import Cached
 from interp_rc.engine.memory import Budget
 from interp_rc.engine.metrics import Metric
-from interp_rc.engine.steps import Give, Patch, Step, Token, token_of
+from interp_rc.engine.steps import ChangedRun, Give, Step, Token, token_of
 from interp_rc.engine.waves import Change, Row, Unit, blended, rise
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Place
@@ -22,43 +22,43 @@ from interp_rc.models.machine import spread
 def continued(
     layers: Layerwise,
     taking: Cached,
-    patches: Sequence[Patch],
+    changed: Sequence[ChangedRun],
     give: Give,
     metric: Metric,
     budget: Budget,
     bar: tqdm,
-) -> Iterator[tuple[Patch, float]]:
-    """Each patch with the metric that it leads to."""
+) -> Iterator[tuple[ChangedRun, float]]:
+    """Each run with the metric that it leads to."""
 
-    def work(wave: Sequence[tuple[Patch, Row]]) -> list[tuple[Patch, float]]:
+    def work(wave: Sequence[tuple[ChangedRun, Row]]) -> list[tuple[ChangedRun, float]]:
         with torch.no_grad():  # per thread
             rows = list({id(row): row for _, row in wave}.values())
             values = rise(layers, taking, rows, metric).tolist()
         bar.update(len(wave))
         of_row = dict(zip(map(id, rows), values, strict=True))
-        return [(patch, of_row[id(row)]) for patch, row in wave]
+        return [(run, of_row[id(row)]) for run, row in wave]
 
-    rows = _rows(layers, taking, patches, give)
+    rows = _rows(layers, taking, changed, give)
     for done in spread(layers.model, work, _waves(rows, taking, budget)):
         yield from done
 
 
 def _rows(
-    layers: Layerwise, taking: Cached, patches: Sequence[Patch], give: Give
-) -> list[tuple[Patch, Row]]:
-    """Every patch as a row; those of one place together."""
+    layers: Layerwise, taking: Cached, changed: Sequence[ChangedRun], give: Give
+) -> list[tuple[ChangedRun, Row]]:
+    """Every run as a row; those of one place together."""
     groups: dict[tuple[Place, Unit], list[tuple[int, int]]] = {}
-    for number, patch in enumerate(patches):
-        for n, step in enumerate(patch.steps):
+    for number, run in enumerate(changed):
+        for n, step in enumerate(run.steps):
             groups.setdefault((step.place, step.unit), []).append((number, n))
     given: dict[tuple[int, int], Tensor] = {}
     for (place, unit), members in groups.items():
-        steps = [patches[number].steps[n] for number, n in members]
+        steps = [changed[number].steps[n] for number, n in members]
         counts = [len(step.writes) for step in steps]
-        token = token_of(taking, [patches[number] for number, _ in members], steps)
-        values = give(place, unit, token)
+        token = token_of(taking, [changed[number] for number, _ in members], steps)
+        values = give(place, token)
         given |= zip(members, torch.split(values, counts), strict=True)
-        first = [n == 0 and _begins_behind(patches[number]) for number, n in members]
+        first = [n == 0 and _begins_behind(changed[number]) for number, n in members]
         if any(first):
             output_of = _output(layers, taking, place, unit, token, values)
             outputs = torch.split(output_of, counts)
@@ -66,18 +66,18 @@ def _rows(
                 if behind:
                     given[member] = output
     return [
-        (patch, _row(layers, taking, patch, [given[number, n] for n in range(len(patch.steps))]))
-        for number, patch in enumerate(patches)
+        (run, _row(layers, taking, run, [given[number, n] for n in range(len(run.steps))]))
+        for number, run in enumerate(changed)
     ]
 
 
-def _begins_behind(patch: Patch) -> bool:
+def _begins_behind(run: ChangedRun) -> bool:
     """Whether one step alone decides what its layer makes of the patched tokens."""
-    lowest = patch.steps[0].place.layer if patch.steps else 0
+    lowest = run.steps[0].place.layer if run.steps else 0
     return (
-        bool(patch.steps)
-        and not patch.blocked
-        and all(step.place.layer > lowest for step in patch.steps[1:])
+        bool(run.steps)
+        and not run.blocked
+        and all(step.place.layer > lowest for step in run.steps[1:])
     )
 
 
@@ -132,26 +132,26 @@ def mid_of(
     return taking.stream[layer][base, write] + attention
 
 
-def _row(layers: Layerwise, taking: Cached, patch: Patch, given: Sequence[Tensor]) -> Row:
+def _row(layers: Layerwise, taking: Cached, run: ChangedRun, given: Sequence[Tensor]) -> Row:
     """From the first token that is changed or read.
 
     `given` are the values of the steps, but of a first one that decides its layer's output:
     this output."""
-    touched = [t for step in patch.steps for t in step.writes]
-    touched += [t for queries, _ in patch.blocked.values() for t in queries]
-    first = min(*touched, taking.asked.first[patch.base]) if layers.parts.causal else 0
-    steps = list(zip(patch.steps, given, strict=True))
-    if _begins_behind(patch):
+    touched = [t for step in run.steps for t in step.writes]
+    touched += [t for queries, _ in run.blocked.values() for t in queries]
+    first = min(*touched, taking.asked.first[run.base]) if layers.parts.causal else 0
+    steps = list(zip(run.steps, given, strict=True))
+    if _begins_behind(run):
         (step, values), *steps = steps
         enters = step.place.layer + (step.place.component != "resid_pre")
-        return Row(patch.base, enters, first, step.writes, values, _changes(steps))
-    enters = min([step.place.layer for step in patch.steps] + list(patch.blocked))
+        return Row(run.base, enters, first, step.writes, values, _changes(steps))
+    enters = min([step.place.layer for step in run.steps] + list(run.blocked))
     for n, (step, values) in enumerate(steps):
         if step.place == Place("resid_pre", enters):
             rest = _changes(steps[:n] + steps[n + 1 :])
-            return Row(patch.base, enters, first, step.writes, values, rest, patch.blocked)
+            return Row(run.base, enters, first, step.writes, values, rest, run.blocked)
     none = taking.stream[0][0, :0]
-    return Row(patch.base, enters, first, (), none, _changes(steps), patch.blocked)
+    return Row(run.base, enters, first, (), none, _changes(steps), run.blocked)
 
 
 def _changes(steps: Sequence[tuple[Step, Tensor]]) -> list[Change]:
@@ -163,35 +163,35 @@ def _changes(steps: Sequence[tuple[Step, Tensor]]) -> list[Change]:
     return found
 
 
-def _families(rows: Sequence[tuple[Patch, Row]]) -> Iterator[list[tuple[Patch, Row]]]:
+def _families(rows: Sequence[tuple[ChangedRun, Row]]) -> Iterator[list[tuple[ChangedRun, Row]]]:
     """Windows of layers that begin alike are computed once, up to where they part."""
-    alike: dict[object, list[tuple[Patch, Row]]] = {}
-    for patch, row in rows:
-        several = len(patch.steps) > 1 and not patch.blocked
-        key = (patch.base, patch.where, patch.steps[0], row.first) if several else id(patch)
-        alike.setdefault(key, []).append((patch, row))
+    alike: dict[object, list[tuple[ChangedRun, Row]]] = {}
+    for run, row in rows:
+        several = len(run.steps) > 1 and not run.blocked
+        key = (run.base, run.where, run.steps[0], row.first) if several else id(run)
+        alike.setdefault(key, []).append((run, row))
     for some in alike.values():
         (longest, parent), *rest = sorted(some, key=lambda one: -len(one[0].steps))
         family = [(longest, parent)]
-        for patch, row in rest:
-            last = patch.steps[-1].place
+        for run, row in rest:
+            last = run.steps[-1].place
             parts = last.layer + (last.component != "resid_pre")
-            if patch.steps == longest.steps:
+            if run.steps == longest.steps:
                 row = parent
-            elif patch.steps == longest.steps[: len(patch.steps)] and parts > parent.layer:
+            elif run.steps == longest.steps[: len(run.steps)] and parts > parent.layer:
                 row = Row(row.base, parts, row.first, (), row.values[:0], parent=parent)
-            family.append((patch, row))
+            family.append((run, row))
         yield family
 
 
 def _waves(
-    rows: Sequence[tuple[Patch, Row]], taking: Cached, budget: Budget
-) -> list[list[tuple[Patch, Row]]]:
+    rows: Sequence[tuple[ChangedRun, Row]], taking: Cached, budget: Budget
+) -> list[list[tuple[ChangedRun, Row]]]:
     """Rows of like length together; each wave within the budget."""
     lengths = taking.lengths.tolist()
     families = list(_families(rows))
     sizes = [lengths[family[0][1].base] - family[0][1].first for family in families]
-    waves: list[list[tuple[Patch, Row]]] = []
+    waves: list[list[tuple[ChangedRun, Row]]] = []
     tokens = memory = 0
     for number in sorted(range(len(families)), key=sizes.__getitem__):
         family = families[number]

@@ -16,7 +16,7 @@ from interp_rc.engine.cached import Cached
 from interp_rc.engine.inputs import Input
 from interp_rc.engine.memory import Budget
 from interp_rc.engine.metrics import Asked, Metric, measured
-from interp_rc.engine.steps import Give, Patch, token_of
+from interp_rc.engine.steps import ChangedRun, Give, token_of
 from interp_rc.models.adapters.adapter import FAMILIES, Adapter
 from interp_rc.models.adapters.parts import Edit, Place
 from interp_rc.models.batching import at_most, batch_by_length, pad
@@ -73,30 +73,30 @@ class FullPasses:
     def continued(
         self,
         taking: Cached,
-        patches: Sequence[Patch],
+        changed: Sequence[ChangedRun],
         give: Give,
         metric: Metric,
         budget: Budget,
         bar: tqdm,
-    ) -> Iterator[tuple[Patch, float]]:
-        """Each patch with the metric that it leads to."""
+    ) -> Iterator[tuple[ChangedRun, float]]:
+        """Each run with the metric that it leads to."""
         lengths = taking.lengths.tolist()
         width = budget.width * 8 + vocabulary_of(self.model)
         rows = min(budget.tokens, budget.wave // (budget.item * width)) // taking.positions
-        of_patches = [lengths[patch.base] for patch in patches]
-        for numbers in batch_by_length(self.model, of_patches, at_most(rows)):
-            some = [patches[number] for number in numbers]
+        of_runs = [lengths[run.base] for run in changed]
+        for numbers in batch_by_length(self.model, of_runs, at_most(rows)):
+            some = [changed[number] for number in numbers]
             values = self._run(taking, some, give, metric).tolist()
             bar.update(len(some))
             yield from zip(some, values, strict=True)
 
     def _run(
-        self, taking: Cached, patches: Sequence[Patch], give: Give, metric: Metric
-    ) -> Float[Tensor, " patch"]:
-        base = torch.tensor([patch.base for patch in patches], device=taking.lengths.device)
+        self, taking: Cached, changed: Sequence[ChangedRun], give: Give, metric: Metric
+    ) -> Float[Tensor, " run"]:
+        base = torch.tensor([run.base for run in changed], device=taking.lengths.device)
         lengths = taking.lengths[base]
         ids = taking.ids[base, : int(lengths.max())]
-        edits = self._edits(taking, patches, give)
+        edits = self._edits(taking, changed, give)
         if taking.noised is not None:
             start = taking.noised[base, : ids.shape[1]].clone()
             if START in edits:
@@ -106,21 +106,23 @@ class FullPasses:
         logits, _ = self.adapter.run(ids, mask, edits=edits)
         row, position = taking.asked.read[base].nonzero(as_tuple=True)
         at = (base[row], position)
-        return measured(metric, self, taking.asked, logits[row, position], at, row, len(patches))
+        return measured(metric, self, taking.asked, logits[row, position], at, row, len(changed))
 
-    def _edits(self, taking: Cached, patches: Sequence[Patch], give: Give) -> dict[Place, Edit]:
-        places = dict.fromkeys(step.place for patch in patches for step in patch.steps)
+    def _edits(
+        self, taking: Cached, changed: Sequence[ChangedRun], give: Give
+    ) -> dict[Place, Edit]:
+        places = dict.fromkeys(step.place for run in changed for step in run.steps)
         edits = {}
         for place in places:
             members = [
-                (n, patch, step)
-                for n, patch in enumerate(patches)
-                for step in patch.steps
+                (n, run, step)
+                for n, run in enumerate(changed)
+                for step in run.steps
                 if step.place == place
             ]
             token = token_of(taking, [p for _, p, _ in members], [s for _, _, s in members])
             rows = [n for n, _, step in members for _ in step.writes]
-            edits[place] = Edit(torch.tensor(rows), token.write.cpu(), give(place, None, token))
+            edits[place] = Edit(torch.tensor(rows), token.write.cpu(), give(place, token))
         return edits
 
 

@@ -1,9 +1,10 @@
-"""What an activation is replaced with."""
+"""Patches: sites, and what each puts there."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float
@@ -11,30 +12,61 @@ from torch import Tensor
 
 from interp_rc.engine.cached import Cached
 from interp_rc.engine.sites import Site
-from interp_rc.engine.steps import Give, Token
-from interp_rc.engine.waves import Unit
+from interp_rc.engine.steps import Token
 from interp_rc.models.adapters.parts import Place
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.seeds import derive_seed
 
-Means = Mapping[tuple[int, Place], Float[Tensor, " ..."]]  # by the number of the site
+Means = Mapping[tuple[int, Place], Float[Tensor, " ..."]]  # by the number of the patch
+
+
+class Patch(NamedTuple):
+    """A site, and the value that it is given."""
+
+    site: Site
+    value: "Intervention | Hidden"
+
+
+class Reached(Protocol):
+    """What sites become when a sender reaches them (see `path_received`)."""
+
+    def values(self, place: Place, sender: Site, token: Token) -> Float[Tensor, "token ..."]: ...
 
 
 @dataclass(slots=True)
 class Group:
-    """Some contrasts' prompts, cached, all contrasts' ids, and the sites, by whose number the means
-    over all contrasts are known. Patches say in their key which contrast and site is theirs."""
+    """Some contrasts' prompts, cached, all contrasts' ids, and the patches, by whose number the
+    means over all contrasts are known. Runs say in their key which contrast and patch is theirs."""
 
     giving: Cached
     taking: Cached
-    means: Means
-    ids: Sequence[str]
-    sites: Sequence[Site]
+    patches: Sequence[Patch] = ()
+    ids: Sequence[str] = ()
+    means: Means = field(default_factory=dict)
+    reached: Reached | None = None
+
+    def put(self, place: Place, token: Token) -> Float[Tensor, "token ..."]:
+        """What the tokens' runs put at the place, each its own patch's value."""
+        alike: dict[int, tuple[Intervention, list[int]]] = {}
+        for n, run in enumerate(token.runs):
+            value = self.patches[run.key[1]].value
+            if not isinstance(value, Hidden):  # which puts nothing anywhere
+                alike.setdefault(id(value), (value, []))[1].append(n)
+        if len(alike) == 1:
+            [(value, _)] = alike.values()
+            return value.at(self, place, token)
+        parts = [value.at(self, place, token.some(some)) for value, some in alike.values()]
+        order = torch.tensor([n for _, some in alike.values() for n in some]).argsort()
+        return torch.cat(parts)[order.to(parts[0].device)]
 
     def given(self, place: Place, token: Token) -> Tensor:
         """What the giving prompts have; patterns as wide as those of the taking ones."""
         return self.fitted(place, self.giving.values(place, token.base, token.read))
+
+    def there(self, place: Place, token: Token) -> Tensor:
+        """What the taking prompts have."""
+        return self.taking.values(place, token.base, token.write)
 
     def fitted(self, place: Place, value: Tensor) -> Tensor:
         """Patterns over as many positions; those that are cut off or added are never seen."""
@@ -44,9 +76,10 @@ class Group:
 
 
 class Intervention(Protocol):
-    """Gives new values to places."""
+    """A value for places."""
 
-    def gives(self, group: Group) -> Give: ...
+    def at(self, group: Group, place: Place, token: Token) -> Float[Tensor, "token ..."]:
+        """The new values of the place at some tokens, whole."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +90,32 @@ class FromPrompt:
 
     basis: Float[Tensor, "direction width"] | None = None
 
-    def gives(self, group: Group) -> Give:
-        def give(place: Place, _: Unit, token: Token) -> Tensor:
-            return group.given(place, token)
+    def at(self, group: Group, place: Place, token: Token) -> Tensor:
+        new = group.given(place, token)
+        if self.basis is None:
+            return new
+        old = group.there(place, token)
+        if self.basis.shape[1:] != old.shape[1:]:
+            raise ConfigError(
+                f"the basis has rows of width {self.basis.shape[-1]}, and {place.name} has "
+                f"{list(old.shape[1:])}; give one that fits"
+            )
+        difference = (new - old).double()
+        change = (difference @ self._span.T) @ self._span
+        unit = self.basis.double() / self.basis.double().norm(dim=-1, keepdim=True)
+        for n, run in enumerate(token.runs):
+            row = group.patches[run.key[1]].site.direction
+            if row is not None:
+                change[n] = (difference[n] @ unit[row]) * unit[row]
+        return old + change.to(old)
 
-        return give if self.basis is None else _along(self.basis, give, group)
+    @cached_property
+    def _span(self) -> Float[Tensor, "direction width"]:
+        """Orthonormal rows; those of the basis may repeat each other."""
+        assert self.basis is not None
+        _, sizes, span = torch.linalg.svd(self.basis.double(), full_matrices=False)
+        rounding = max(self.basis.shape) * torch.finfo(self.basis.dtype).eps * sizes.max()
+        return span[sizes > rounding]
 
 
 @dataclass(frozen=True)
@@ -72,8 +126,8 @@ class FromModel:
 
     model: Loaded
 
-    def gives(self, group: Group) -> Give:
-        return FromPrompt().gives(group)
+    def at(self, group: Group, place: Place, token: Token) -> Tensor:
+        return group.given(place, token)
 
 
 @dataclass(frozen=True)
@@ -81,34 +135,33 @@ class WithoutAdapters:
     """What the model has there without its LoRA adapters, which are not merged: `FromModel`, the
     other model being the base."""
 
-    def gives(self, group: Group) -> Give:
-        return FromPrompt().gives(group)
+    def at(self, group: Group, place: Place, token: Token) -> Tensor:
+        return group.given(place, token)
 
 
 @dataclass(frozen=True)
 class Itself:
     """What is there anyway: all that it changes is rounding."""
 
-    def gives(self, group: Group) -> Give:
-        return lambda place, _, token: group.taking.values(place, token.base, token.write)
+    def at(self, group: Group, place: Place, token: Token) -> Tensor:
+        return group.there(place, token)
 
 
 @dataclass(frozen=True)
 class Zero:
     """Nothing (zero ablation)."""
 
-    def gives(self, group: Group) -> Give:
-        return lambda place, _, token: torch.zeros_like(group.given(place, token))
+    def at(self, group: Group, place: Place, token: Token) -> Tensor:
+        return torch.zeros_like(group.given(place, token))
 
 
 @dataclass(frozen=True)
 class Mean:
     """The mean over all contrasts of what the giving prompts have at the site (mean ablation)."""
 
-    def gives(self, group: Group) -> Give:
-        return lambda place, _, token: torch.stack(
-            [group.fitted(place, group.means[p.key[1], place]) for p in token.patches]
-        ).to(group.taking.stream[0])  # means are taken in float64
+    def at(self, group: Group, place: Place, token: Token) -> Tensor:
+        means = [group.fitted(place, group.means[run.key[1], place]) for run in token.runs]
+        return torch.stack(means).to(group.taking.stream[0])  # means are taken in float64
 
 
 @dataclass(frozen=True)
@@ -118,18 +171,15 @@ class Fixed:
     vector: Float[Tensor, " width"]
     add: bool = False
 
-    def gives(self, group: Group) -> Give:
-        def give(place: Place, _: Unit, token: Token) -> Tensor:
-            old = group.taking.values(place, token.base, token.write)
-            if self.vector.shape != old.shape[1:]:
-                raise ConfigError(
-                    f"the vector has shape {list(self.vector.shape)}, and {place.name} "
-                    f"{list(old.shape[1:])}; give one that fits"
-                )
-            new = self.vector.to(old).expand_as(old)
-            return old + new if self.add else new
-
-        return give
+    def at(self, group: Group, place: Place, token: Token) -> Tensor:
+        old = group.there(place, token)
+        if self.vector.shape != old.shape[1:]:
+            raise ConfigError(
+                f"the vector has shape {list(self.vector.shape)}, and {place.name} "
+                f"{list(old.shape[1:])}; give one that fits"
+            )
+        new = self.vector.to(old).expand_as(old)
+        return old + new if self.add else new
 
 
 @dataclass(frozen=True)
@@ -144,41 +194,43 @@ class Noise:
         if not (math.isfinite(self.scale) and self.scale >= 0):
             raise ConfigError(f"the noise's scale is {self.scale}; give a standard deviation")
 
-    def gives(self, group: Group) -> Give:
-        def give(place: Place, _: Unit, token: Token) -> Tensor:
-            old = group.taking.values(place, token.base, token.write)
-            drawn: dict[tuple[int, int], torch.Generator] = {}
-            noise = torch.empty(old.shape, dtype=torch.float32)
-            for n, patch in enumerate(token.patches):
-                contrast, site = group.ids[patch.key[0]], group.sites[patch.key[1]]
-                seed = derive_seed(self.seed, contrast, site.name)
-                draw = drawn.setdefault(patch.key, torch.Generator().manual_seed(seed))
-                noise[n] = torch.randn(old.shape[1:], generator=draw)
-            return old + self.scale * noise.to(old)
-
-        return give
+    def at(self, group: Group, place: Place, token: Token) -> Tensor:
+        old = group.there(place, token)
+        drawn: dict[tuple[int, int], torch.Generator] = {}
+        noise = torch.empty(old.shape, dtype=torch.float32)
+        for n, run in enumerate(token.runs):
+            contrast, site = group.ids[run.key[0]], group.patches[run.key[1]].site
+            seed = derive_seed(self.seed, contrast, site.name)
+            draw = drawn.setdefault(run.key, torch.Generator().manual_seed(seed))
+            noise[n] = torch.randn(old.shape[1:], generator=draw)
+        return old + self.scale * noise.to(old)
 
 
-def _along(basis: Float[Tensor, "direction width"], give: Give, group: Group) -> Give:
-    """Exchange only what lies along one row of the basis, or in the span of all."""
-    _, sizes, span = torch.linalg.svd(basis.double(), full_matrices=False)
-    rounding = max(basis.shape) * torch.finfo(basis.dtype).eps * sizes.max()
-    span = span[sizes > rounding]  # rows may repeat each other
-    unit = basis.double() / basis.double().norm(dim=-1, keepdim=True)
+@dataclass(frozen=True)
+class FromSender:
+    """What the site becomes when the `sender` has what the other prompt has there, and this reaches
+    the site straight along the residual stream, while all between the two stays (path patching)."""
 
-    def along(place: Place, _: Unit, token: Token) -> Tensor:
-        old = group.taking.values(place, token.base, token.write)
-        if basis.shape[1:] != old.shape[1:]:
-            raise ConfigError(
-                f"the basis has rows of width {basis.shape[-1]}, and {place.name} has "
-                f"{list(old.shape[1:])}; give one that fits"
-            )
-        difference = (give(place, None, token) - old).double()
-        asked = [group.sites[patch.key[1]].direction for patch in token.patches]
-        change = (difference @ span.T) @ span
-        for n, row in enumerate(asked):
-            if row is not None:
-                change[n] = (difference[n] @ unit[row]) * unit[row]
-        return old + change.to(old)
+    sender: Site
 
-    return along
+    def at(self, group: Group, place: Place, token: Token) -> Tensor:
+        assert group.reached is not None
+        return group.reached.values(place, self.sender, token)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Tokens that no span covers: their positions in each contrast's prompt, by its id."""
+
+    name: str
+    positions: Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Attention knocked out: in the site's layers its tokens, or the `queries`, do not see the
+    `keys`, which the table calls `name`."""
+
+    name: str
+    keys: Site | Chosen
+    queries: Chosen | None = None

@@ -1,16 +1,15 @@
 """Which paths there are from one site to another, and what must be computed for them."""
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 import torch
 
-from interp_rc.engine.interventions import FromPrompt
+from interp_rc.engine.cases import Batch, BothRuns, Case, in_itself
+from interp_rc.engine.interventions import FromPrompt, FromSender, Patch
 from interp_rc.engine.memory import Budget, default_memory
 from interp_rc.engine.planning import structural_zero
 from interp_rc.engine.sites import Site, Tokens, tokens_of
-from interp_rc.engine.steps import Patch, Step
-from interp_rc.engine.sweep import Batch, Case, Sweep, in_itself
+from interp_rc.engine.steps import ChangedRun, Step
 from interp_rc.models.adapters.parts import Component, Parts, Place
 from interp_rc.models.machine import is_small
 from interp_rc.records.errors import ConfigError, ModelError
@@ -38,13 +37,12 @@ READS: dict[str, int] = {
 }
 
 
-class Pair(NamedTuple):
-    sender: Site
-    receiver: Site
-
-
-def check_paths(pairs: Sequence[Pair], parts: Parts) -> None:
-    """Raises ConfigError for a pair that no stream connects, ModelError where there is none."""
+def check_paths(patches: Sequence[Patch], parts: Parts) -> None:
+    """Raises ConfigError for a site that no stream connects with its sender, ModelError where there
+    is no stream."""
+    pairs = [(value.sender, site) for site, value in patches if isinstance(value, FromSender)]
+    if not pairs:
+        return
     if any(block.mid_norm is not None or block.end_norm is not None for block in parts.blocks):
         raise ModelError(
             "this model norms its stream after each sum, so it is not the sum of what was added "
@@ -73,64 +71,74 @@ def check_paths(pairs: Sequence[Pair], parts: Parts) -> None:
             )
 
 
-def sent_tokens(sweep: Sweep, case: Case, sender: Site) -> Tokens:
+def ends_of(patches: Sequence[Patch]) -> tuple[list[Site], list[Site]]:
+    """Senders and receivers of the patches that have them, each once."""
+    pairs = [(value.sender, site) for site, value in patches if isinstance(value, FromSender)]
+    senders = dict.fromkeys(sender for sender, _ in pairs)
+    return list(senders), list(dict.fromkeys(receiver for _, receiver in pairs))
+
+
+def sent_tokens(both: BothRuns, case: Case, sender: Site) -> Tokens:
     """Where the sender is read and written; empty if it cannot differ, or is not there."""
     tokens = tokens_of(case.contrast, sender, case.clean.offsets, case.corrupted.offsets)
     steps = [Step(sender.place, [a for a, _ in tokens], [b for _, b in tokens])]
-    if not tokens or structural_zero(sweep, case, steps, tokens, FromPrompt()):
+    if not tokens or structural_zero(both, case, steps, tokens, FromPrompt()):
         return []
-    return tokens if sweep.into == "corrupted" else [(write, read) for read, write in tokens]
+    return tokens if both.into == "corrupted" else [(write, read) for read, write in tokens]
 
 
-def path_patches(
-    sweep: Sweep, batch: Batch, pairs: Sequence[Pair]
-) -> tuple[list[Patch], list[Patch]]:
-    """What is to be computed of a batch, by the receivers' places, and what changes nothing."""
-    patches: list[Patch] = []
-    zeros: list[Patch] = []
-    senders, receivers = (list(dict.fromkeys(sites)) for sites in zip(*pairs, strict=True))
+def path_runs(
+    both: BothRuns, batch: Batch, patches: Sequence[Patch]
+) -> tuple[list[ChangedRun], list[ChangedRun]]:
+    """Of the patches with a sender: what is to be computed of a batch, by the receivers' places,
+    and what changes nothing."""
+    changed: list[ChangedRun] = []
+    zeros: list[ChangedRun] = []
+    senders, receivers = ends_of(patches)
     for base, number in enumerate(batch.numbers):
-        case = sweep.cases[number]
-        sent = {site: [write for _, write in sent_tokens(sweep, case, site)] for site in senders}
-        into = {site: _receiving(sweep, case, site) for site in receivers}
-        for n, (sender, receiver) in enumerate(pairs):
-            tokens = into[receiver]
+        case = both.cases[number]
+        sent = {site: [write for _, write in sent_tokens(both, case, site)] for site in senders}
+        into = {site: _receiving(both, case, site) for site in receivers}
+        for n, (receiver, value) in enumerate(patches):
+            if not isinstance(value, FromSender):
+                continue
+            sender, tokens = value.sender, into[receiver]
             if not tokens or not tokens_of(
                 case.contrast, sender, case.clean.offsets, case.corrupted.offsets
             ):
                 continue
-            patch = Patch((number, n), base, [Step(receiver.place, tokens, tokens, receiver.unit)])
-            reached = _reached(sweep, case, receiver.place, sent[sender], tokens)
-            (patches if reached else zeros).append(patch)
-    return sorted(patches, key=lambda patch: patch.steps[0].place), zeros
+            steps = [Step(receiver.place, tokens, tokens, receiver.unit)]
+            reached = _reached(both, case, receiver.place, sent[sender], tokens)
+            (changed if reached else zeros).append(ChangedRun((number, n), base, steps))
+    return sorted(changed, key=lambda run: run.steps[0].place), zeros
 
 
-def _receiving(sweep: Sweep, case: Case, receiver: Site) -> list[int]:
+def _receiving(both: BothRuns, case: Case, receiver: Site) -> list[int]:
     """All of the prompt's own tokens: they need no partner in the other prompt."""
-    read = case.corrupted if sweep.into == "corrupted" else case.clean
-    own = in_itself(case.contrast, sweep.into)
+    read = case.taking(both.into)
+    own = in_itself(case.contrast, both.into)
     return [t for t, _ in tokens_of(own, receiver, read.offsets, read.offsets)]
 
 
 def _reached(
-    sweep: Sweep, case: Case, place: Place, sent: Sequence[int], tokens: Sequence[int]
+    both: BothRuns, case: Case, place: Place, sent: Sequence[int], tokens: Sequence[int]
 ) -> bool:
     """Whether any of the receiver's tokens may change, and with it what is measured."""
     if not sent:
         return False
     changed = [t for t in tokens if t in sent or (place.component in ATTENDING and t > min(sent))]
-    is_last = place.layer == sweep.taking.layers - 1 and place.component != "resid_pre"
-    reads = (case.corrupted if sweep.into == "corrupted" else case.clean).reads
+    is_last = place.layer == both.taking.layers - 1 and place.component != "resid_pre"
+    reads = case.taking(both.into).reads
     return bool(set(changed) & set(reads) if is_last else changed)
 
 
 class PathBudget(Budget):
     """Counts what senders add and receivers become among what is cached."""
 
-    def __init__(self, sweep: Sweep, senders: Sequence[Site], receivers: Sequence[Site]) -> None:
-        model = sweep.taking.model
-        memory = default_memory(sweep.taking.home) if sweep.memory is None else sweep.memory
-        super().__init__(sweep.taking, memory, torch.get_num_threads() if is_small(model) else 1)
+    def __init__(self, both: BothRuns, senders: Sequence[Site], receivers: Sequence[Site]) -> None:
+        model = both.taking.model
+        memory = default_memory(both.taking.home) if both.memory is None else both.memory
+        super().__init__(both.taking, memory, torch.get_num_threads() if is_small(model) else 1)
         self.senders, self.receivers = senders, receivers
 
     def of_pair(

@@ -14,18 +14,18 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp_rc.engine.cached import Cached
+from interp_rc.engine.cases import Batch, BothRuns
 from interp_rc.engine.memory import Budget
 from interp_rc.engine.path_planning import ATTENDING, sent_tokens
 from interp_rc.engine.sites import Site
-from interp_rc.engine.steps import Give, Token
-from interp_rc.engine.sweep import Batch, Sweep
+from interp_rc.engine.steps import Token
 from interp_rc.engine.waves import blended
 from interp_rc.models.adapters.layerwise import Layerwise, See, Stream
 from interp_rc.models.adapters.parts import Component, Place
 from interp_rc.models.adapters.ragged import Attending, lay_out
 from interp_rc.models.dimensions import heads_of
 
-Received = tuple[Float[Tensor, "token ..."], Int[Tensor, "row position"]]
+Values = tuple[Float[Tensor, "token ..."], Int[Tensor, "row position"]]
 """Values, and at which of them a row's positions are; -1: the receiver is there as it was."""
 
 
@@ -33,7 +33,7 @@ class Sent(NamedTuple):
     """What senders add to the stream of the taking prompts: a row a prompt and sender, which
     changes from position `first` on; `added` stands at (row, position)."""
 
-    number: dict[tuple[int, int], int]
+    number: dict[tuple[int, Site], int]
     base: Int[Tensor, " row"]
     first: Int[Tensor, " row"]
     row: Int[Tensor, " change"]
@@ -41,29 +41,29 @@ class Sent(NamedTuple):
     added: Float[Tensor, "change width"]
 
 
-def send(sweep: Sweep, batch: Batch, senders: Sequence[Site]) -> Sent:
-    number: dict[tuple[int, int], int] = {}
+def send(both: BothRuns, batch: Batch, senders: Sequence[Site]) -> Sent:
+    number: dict[tuple[int, Site], int] = {}
     base: list[int] = []
     first: list[int] = []
     row: list[int] = []
     position: list[Tensor] = []
     added: list[Stream] = []
     device = batch.taking.lengths.device
-    with sweep.taking.opened():
-        for n, sender in enumerate(senders):
+    with both.taking.opened():
+        for sender in senders:
             tokens = []
             for prompt, case in enumerate(batch.numbers):
-                own = sent_tokens(sweep, sweep.cases[case], sender)
+                own = sent_tokens(both, both.cases[case], sender)
                 if own:
-                    number[prompt, n] = len(base)
+                    number[prompt, sender] = len(base)
                     base.append(prompt)
                     first.append(min(write for _, write in own))
                     tokens += [(prompt, read, write) for read, write in own]
-                    row += [number[prompt, n]] * len(own)
+                    row += [number[prompt, sender]] * len(own)
             if tokens:
                 of, read, write = torch.tensor(tokens, device=device).unbind(1)
                 position.append(write)
-                added.append(_added(sweep.by_layers, batch, sender, of, read, write))
+                added.append(_added(both.by_layers, batch, sender, of, read, write))
     if not added:
         nothing = torch.zeros(0, dtype=torch.long, device=device)
         return Sent({}, nothing, nothing, nothing, nothing, batch.taking.stream[0][0, :0])
@@ -87,28 +87,28 @@ def _added(
     return new - old
 
 
-def received_of(
-    layers: Layerwise, taking: Cached, sent: Sent, receivers: int, budget: Budget
-) -> Give:
-    """What each receiver has become; patches are in the order of its places."""
+class Received:
+    """What receivers become in a batch; runs come in the order of their places, of which one is
+    kept at a time."""
 
-    @lru_cache(maxsize=1)
-    def received(place: Place) -> Received:
-        if place.component in ATTENDING:
-            return _attended(layers, taking, sent, place, budget)
-        return _read(layers, taking, sent, place, budget)
+    def __init__(self, layers: Layerwise, taking: Cached, sent: Sent, budget: Budget) -> None:
+        self.layers, self.taking, self.sent, self.budget = layers, taking, sent, budget
+        self._of_place = lru_cache(maxsize=1)(self._computed)
 
-    def give(place: Place, _: int | None, token: Token) -> Tensor:
-        found, number = received(place)
-        values = taking.values(place, token.base, token.write)
-        rows = [sent.number[patch.base, patch.key[1] // receivers] for patch in token.patches]
+    def values(self, place: Place, sender: Site, token: Token) -> Float[Tensor, "token ..."]:
+        """At tokens of prompts, when this sender reaches them."""
+        computed, number = self._of_place(place)
+        values = self.taking.values(place, token.base, token.write)
+        rows = [self.sent.number[run.base, sender] for run in token.runs]
         at = number[torch.tensor(rows, device=number.device), token.write]
-        return values.index_put((at >= 0,), found[at[at >= 0]])
+        return values.index_put((at >= 0,), computed[at[at >= 0]])
 
-    return give
+    def _computed(self, place: Place) -> Values:
+        compute = _attended if place.component in ATTENDING else _read
+        return compute(self.layers, self.taking, self.sent, place, self.budget)
 
 
-def _read(layers: Layerwise, taking: Cached, sent: Sent, place: Place, budget: Budget) -> Received:
+def _read(layers: Layerwise, taking: Cached, sent: Sent, place: Place, budget: Budget) -> Values:
     """Receivers that read each token alone."""
     component, layer = place
     source = place
@@ -130,7 +130,7 @@ def _read(layers: Layerwise, taking: Cached, sent: Sent, place: Place, budget: B
 
 def _attended(
     layers: Layerwise, taking: Cached, sent: Sent, place: Place, budget: Budget
-) -> Received:
+) -> Values:
     """Receivers that read all tokens so far: from the first that changes on."""
     component, layer = place
     number, parts, done = _nowhere(taking, sent), [], 0

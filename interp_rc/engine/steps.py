@@ -1,4 +1,4 @@
-"""Patches: which places are given what, in one run of a prompt."""
+"""Runs of a prompt with changes: which places are given what."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,11 +23,12 @@ class Step(NamedTuple):
 
 
 @dataclass(slots=True)
-class Patch:
-    """Changes to one run of the prompt `base`, which are measured together.
+class ChangedRun:
+    """Changes to one run of the prompt `base`, which are measured together; `key` says of which
+    case and patch.
 
     In the layers of `blocked` its queries (positions) do not see the keys (positions). Equal steps
-    are given equal values in patches with the same `where`.
+    are given equal values in runs with the same `where`.
     """
 
     key: tuple[int, int]
@@ -40,22 +41,27 @@ class Patch:
 class Token(NamedTuple):
     """Tokens that are to be changed, one an entry: prompts, and where values come from and go."""
 
-    patches: Sequence[Patch]
+    runs: Sequence[ChangedRun]
     base: Tensor
     read: Tensor
     write: Tensor
 
+    def some(self, numbers: Sequence[int]) -> "Token":
+        """Those of these numbers."""
+        rest = (one[list(numbers)] for one in (self.base, self.read, self.write))
+        return Token([self.runs[n] for n in numbers], *rest)
 
-Give = Callable[[Place, Unit, Token], Float[Tensor, "token ..."]]
-"""The new values of a place, whole, of which the unit's are taken."""
+
+Give = Callable[[Place, Token], Float[Tensor, "token ..."]]
+"""The new values of a place, whole, of which a unit's are taken."""
 
 
-def token_of(taking: Cached, patches: Sequence[Patch], steps: Sequence[Step]) -> Token:
+def token_of(taking: Cached, runs: Sequence[ChangedRun], steps: Sequence[Step]) -> Token:
     device = taking.lengths.device
-    both = list(zip(patches, steps, strict=True))
+    both = list(zip(runs, steps, strict=True))
     return Token(
-        [patch for patch, step in both for _ in step.writes],
-        torch.tensor([patch.base for patch, step in both for _ in step.writes], device=device),
+        [run for run, step in both for _ in step.writes],
+        torch.tensor([run.base for run, step in both for _ in step.writes], device=device),
         torch.tensor([t for step in steps for t in step.reads], device=device),
         torch.tensor([t for step in steps for t in step.writes], device=device),
     )

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from interp_rc.engine.inputs import Input, inputs_of
+from interp_rc.engine.interventions import Chosen
 from interp_rc.engine.observed import source_tokens
 from interp_rc.facts.contrasts import about_foil
-from interp_rc.mechanism.knockout import Chosen, knockout
+from interp_rc.mechanism.knockout import knockout
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import Contrast

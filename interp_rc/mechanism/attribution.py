@@ -9,17 +9,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from interp_rc.engine.cached import Cached
+from interp_rc.engine.cases import Batch, BothRuns, Into, check, check_differ, read_cases
+from interp_rc.engine.effect_table import effects_of, position_of, whole_difference
 from interp_rc.engine.effects import Effects
-from interp_rc.engine.interventions import FromPrompt, Group
+from interp_rc.engine.interventions import FromPrompt, Group, Patch
 from interp_rc.engine.memory import Budget, default_memory
 from interp_rc.engine.metrics import Metric, measured
-from interp_rc.engine.planning import check_sites, patches_of
+from interp_rc.engine.planning import check_patches, site_runs
+from interp_rc.engine.run_patches import cached_batches
 from interp_rc.engine.sites import Site, same_length
-from interp_rc.engine.steps import Give, Patch, Token
+from interp_rc.engine.steps import ChangedRun, Token
 from interp_rc.engine.store import Found, Swept
-from interp_rc.engine.sweep import Batch, Case, Into, Sweep, check, check_differ, read_cases
-from interp_rc.engine.swept import effects_of, position_of
-from interp_rc.mechanism.patching import is_one_token, whole_difference
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise, See, Stream
 from interp_rc.models.adapters.parts import Component, Place
@@ -31,6 +31,7 @@ from interp_rc.records.errors import ConfigError
 from interp_rc.records.limits import MOST_REPEATS
 from interp_rc.records.nouns import Contrast
 
+EXCHANGE = FromPrompt()
 Gradients = dict[Place, Float[Tensor, "token ..."]]
 
 
@@ -59,36 +60,47 @@ def attribute(
     check(contrasts, sites, metric, into)
     adapter = Adapter(model.model)
     _check(sites, metric, steps)
-    check_sites(sites, adapter, FromPrompt())
+    patches = [Patch(site, EXCHANGE) for site in sites]
+    check_patches(patches, adapter)
     cases = read_cases(model, model, contrasts, metric)
     check_differ(cases)
     if steps > 1:
         for case in cases:
             same_length(case.contrast, len(case.clean.ids), len(case.corrupted.ids))
-    if metric == "logit_difference" and not all(is_one_token(case) for case in cases):
+    if metric == "logit_difference" and not all(case.is_one_token for case in cases):
         return whole_difference(
             contrasts,
             lambda some: attribute(model, some, sites, into=into, steps=steps, memory=memory),
         )
     runs, places = adapter.by_layers, {site.place for site in sites}
-    sweep = Sweep(cases, runs, runs, metric, into, places, places, len(sites), memory)
+    both = BothRuns(
+        cases=cases,
+        clean=runs,
+        corrupted=runs,
+        given=places,
+        kept=places,
+        metric=metric,
+        into=into,
+        patches=len(patches),
+        memory=memory,
+    )
     reads = max(len(case.clean.reads) for case in cases)
     done = Swept({}, {})
     with torch.no_grad(), tqdm(total=len(cases), desc="attribution", disable=None) as bar:
-        for batch in sweep.batches(GradientBudget(runs, memory, reads)):
+        for batch in cached_batches(both, GradientBudget(runs, memory, reads)):
             of_case = dict(zip(batch.numbers, batch.known, strict=True))
             done.known.update(of_case)
-            patches, zeros = patches_of(sweep, batch, sites, FromPrompt())
+            changed, zeros = site_runs(both, batch, patches)
             changes = [0.0] * len(zeros)
-            if patches:
-                gradients = _mean_gradients(sweep, batch, places, steps)
-                changes += _changes(batch, patches, gradients, heads_of(model.model)).tolist()
-            for number, (patch, change) in enumerate(zip(zeros + patches, changes, strict=True)):
-                value = of_case[patch.key[0]][into == "corrupted"] + change
+            if changed:
+                gradients = _mean_gradients(both, batch, places, steps)
+                changes += _changes(batch, changed, gradients, heads_of(model.model)).tolist()
+            for number, (run, change) in enumerate(zip(zeros + changed, changes, strict=True)):
+                value = of_case[run.key[0]][into == "corrupted"] + change
                 zero = number < len(zeros)
-                done.found[patch.key] = Found(position_of(patch), value, structural_zero=zero)
+                done.found[run.key] = Found(position_of(run), value, structural_zero=zero)
             bar.update(len(batch.numbers))
-    return effects_of(cases, sites, metric, into, done)
+    return effects_of(cases, patches, metric, into, done)
 
 
 def _check(sites: Sequence[Site], metric: Metric, steps: int) -> None:
@@ -135,24 +147,21 @@ class GradientBudget(Budget):
         return single * (self.layers * layer + 4 * self.logits) + self.item * found
 
 
-def _mean_gradients(sweep: Sweep, batch: Batch, places: Collection[Place], steps: int) -> Gradients:
+def _mean_gradients(
+    both: BothRuns, batch: Batch, places: Collection[Place], steps: int
+) -> Gradients:
     """Of the sum of all prompts' metrics, and so of each, at the places of the taking runs."""
     giving, taking = batch.giving.stream[0], batch.taking.stream[0]
-    cases = [sweep.cases[number] for number in batch.numbers]
-    ids = [taking_ids(case, sweep.into) for case in cases]
+    ids = [both.cases[number].taking(both.into).ids for number in batch.numbers]
     padded, _ = pad(ids, taking.device)
     mean: Gradients = {}
-    with sweep.taking.opened():
+    with both.taking.opened():
         for step in range(1, steps + 1):
             first = taking if steps == 1 else taking + step / steps * (giving - taking)
-            found = gradients_at(sweep.by_layers, padded, batch.taking, first, places, sweep.metric)
+            found = gradients_at(both.by_layers, padded, batch.taking, first, places, both.metric)
             for place, gradient in found.items():
                 mean[place] = mean[place] + gradient / steps if step > 1 else gradient / steps
     return mean
-
-
-def taking_ids(case: Case, into: Into) -> list[int]:
-    return (case.corrupted if into == "corrupted" else case.clean).ids
 
 
 @torch.enable_grad()
@@ -190,42 +199,43 @@ def gradients_at(
 
 
 def _changes(
-    batch: Batch, patches: Sequence[Patch], gradients: Gradients, heads: int
-) -> Float[Tensor, " patch"]:
+    batch: Batch, changed: Sequence[ChangedRun], gradients: Gradients, heads: int
+) -> Float[Tensor, " run"]:
     """Of the metric, to first order, in float64."""
-    give = FromPrompt().gives(Group(batch.giving, batch.taking, {}, [], []))
-    found = torch.zeros(len(patches), dtype=torch.float64)
-    for place, members in _by_place(patches):
-        steps = [patches[number].steps[0] for number in members]
+    group = Group(batch.giving, batch.taking)
+    found = torch.zeros(len(changed), dtype=torch.float64)
+    for place, members in _by_place(changed):
+        steps = [changed[number].steps[0] for number in members]
         counts = [len(step.writes) for step in steps]
         owner = torch.repeat_interleave(torch.tensor(members), torch.tensor(counts))
         units = [-1 if one.unit is None else one.unit for one in steps for _ in one.writes]
         tokens = [
-            (patches[number].base, read, write)
+            (changed[number].base, read, write)
             for number, step in zip(members, steps, strict=True)
             for read, write in zip(step.reads, step.writes, strict=True)
         ]
         # Heads, neurons and spans share tokens: each is multiplied once.
         distinct, which = torch.unique(torch.tensor(tokens), dim=0, return_inverse=True)
-        products = _products(batch.taking, give, place, distinct, gradients[place], heads)
+        products = _products(group, place, distinct, gradients[place], heads)
         found.index_add_(0, owner, products[which, torch.tensor(units)])
     return found
 
 
-def _by_place(patches: Sequence[Patch]) -> Iterator[tuple[Place, list[int]]]:
+def _by_place(changed: Sequence[ChangedRun]) -> Iterator[tuple[Place, list[int]]]:
     groups: dict[Place, list[int]] = {}
-    for number, patch in enumerate(patches):
-        groups.setdefault(patch.steps[0].place, []).append(number)
+    for number, run in enumerate(changed):
+        groups.setdefault(run.steps[0].place, []).append(number)
     yield from groups.items()
 
 
 def _products(
-    taking: Cached, give: Give, place: Place, tokens: Tensor, gradient: Tensor, heads: int
+    group: Group, place: Place, tokens: Tensor, gradient: Tensor, heads: int
 ) -> Float[Tensor, "token unit"]:
     """Change times gradient, of each unit of the place and, last, of all of them."""
     base, read, write = tokens.to(gradient.device).unbind(1)
-    change = give(place, None, Token([], base, read, write)) - taking.values(place, base, write)
-    begins = whole_prompts(taking.lengths).begins
+    token = Token([], base, read, write)
+    change = EXCHANGE.at(group, place, token) - group.there(place, token)
+    begins = whole_prompts(group.taking.lengths).begins
     product = change.double() * gradient[begins[base] + write].double()
     if place.component == "z":
         product = rearrange(product, "token (head width) -> token head width", head=heads)

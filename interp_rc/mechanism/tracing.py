@@ -5,21 +5,18 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interp_rc.engine.cases import check
 from interp_rc.engine.effects import Effects
 from interp_rc.engine.inputs import Input, inputs_of
-from interp_rc.engine.interventions import FromPrompt, Group
+from interp_rc.engine.interventions import FromPrompt, Patch
 from interp_rc.engine.metrics import Metric
 from interp_rc.engine.named_sites import placed
-from interp_rc.engine.planning import check_sites, check_tokens, patches_of, places_of, runs_of
+from interp_rc.engine.run_patches import run_patches
 from interp_rc.engine.sites import Site, tokens_of
-from interp_rc.engine.store import Found, Store, Swept
-from interp_rc.engine.sweep import Batch, Case, Sweep, check
-from interp_rc.engine.swept import Plan, effects_of, swept
 from interp_rc.facts.tracings import Tracing
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.embedded import embed_without_positions
@@ -65,29 +62,22 @@ def trace(
     `resume` is the folder of the sweep's results so far, as in `patch`, which also says what is
     raised.
     """
-    adapter = Adapter(model.model)
     sites = trace_sites(model, tracings) if sites is None else placed(sites, model.model)
     contrasts = [one.contrast for one in tracings]
     check(contrasts, sites, metric, "corrupted")
-    check_sites(sites, adapter, FromPrompt())
     if noise is None:
         noise = drawn_noise(model, tracings, draws=draws, scale=scale, seed=seed)
-    cases, of_contrast = _noised(model, adapter, tracings, noise)
-    check_tokens(cases, sites)
-    given, kept = places_of(sites, adapter, FromPrompt())
-    runs = runs_of(adapter, sites)
-    what = ["trace", model, contrasts, sites, metric, list(noise)]
-    store = None if resume is None else Store(resume, what)
-    sweep = Sweep(cases, runs, runs, metric, "corrupted", given, kept, len(sites), memory, store)
-
-    ids = [case.contrast.id for case in cases]
-
-    def plan(batch: Batch) -> Plan:
-        group = Group(batch.giving, batch.taking, {}, ids, sites)
-        intervention = FromPrompt()
-        return Plan(*patches_of(sweep, batch, sites, intervention), intervention.gives(group))
-
-    return _over_draws(sweep, sites, swept(sweep, plan, "tracing"), of_contrast)
+    clean = FromPrompt()
+    return run_patches(
+        model,
+        contrasts,
+        [Patch(site, clean) for site in sites],
+        metric,
+        noise=_at_subjects(model, tracings, noise),
+        memory=memory,
+        resume=resume,
+        label="tracing",
+    )
 
 
 def trace_sites(
@@ -159,42 +149,20 @@ def _inputs(model: Loaded, tracings: Sequence[Tracing]) -> list[Input]:
     return inputs_of(model, [one.contrast for one in tracings], "clean")
 
 
-def _noised(
-    model: Loaded, adapter: Adapter, tracings: Sequence[Tracing], noise: Sequence[Noise]
-) -> tuple[list[Case], list[int]]:
-    """A case for every draw, and whose prompt it is of."""
-    inputs = _inputs(model, tracings)
-    cases, of_contrast = [], []
-    for number, (one, read, drawn) in enumerate(zip(tracings, inputs, noise, strict=True)):
+def _at_subjects(
+    model: Loaded, tracings: Sequence[Tracing], noise: Sequence[Noise]
+) -> list[Float[Tensor, "draw position width"]]:
+    """The draws of each prompt's noise, zero outside its subject."""
+    causal = Adapter(model.model).parts.causal
+    everywhere = []
+    for one, read, drawn in zip(tracings, _inputs(model, tracings), noise, strict=True):
         tokens = [at for at, _ in tokens_of(one.contrast, SUBJECT, read.offsets, read.offsets)]
         if drawn.shape[1] != len(tokens):
             raise DataError(
                 f"{one.named}: noise for {drawn.shape[1]} tokens, and the subject has "
                 f"{len(tokens)}; give (draws, tokens of the subject, width)"
             )
-        for draw in drawn:
-            added = torch.zeros(len(read.ids) - adapter.parts.causal, draw.shape[-1])
-            added[tokens] = draw.to(added)
-            cases.append(Case(one.contrast, read, read, added))
-            of_contrast.append(number)
-    return cases, of_contrast
-
-
-def _over_draws(
-    sweep: Sweep, sites: Sequence[Site], done: Swept, of_contrast: Sequence[int]
-) -> Effects:
-    """Means over the draws of each prompt."""
-    owner = np.array(of_contrast)
-    firsts, known, found = [], {}, {}
-    for number in range(len(set(of_contrast))):
-        draws = np.flatnonzero(owner == number).tolist()
-        firsts.append(sweep.cases[draws[0]])
-        ends = np.mean([done.known[draw] for draw in draws], axis=0)
-        known[number] = (float(ends[0]), float(ends[1]))
-        for n in range(len(sites)):
-            several = [done.found[draw, n] for draw in draws if (draw, n) in done.found]
-            if several:
-                value = float(np.mean([one.value for one in several]))
-                zero = all(one.structural_zero for one in several)
-                found[number, n] = Found(several[0].position, value, zero)
-    return effects_of(firsts, sites, sweep.metric, sweep.into, Swept(known, found))
+        added = torch.zeros(len(drawn), len(read.ids) - causal, drawn.shape[-1])
+        added[:, tokens] = drawn.to(added)
+        everywhere.append(added)
+    return everywhere

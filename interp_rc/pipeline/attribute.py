@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from interp_rc.engine.cases import Into
 from interp_rc.engine.effects import Effects
 from interp_rc.engine.metrics import Metric
 from interp_rc.engine.named_sites import named_sites
-from interp_rc.engine.sweep import Into
 from interp_rc.facts.contrasts import read_contrasts
 from interp_rc.mechanism.attribution import attribute
 from interp_rc.mechanism.patching import patch

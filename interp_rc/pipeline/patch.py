@@ -5,6 +5,7 @@ from typing import Literal
 
 import pandas as pd
 
+from interp_rc.engine.cases import Into
 from interp_rc.engine.interventions import (
     FromModel,
     FromPrompt,
@@ -16,7 +17,6 @@ from interp_rc.engine.interventions import (
 )
 from interp_rc.engine.metrics import Metric
 from interp_rc.engine.named_sites import named_sites
-from interp_rc.engine.sweep import Into
 from interp_rc.facts.contrasts import read_contrasts
 from interp_rc.mechanism.patching import patch
 from interp_rc.models.machine import Device

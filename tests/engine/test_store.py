@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from interp_rc.engine import swept
+from interp_rc.engine import run_patches
 from interp_rc.engine.interventions import Fixed, Zero
 from interp_rc.engine.sites import Site
 from interp_rc.engine.store import digest_of
@@ -30,7 +30,7 @@ class Killed(Exception):
 def test_killed_and_continued(taught, contrasts, tmp_path, monkeypatch):
     model, folder = taught["llama"], tmp_path / "so_far"
     whole = patch(model, contrasts, SITES, memory=SMALL)
-    batches, real = [], swept._continued
+    batches, real = [], run_patches._continued
 
     def at_most_three(*rest):
         if len(batches) == 3:
@@ -38,17 +38,17 @@ def test_killed_and_continued(taught, contrasts, tmp_path, monkeypatch):
         batches.append(rest)
         return real(*rest)
 
-    monkeypatch.setattr(swept, "_continued", at_most_three)
+    monkeypatch.setattr(run_patches, "_continued", at_most_three)
     with pytest.raises(Killed):
         patch(model, contrasts, SITES, memory=SMALL, resume=folder)
     assert len(list(folder.glob("batch-*"))) == 3
     later = []
 
-    def rest_of_them(sweep, batch, *rest):
+    def rest_of_them(both, batch, *rest):
         later.append(batch.numbers)
-        return real(sweep, batch, *rest)
+        return real(both, batch, *rest)
 
-    monkeypatch.setattr(swept, "_continued", rest_of_them)
+    monkeypatch.setattr(run_patches, "_continued", rest_of_them)
     again = patch(model, contrasts, SITES, memory=SMALL, resume=folder)
     assert len(later) == len(contrasts) - 3
     pd.testing.assert_frame_equal(again.table, whole.table, check_exact=True)

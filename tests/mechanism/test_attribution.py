@@ -29,14 +29,9 @@ class Towards:
 
     share: float
 
-    def gives(self, group):
-        whole = FromPrompt().gives(group)
-
-        def give(place, unit, token):
-            old = group.taking.values(place, token.base, token.write)
-            return old + self.share * (whole(place, unit, token) - old)
-
-        return give
+    def at(self, group, place, token):
+        old = group.there(place, token)
+        return old + self.share * (FromPrompt().at(group, place, token) - old)
 
 
 def slopes(model, contrasts, sites, **options):

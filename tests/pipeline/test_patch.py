@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pandas as pd
 import pytest
 
-from interp_rc.engine import swept
+from interp_rc.engine import run_patches
 from interp_rc.engine.effects import COLUMNS, Effects
 from interp_rc.engine.interventions import FromModel, Mean, Noise, Zero
 from interp_rc.engine.named_sites import named_sites
@@ -116,7 +116,7 @@ def test_a_bad_line_is_named_and_nothing_is_written(there, tmp_path):
 def test_interrupted_and_resumed(there, tmp_path, monkeypatch):
     out, given = tmp_path / "e.parquet", (str(there / "model"), None, there / "pairs.jsonl", SITES)
     patch_file(*given, tmp_path / "whole.parquet", into="corrupted", memory=1e-9)
-    real, batches = swept._continued, []
+    real, batches = run_patches._continued, []
 
     def two(*rest):
         if len(batches) == 2:
@@ -124,14 +124,14 @@ def test_interrupted_and_resumed(there, tmp_path, monkeypatch):
         batches.append(rest)
         return real(*rest)
 
-    monkeypatch.setattr(swept, "_continued", two)
+    monkeypatch.setattr(run_patches, "_continued", two)
     with pytest.raises(KeyboardInterrupt):
         patch_file(*given, out, into="corrupted", memory=1e-9)
     assert not out.exists()
     assert len(list((tmp_path / "e.parquet.so_far").glob("batch-*"))) == 2
     with pytest.raises(ConfigError, match="add --resume to continue it"):
         patch_file(*given, out, into="corrupted", memory=1e-9)
-    monkeypatch.setattr(swept, "_continued", real)
+    monkeypatch.setattr(run_patches, "_continued", real)
     patch_file(*given, out, into="corrupted", memory=1e-9, resume=True)
     assert not (tmp_path / "e.parquet.so_far").exists()
     whole = Effects.load(tmp_path / "whole.parquet").table
@@ -196,7 +196,7 @@ def test_other_weights_under_the_same_name_do_not_refuse_to_resume(
 
 
 def interrupted_after_one(monkeypatch, given):
-    real, batches = swept._continued, []
+    real, batches = run_patches._continued, []
 
     def one(*rest):
         if batches:
@@ -204,9 +204,9 @@ def interrupted_after_one(monkeypatch, given):
         batches.append(rest)
         return real(*rest)
 
-    monkeypatch.setattr(swept, "_continued", one)
+    monkeypatch.setattr(run_patches, "_continued", one)
     with pytest.raises(KeyboardInterrupt):
         patch_file(*given, into="corrupted", memory=1e-9)
-    monkeypatch.setattr(swept, "_continued", real)
+    monkeypatch.setattr(run_patches, "_continued", real)
     folder = given[-1].with_name(f"{given[-1].name}.so_far")
     assert len(list(folder.glob("batch-*"))) == 1

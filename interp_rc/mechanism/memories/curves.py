@@ -10,8 +10,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
+from interp_rc.engine.cases import Batch, Case, read_cases
+from interp_rc.engine.run_patches import cached_batches
 from interp_rc.engine.sites import Token
-from interp_rc.engine.sweep import Batch, Case, read_cases
 from interp_rc.mechanism.memories.coefficients import given_at, run_with
 from interp_rc.mechanism.memories.ranking import (
     Means,
@@ -19,10 +20,10 @@ from interp_rc.mechanism.memories.ranking import (
     Ranking,
     as_mask,
     clean_tokens,
+    coefficient_runs,
     matched_at_random,
     mean_coefficients,
     means_at,
-    memory_sweep,
     token_pairs,
 )
 from interp_rc.models.adapters.adapter import Adapter
@@ -78,12 +79,12 @@ def neuron_curves(
     runs, layers, neurons = adapter.by_layers, adapter.layers, neurons_of(model.model)
     sizes = grid(layers * neurons) if ks is None else ks
     cases = read_cases(model, model, contrasts, "log_prob")
-    sweep = memory_sweep(adapter, cases, memory)
-    means = mean_coefficients(sweep, span, token)
+    both = coefficient_runs(adapter, cases, memory)
+    means = mean_coefficients(both, span, token)
     rows: list[dict[str, Any]] = []
     total = 4 * len(sizes) * len(cases)
     with torch.no_grad(), tqdm(total=total, desc="neuron curves", disable=None) as bar:
-        for batch in sweep.batches(sweep.budget()):
+        for batch in cached_batches(both, both.budget()):
             of_batch = [cases[number] for number in batch.numbers]
             pairs = token_pairs(of_batch, span, token, runs.home)
             alone = clean_tokens(of_batch, span, token, runs.home)

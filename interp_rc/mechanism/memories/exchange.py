@@ -9,10 +9,11 @@ from jaxtyping import Int
 from torch import Tensor
 from tqdm import tqdm
 
-from interp_rc.engine.sweep import read_cases
+from interp_rc.engine.cases import read_cases
+from interp_rc.engine.run_patches import cached_batches
 from interp_rc.facts.contrasts import about_foil
 from interp_rc.mechanism.memories.coefficients import run_with, values_exchanged
-from interp_rc.mechanism.memories.ranking import Ranking, memory_sweep
+from interp_rc.mechanism.memories.ranking import Ranking, coefficient_runs
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
@@ -61,9 +62,9 @@ def exchange_values(
     total = 4 * len(ks) * len(known)
     with torch.no_grad(), tqdm(total=total, desc="values exchanged", disable=None) as bar:
         for of, some in asked.items():
-            sweep = memory_sweep(adapter, read_cases(model, model, some, "log_prob"), memory)
-            runs = sweep.by_layers
-            for batch in sweep.batches(sweep.budget()):
+            both = coefficient_runs(adapter, read_cases(model, model, some, "log_prob"), memory)
+            runs = both.by_layers
+            for batch in cached_batches(both, both.budget()):
                 of_batch = [known[number] for number in batch.numbers]
                 before = [clean for clean, _ in batch.known]
                 for swapped_with, k, orders in _orders(rankings, of_batch, layer, ks):

@@ -10,8 +10,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from interp_rc.engine.cached import Cached
+from interp_rc.engine.cases import Batch, BothRuns, Case, check_differ, in_itself, read_cases
+from interp_rc.engine.run_patches import cached_batches
 from interp_rc.engine.sites import Site, Token, tokens_of
-from interp_rc.engine.sweep import Batch, Case, Sweep, check_differ, in_itself, read_cases
 from interp_rc.mechanism.attribution import GradientBudget, gradients_at
 from interp_rc.mechanism.memories.coefficients import per_prompt
 from interp_rc.mechanism.memories.key_values import key_values
@@ -75,20 +76,20 @@ def rank_neurons(
     adapter = Adapter(model.model)
     cases = read_cases(model, model, contrasts, "log_prob")
     check_differ(cases)
-    sweep = memory_sweep(adapter, cases, memory)
-    means = mean_coefficients(sweep, span, token)
+    both = coefficient_runs(adapter, cases, memory)
+    means = mean_coefficients(both, span, token)
     lengths = [
-        key_values(adapter, layer).values.norm(dim=1).to(sweep.taking.home)
+        key_values(adapter, layer).values.norm(dim=1).to(both.taking.home)
         for layer in range(adapter.layers)
     ]
     numbers: list[int] = []
     parts: list[Ranking] = []
-    budget = GradientBudget(sweep.by_layers, memory, max(len(one.clean.reads) for one in cases))
+    budget = GradientBudget(both.by_layers, memory, max(len(one.clean.reads) for one in cases))
     with torch.no_grad(), tqdm(total=len(cases), desc="neurons", disable=None) as bar:
-        for batch in sweep.batches(budget):
+        for batch in cached_batches(both, budget):
             of_batch = [cases[number] for number in batch.numbers]
-            pairs = token_pairs(of_batch, span, token, sweep.taking.home)
-            parts.append(_ranked(sweep, batch, of_batch, pairs, means, lengths))
+            pairs = token_pairs(of_batch, span, token, both.taking.home)
+            parts.append(_ranked(both, batch, of_batch, pairs, means, lengths))
             numbers += batch.numbers
             bar.update(len(batch.numbers))
     # Batches hold contrasts of like length together.
@@ -97,7 +98,7 @@ def rank_neurons(
 
 
 def _ranked(
-    sweep: Sweep,
+    both: BothRuns,
     batch: Batch,
     cases: Sequence[Case],
     pairs: Pairs,
@@ -106,9 +107,9 @@ def _ranked(
 ) -> Ranking:
     """Of a batch's contrasts, in no more digits than the model has."""
     row, clean, corrupted = pairs
-    kept = torch.promote_types(sweep.taking.model.dtype, torch.float32)
-    at_clean = _gradients(sweep, [case.clean.ids for case in cases], batch.giving)
-    at_corrupted = _gradients(sweep, [case.corrupted.ids for case in cases], batch.taking)
+    kept = torch.promote_types(both.taking.model.dtype, torch.float32)
+    at_clean = _gradients(both, [case.clean.ids for case in cases], batch.giving)
+    at_corrupted = _gradients(both, [case.corrupted.ids for case in cases], batch.taking)
     layers = []
     for layer, length in enumerate(lengths):
         place = Place("mlp_post", layer)
@@ -127,10 +128,12 @@ def _ranked(
     return Ranking(score.to(kept), own.to(kept), write.to(kept), rise > 0)
 
 
-def memory_sweep(adapter: Adapter, cases: Sequence[Case], memory: int | None) -> Sweep:
+def coefficient_runs(adapter: Adapter, cases: Sequence[Case], memory: int | None) -> BothRuns:
     """Both runs of every contrast, with all coefficients kept."""
     runs, places = adapter.by_layers, neuron_places(adapter)
-    return Sweep(cases, runs, runs, "log_prob", "corrupted", places, places, 1, memory)
+    return BothRuns(
+        cases=cases, clean=runs, corrupted=runs, given=places, kept=places, memory=memory
+    )
 
 
 def neuron_places(adapter: Adapter) -> list[Place]:
@@ -164,20 +167,20 @@ def clean_tokens(
     return row, clean
 
 
-def mean_coefficients(sweep: Sweep, span: str, token: Token) -> Means:
+def mean_coefficients(both: BothRuns, span: str, token: Token) -> Means:
     """Over the span's tokens of all clean prompts of an order, in float64: names are not averaged
     with descriptions."""
-    orders = [case.contrast.order for case in sweep.cases]
+    orders = [case.contrast.order for case in both.cases]
     sums: dict[tuple[str | None, int], Tensor] = {}
     counts: Counter[str | None] = Counter()
-    for batch in sweep.batches(sweep.budget()):
-        of_batch = [sweep.cases[number] for number in batch.numbers]
-        row, clean = clean_tokens(of_batch, span, token, sweep.taking.home)
+    for batch in cached_batches(both, both.budget()):
+        of_batch = [both.cases[number] for number in batch.numbers]
+        row, clean = clean_tokens(of_batch, span, token, both.taking.home)
         asked = [orders[batch.numbers[n]] for n in row.tolist()]
         for order in dict.fromkeys(asked):
             mine = torch.tensor([one == order for one in asked], device=row.device)
             counts[order] += int(mine.sum())
-            for place in sweep.given:
+            for place in both.given:
                 found = batch.giving.values(place, row[mine], clean[mine]).double().sum(0)
                 key = order, place.layer
                 sums[key] = sums.get(key, 0) + found
@@ -199,11 +202,11 @@ def _slopes(
     return gradients[whole_prompts(cached.lengths).begins[row] + position].double()
 
 
-def _gradients(sweep: Sweep, ids: Sequence[list[int]], cached: Cached) -> dict[Place, Tensor]:
-    runs = sweep.by_layers
+def _gradients(both: BothRuns, ids: Sequence[list[int]], cached: Cached) -> dict[Place, Tensor]:
+    runs = both.by_layers
     padded, _ = pad(ids, runs.home)
     with runs.opened():
-        return gradients_at(runs, padded, cached, cached.stream[0], sweep.given, sweep.metric)
+        return gradients_at(runs, padded, cached, cached.stream[0], both.given, both.metric)
 
 
 def matched_at_random(

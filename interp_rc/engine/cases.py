@@ -1,24 +1,20 @@
-"""A sweep of interventions: both runs of every contrast, cached in batches that fit into memory."""
+"""What patches are run on: both prompts of every contrast, and which runs of them are kept."""
 
-from collections.abc import Collection, Container, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from interp_rc.engine.cached import Cached, cache
+from interp_rc.engine.cached import Cached
 from interp_rc.engine.full_passes import FullPasses
 from interp_rc.engine.inputs import Input, inputs_of
 from interp_rc.engine.memory import Budget, default_memory
-from interp_rc.engine.metrics import METRICS, Metric, log_probs_at
-from interp_rc.engine.store import Store
-from interp_rc.engine.waves import unpatched
+from interp_rc.engine.metrics import METRICS, Metric
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Place
-from interp_rc.models.batching import batch_by_length
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import is_small
 from interp_rc.records.errors import ConfigError, DataError
@@ -36,6 +32,15 @@ class Case(NamedTuple):
     corrupted: Input
     noise: Float[Tensor, "position width"] | None = None
 
+    def taking(self, into: Into) -> Input:
+        """The prompt that is patched."""
+        return self.corrupted if into == "corrupted" else self.clean
+
+    @property
+    def is_one_token(self) -> bool:
+        """Whether target and foil are."""
+        return len(self.clean.targets) == 1 and self.clean.foils is not None
+
 
 class Batch(NamedTuple):
     """Some cases (by number) with both runs cached, and the metric of both, clean first."""
@@ -46,21 +51,21 @@ class Batch(NamedTuple):
     known: Sequence[tuple[float, float]]
 
 
-@dataclass(slots=True)
-class Sweep:
-    """What is cached of which cases: the places `given` of the run that gives, `kept` of the run
-    that takes, for how many `sites`. The runs may be of two models."""
+@dataclass(slots=True, kw_only=True)
+class BothRuns:
+    """Of all cases: what runs the clean and the corrupted prompts, which may be two models, and
+    which places are cached, `given` of the run that gives and `kept` of the run that takes, for how
+    many `patches`."""
 
     cases: Sequence[Case]
     clean: Layerwise | FullPasses
     corrupted: Layerwise | FullPasses
-    metric: Metric
-    into: Into
     given: Collection[Place]
     kept: Collection[Place]
-    sites: int
+    metric: Metric = "log_prob"
+    into: Into = "corrupted"
+    patches: int = 1
     memory: int | None = None
-    store: Store | None = None
 
     @property
     def taking(self) -> Layerwise | FullPasses:
@@ -68,7 +73,7 @@ class Sweep:
 
     @property
     def by_layers(self) -> Layerwise:
-        """`taking`, of tools that go layer by layer."""
+        """`taking`, for what goes layer by layer."""
         assert isinstance(self.taking, Layerwise)
         return self.taking
 
@@ -80,65 +85,6 @@ class Sweep:
         model = self.taking.model
         memory = default_memory(self.taking.home) if self.memory is None else self.memory
         return Budget(self.taking, memory, torch.get_num_threads() if is_small(model) else 1)
-
-    def batches(self, budget: Budget, done: Container[int] = ()) -> Iterator[Batch]:
-        """Of the cases that are not `done`."""
-        for numbers in self._fitting(budget, done):
-            cases = [self.cases[number] for number in numbers]
-            places = {"clean": self.given, "corrupted": self.kept}
-            if self.into == "clean":
-                places = {"clean": self.kept, "corrupted": self.given}
-            with self.clean.opened():
-                clean = _cached(self.clean, [case.clean for case in cases], places["clean"])
-                reference = self._reference(clean)
-                clean.asked.reference, clean.asked.at_once = reference, budget.unembedded
-                known = [unpatched(self.clean, clean, self.metric).tolist()]
-            with self.corrupted.opened():
-                corrupted = _cached(
-                    self.corrupted,
-                    [case.corrupted for case in cases],
-                    places["corrupted"],
-                    _padded_noise(cases),
-                )
-                corrupted.asked.reference, corrupted.asked.at_once = reference, budget.unembedded
-                known.append(unpatched(self.corrupted, corrupted, self.metric).tolist())
-            both = (clean, corrupted) if self.into == "corrupted" else (corrupted, clean)
-            yield Batch(numbers, *both, list(zip(*known, strict=True)))
-
-    def _reference(self, clean: Cached) -> Float[Tensor, "read vocabulary"] | None:
-        if self.metric != "kl":
-            return None
-        return log_probs_at(self.clean, clean.stream[-1][clean.asked.read])
-
-    def _fitting(self, budget: Budget, done: Container[int]) -> list[list[int]]:
-        """Cases of like length together, as many as fit."""
-        left = [number for number in range(len(self.cases)) if number not in done]
-        both = [(self.cases[number].clean, self.cases[number].corrupted) for number in left]
-        sizes = [max(len(clean.ids), len(corrupted.ids)) for clean, corrupted in both]
-
-        def fits(some: Sequence[int]) -> bool:
-            each = budget.of_pair(sizes[some[-1]], self.given, self.kept, self.sites)
-            return len(some) * each <= budget.cached
-
-        return [[left[n] for n in some] for some in batch_by_length(self.taking.model, sizes, fits)]
-
-
-def _cached(
-    runs: Layerwise | FullPasses,
-    inputs: Sequence[Input],
-    keep: Collection[Place],
-    noise: Float[Tensor, "prompt position width"] | None = None,
-) -> Cached:
-    if isinstance(runs, FullPasses):
-        return runs.cache(inputs, keep, noise)
-    return cache(runs, inputs, keep, noise)
-
-
-def _padded_noise(cases: Sequence[Case]) -> Float[Tensor, "prompt position width"] | None:
-    given = [case.noise for case in cases if case.noise is not None]
-    if not given:
-        return None
-    return pad_sequence(given, batch_first=True)
 
 
 def read_cases(
