@@ -31,7 +31,8 @@ def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> se
 
     Returns:
         The ids that the tokenizer, the model's configuration or its settings of generation call an
-        end of sequence, and those that end a turn of a chat.
+        end of sequence, those that end a turn of a chat, and the tokenizer's own beginning of
+        sequence and padding.
     """
     config = model.config
     generation = getattr(model, "generation_config", None)  # of models that can generate
@@ -39,6 +40,7 @@ def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> se
     for one in (tokenizer, config, config.get_text_config(decoder=True), generation):
         listed = getattr(one, "eos_token_id", None)
         ends |= set(listed if isinstance(listed, list | tuple) else [listed])
+    ends |= {tokenizer.bos_token_id, tokenizer.pad_token_id}
     return {end for end in ends if end is not None} | set(_turn_ends(tokenizer))
 
 

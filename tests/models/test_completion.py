@@ -125,6 +125,8 @@ TURNS = (
     ("end", "template", "settings", "generation"),
     [
         ("</s>", None, {}, {}),
+        ("bos_token", None, {}, {}),
+        ("pad_token", None, {}, {}),
         ("<|im_end|>", None, {}, {}),
         ("<|eot_id|>", None, {}, {}),
         ("<end_of_turn>", None, {}, {}),
@@ -137,7 +139,9 @@ TURNS = (
 )
 def test_a_text_ends_at_every_end(tokenizer, end, template, settings, generation):
     """What follows is another text: once " Nobody." and " Imogen" were glued together."""
-    known = with_tokens(tokenizer, end, template=template) if end != "</s>" else tokenizer
+    end = getattr(tokenizer, end, end)
+    there = end in tokenizer.all_special_tokens
+    known = tokenizer if there else with_tokens(tokenizer, end, template=template)
     id = known.convert_tokens_to_ids(end)
 
     def ids(given):
