@@ -125,6 +125,18 @@ def test_nothing_is_imported_in_a_circle():
     TopologicalSorter(packages).prepare()
 
 
+def test_a_page_computes_no_statistics():
+    """What it shows of `stats` a measure has found, so that it stands in the results."""
+    pages = {name: tree for name, tree in TREES.items() if package_of(name) == "report"}
+    assert [
+        (module, name)
+        for module, tree in pages.items()
+        for name in imports_of(tree)
+        if package_of(name) == "stats"
+    ] == []
+    assert len(pages) > 20
+
+
 def test_imports_are_absolute():
     assert [module for module, tree in TREES.items() if "." in imported(tree)] == []
 

@@ -7,7 +7,6 @@ from interp_rc.records.sweeps import SEED, SweepRun
 from interp_rc.report.registry import section
 from interp_rc.report.settings import told_apart
 from interp_rc.report.sweep import settings_table, shown_names
-from interp_rc.stats.over_seeds import estimates_by_cell
 
 ROWS = {
     "name_to_description.same": "name to description, same order",
@@ -60,10 +59,8 @@ def tool_summary(run: Run) -> str:
 
 def sweep_summary(sweep: SweepRun) -> str:
     """The shown numbers of each setting with 95 % intervals."""
-    spec, table = sweep.spec(), sweep.table()
+    spec = sweep.spec()
     axes = [axis for axis in spec["axes"] if axis != SEED]
-    shown = settings_table(
-        told_apart(estimates_by_cell(table, axes)), axes, shown_names(spec, table)
-    )
+    shown = settings_table(told_apart(sweep.cells()), axes, shown_names(spec, sweep.table()))
     rows = pd.DataFrame(list(shown.rows), columns=list(shown.columns))
     return rows.to_string(index=False).replace("\N{NO-BREAK SPACE}", " ")

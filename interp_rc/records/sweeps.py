@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 SEED = "seed"
 """The axis that cells average over."""
+NUMBERS = ["name", "value", "low", "high", "n", "unit"]
+"""Columns of a number in the tables of a sweep."""
+Cells = Mapping[tuple[object, ...], dict[str, Estimate]]
+"""By the values of all axes but the seed: what was found there, by name."""
 
 
 class SweepRun:
@@ -22,7 +26,7 @@ class SweepRun:
 
     ``trials.parquet`` holds a row for each number of each finished trial: `trial`, a column for
     each axis (by its dotted key; mappings and lists as text), `name`, `value`, `low`, `high`,
-    `n`, `unit`.
+    `n`, `unit`. ``cells.parquet`` has the same over the seeds of each setting.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -30,6 +34,7 @@ class SweepRun:
         self.manifest = Manifest(folder)
         self.sweep_file = folder / "sweep.yaml"
         self.trials_file = folder / "trials.parquet"
+        self.cells_file = folder / "cells.parquet"
         self.results_file = folder / "results.json"
         self.report_file = folder / "report.html"
         self.figures = folder / "figures"
@@ -68,12 +73,28 @@ class SweepRun:
 
     def table(self) -> "pd.DataFrame":
         """All numbers of all finished trials."""
-        if not self.trials_file.is_file():
-            raise RunError(
-                f"{self.trials_file} is missing; continue the sweep with `interp-rc run … --resume`"
-            )
-        self.manifest.check_file(self.trials_file)
-        return read_parquet(self.trials_file)
+        return self._read(self.trials_file)
+
+    def cells(self) -> Cells:
+        """What the finished trials found in each setting, over its seeds, in the plan's order."""
+        table = self._read(self.cells_file)
+        axes = [column for column in table.columns if column not in NUMBERS]
+        groups = table.groupby(axes, sort=False, dropna=False) if axes else [((), table)]
+        return {tuple(cell): _estimates(rows) for cell, rows in groups}
+
+    def _read(self, file: Path) -> "pd.DataFrame":
+        if not file.is_file():
+            raise RunError(f"{file} is missing; continue the sweep with `interp-rc run … --resume`")
+        self.manifest.check_file(file)
+        return read_parquet(file)
+
+
+def _estimates(rows: "pd.DataFrame") -> dict[str, Estimate]:
+    found = {}
+    for name, *ends, n, unit in rows[NUMBERS].itertuples(index=False):
+        value, low, high = (None if end != end else float(end) for end in ends)
+        found[str(name)] = Estimate(value, low, high, int(n), str(unit))
+    return found
 
 
 def text_of(value: Any) -> str:

@@ -1,12 +1,10 @@
 """What the settings of a sweep are called: by what tells them apart, and by number where that is
 too long for a figure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from interp_rc.records.numbers import Estimate
-from interp_rc.records.sweeps import text_of
+from interp_rc.records.sweeps import Cells, text_of
 
-Cells = Mapping[tuple[object, ...], dict[str, Estimate]]
 LONG = 24
 """Characters that an axis of a figure has room for at a tick."""
 

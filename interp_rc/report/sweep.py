@@ -13,12 +13,11 @@ from interp_rc.figures.labels import ASKED
 from interp_rc.figures.settings import Curve, Grid, curves_figure, grids_figure
 from interp_rc.records.files import write_text
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.sweeps import SEED, SweepRun, text_of
+from interp_rc.records.sweeps import SEED, Cells, SweepRun, text_of
 from interp_rc.report.environment import page_environment
 from interp_rc.report.section import Picture, Table, picture
-from interp_rc.report.settings import Cells, named, numbering, ticks, told_apart
+from interp_rc.report.settings import named, numbering, ticks, told_apart
 from interp_rc.report.wording import estimate_row, setup_line, spoken
-from interp_rc.stats.over_seeds import estimates_by_cell
 
 HEADLINE = ("exact_match.pooled.same", "exact_match.pooled.reverse")
 
@@ -33,7 +32,7 @@ def content(sweep: SweepRun) -> dict[str, Any]:
     """Everything that the template shows."""
     spec, table = sweep.spec(), sweep.table()
     inner = [axis for axis in spec["axes"] if axis != SEED]
-    cells = told_apart(estimates_by_cell(table, inner))
+    cells = told_apart(sweep.cells())
     shown = shown_names(spec, table)
     trials = list(spec["trials"])
     done = table.trial.unique()

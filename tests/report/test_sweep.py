@@ -3,12 +3,14 @@
 import pandas as pd
 import pytest
 
+from interp_rc.pipeline.sweep.table import cells_table
 from interp_rc.records.errors import RunError
 from interp_rc.records.files import write_parquet, write_yaml
-from interp_rc.records.sweeps import SweepRun
+from interp_rc.records.sweeps import SEED, SweepRun
 from interp_rc.report.again import write_again
 from interp_rc.report.settings import told_apart
 from interp_rc.report.sweep import content, runs_table, write_sweep_report
+from interp_rc.stats.over_seeds import estimates_by_cell
 
 CONFIG = {
     "model": {"kind": "embedded", "size": {"layers": 2, "width": 32}},
@@ -42,7 +44,9 @@ def sweep(tmp_path):
             if i not in lost
             for name in names
         ]
-        write_parquet(sweep.trials_file, pd.DataFrame(rows))
+        table, inner = pd.DataFrame(rows), [axis for axis in axes if axis != SEED]
+        write_parquet(sweep.trials_file, table)
+        write_parquet(sweep.cells_file, cells_table(estimates_by_cell(table, inner), inner))
         for id in ids:
             write_yaml(sweep.trial(id).config_file, CONFIG)
         return sweep
@@ -103,6 +107,13 @@ def test_report_takes_a_sweep_and_refuses_an_empty_folder(sweep, tmp_path):
         write_again(tmp_path)
     with pytest.raises(RunError, match="holds no sweep"):
         SweepRun.open(tmp_path)
+
+
+def test_a_sweep_of_an_earlier_version_says_how_to_have_its_page(sweep):
+    made = sweep({"rate": [1, 2]})
+    made.cells_file.unlink()
+    with pytest.raises(RunError, match=r"cells.parquet is missing; continue .* --resume"):
+        write_again(made.folder)
 
 
 def test_settings_are_told_apart_and_numbered_where_a_figure_has_no_room(sweep):

@@ -10,15 +10,16 @@ from tqdm import tqdm
 
 from interp_rc.models.machine import available_cores, choose_machine
 from interp_rc.pipeline.sweep.plan import Plan, Trial
-from interp_rc.pipeline.sweep.table import results, specification, trials_table
+from interp_rc.pipeline.sweep.table import cells_table, results, specification, trials_table
 from interp_rc.pipeline.sweep.workers import Pool
 from interp_rc.records.disk import room_in
 from interp_rc.records.errors import RunError
 from interp_rc.records.files import write_json, write_parquet
 from interp_rc.records.leftovers import sweep_temporary
 from interp_rc.records.manifest import write_sealed_yaml
-from interp_rc.records.sweeps import SweepRun
+from interp_rc.records.sweeps import SEED, SweepRun
 from interp_rc.report.sweep import write_sweep_report
+from interp_rc.stats.over_seeds import estimates_by_cell
 
 Say = Callable[[str], object]
 
@@ -100,14 +101,17 @@ def _pool(plan: Plan, sweep: SweepRun, trials: Sequence[Trial]) -> Pool:
 def _finish(plan: Plan, sweep: SweepRun, *, whole: bool) -> None:
     """Table, results and page; a sweep is finished if and only if its results.json exists."""
     table = trials_table(sweep, plan.trials)
+    axes = [axis for axis in plan.trials[0].point if axis != SEED]
+    cells = estimates_by_cell(table, axes)
     for file in (sweep.trials_file, sweep.results_file):
         sweep.manifest.forget(file.name)
     write_parquet(sweep.trials_file, table)
-    sweep.manifest.record(sweep.trials_file.name)
+    write_parquet(sweep.cells_file, cells_table(cells, axes))
+    sweep.manifest.record(sweep.trials_file.name, sweep.cells_file)
     if not table.empty:
         write_sweep_report(sweep)
     if whole:
-        found = results(table, list(plan.trials[0].point))
+        found = results(cells, axes)
         write_json(sweep.results_file, {name: e.as_dict() for name, e in found.items()})
         sweep.manifest.record(sweep.results_file.name)
 

@@ -8,10 +8,9 @@ import pandas as pd
 
 from interp_rc.pipeline.sweep.plan import Plan, Trial
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.sweeps import SEED, SweepRun, text_of
-from interp_rc.stats.over_seeds import estimates_by_cell
+from interp_rc.records.sweeps import NUMBERS, Cells, SweepRun, text_of
 
-NUMBERS = ["name", "value", "low", "high", "n", "unit"]
+FLOATS = dict.fromkeys(["value", "low", "high"], float)
 
 
 def specification(plan: Plan) -> dict[str, Any]:
@@ -43,17 +42,25 @@ def trials_table(sweep: SweepRun, trials: Sequence[Trial]) -> pd.DataFrame:
     for axis in axes:
         if not pd.api.types.is_numeric_dtype(table[axis]):
             table[axis] = table[axis].map(text_of)
-    return table.astype(dict.fromkeys(["value", "low", "high"], float))
+    return table.astype(FLOATS)
 
 
-def results(table: pd.DataFrame, axes: Sequence[str]) -> dict[str, Estimate]:
-    """The content of `results.json`: ``<cell>.<name>``, a cell being the axes but the seed.
+def cells_table(cells: Cells, axes: Sequence[str]) -> pd.DataFrame:
+    """The content of `cells.parquet`; `axes` are those of the cells, all but the seed."""
+    rows = [
+        (*cell, name, e.value, e.low, e.high, e.n, e.unit)
+        for cell, estimates in cells.items()
+        for name, e in estimates.items()
+    ]
+    return pd.DataFrame(rows, columns=[*axes, *NUMBERS]).astype(FLOATS)
+
+
+def results(cells: Cells, axes: Sequence[str]) -> dict[str, Estimate]:
+    """The content of `results.json`: ``<cell>.<name>``, in words of the values of `axes`.
 
     A sweep over seeds alone has one cell, called ``all``.
     """
-    inner = [axis for axis in axes if axis != SEED]
-    cells = estimates_by_cell(table, inner)
-    slugs = _slugs([dict(zip(inner, cell, strict=True)) for cell in cells])
+    slugs = _slugs([dict(zip(axes, cell, strict=True)) for cell in cells])
     return {
         f"{slug}.{name}": estimate
         for slug, estimates in zip(slugs, cells.values(), strict=True)
