@@ -1,82 +1,87 @@
 """Commands that intervene, and write what it did."""
 
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from interp_rc.cli.options import (
-    AttributedOption,
-    Device,
-    DeviceOption,
-    FigureFile,
-    InterventionOption,
-    IntoOption,
-    Memory,
-    MetricOption,
-    ModelSource,
-    Resume,
-    Revision,
-    Table,
-    TracedOption,
-    say,
-)
+from interp_rc.cli.options import MODEL, RESUME, REVISION, say
+from interp_rc.pipeline.effect_options import AttributeOptions, PatchOptions, TraceOptions
 from interp_rc.records.limits import MOST_COUNT, MOST_REPEATS, MOST_SEED
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def patch(
-    model: ModelSource,
-    pairs: Annotated[Path, typer.Option(help="Contrasts, one JSON object a line.")],
-    site: Annotated[
-        list[str],
-        typer.Option(
-            help="Where, e.g. mlp_out.0@A.last; see above. May come several times.",
-            metavar="SITE",
-        ),
-    ],
-    out: Table,
-    metric: Annotated[
-        MetricOption, typer.Option(help="Of the target; logit_difference needs a foil.")
-    ] = MetricOption.log_prob,
-    intervention: Annotated[
-        InterventionOption | None,
-        typer.Option(help="What is put in: what the other prompt has there [default], or this."),
-    ] = None,
-    scale: Annotated[
-        float | None, typer.Option(min=0, help="Standard deviation of the noise.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=MOST_SEED, help="Draws the noise [default: 0].")
-    ] = None,
-    from_model: Annotated[
-        str | None,
-        typer.Option(
-            help="Put in what this model has there, reading the clean prompt.",
-            metavar="DIR_OR_ID",
-        ),
-    ] = None,
-    without_adapters: Annotated[
-        bool,
-        typer.Option(
-            "--without-adapters", help="Put in what the model has there without its LoRA adapter."
-        ),
-    ] = False,
-    into: Annotated[
-        IntoOption, typer.Option(help="The prompt whose run is changed.")
-    ] = IntoOption.corrupted,
-    revision: Revision = None,
-    floor: Annotated[
-        bool | None,
-        typer.Option(
-            "--floor/--no-floor",
-            help="Measure what rounding alone does, site by site [default: in half precision].",
-        ),
-    ] = None,
-    figure: FigureFile = None,
-    device: Device = DeviceOption.auto,
-    memory: Memory = None,
-    resume: Resume = False,
-) -> None:
+Some = TypeVar("Some")
+SHOWN = {
+    "model": MODEL,
+    "revision": REVISION,
+    "out": typer.Option("--out", help="The table to write.", metavar="PARQUET"),
+    "into": typer.Option(help="The prompt whose run is changed."),
+    "figure": typer.Option(help="Draw the map too, as .svg or .png.", metavar="FILE"),
+    "device": typer.Option(help="Where to compute; spread: layers over all devices."),
+    "memory": typer.Option(min=0, help="GiB to compute in [default: half of what is free]."),
+    "resume": RESUME,
+}
+"""How the options that these commands share are shown."""
+
+
+def takes(
+    options: type[Some], **shown: Any
+) -> Callable[[Callable[[Some], None]], Callable[..., None]]:
+    """Make a command of what takes some options: each field is one, shown as said here or in
+    `SHOWN`."""
+    hints = get_type_hints(options)
+    parameters = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is MISSING else field.default,
+            annotation=Annotated[hints[field.name], (SHOWN | shown)[field.name]],
+        )
+        for field in fields(options)  # type: ignore[arg-type]
+    ]
+
+    def command_of(run: Callable[[Some], None]) -> Callable[..., None]:
+        @wraps(run)
+        def command(**given: Any) -> None:
+            run(options(**given))
+
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {one.name: one.annotation for one in parameters}
+        return command
+
+    return command_of
+
+
+@takes(
+    PatchOptions,
+    pairs=typer.Option(help="Contrasts, one JSON object a line."),
+    site=typer.Option(
+        help="Where, e.g. mlp_out.0@A.last; see above. May come several times.", metavar="SITE"
+    ),
+    metric=typer.Option(help="Of the target; logit_difference needs a foil."),
+    intervention=typer.Option(
+        help="What is put in: what the other prompt has there [default], or this."
+    ),
+    scale=typer.Option(min=0, help="Standard deviation of the noise."),
+    seed=typer.Option(min=0, max=MOST_SEED, help="Draws the noise [default: 0]."),
+    from_model=typer.Option(
+        help="Put in what this model has there, reading the clean prompt.", metavar="DIR_OR_ID"
+    ),
+    without_adapters=typer.Option(
+        "--without-adapters", help="Put in what the model has there without its LoRA adapter."
+    ),
+    floor=typer.Option(
+        "--floor/--no-floor",
+        help="Measure what rounding alone does, site by site [default: in half precision].",
+    ),
+)
+def patch(options: PatchOptions) -> None:
     r"""Put activations of one prompt into the run of another; effects on the target, in nats.
 
     A line of the file is `{"clean": …, "corrupted": …, "target": …}`, with a `foil` and `spans` if
@@ -96,58 +101,22 @@ def patch(
     """
     from interp_rc.pipeline.patch import patch_file
 
-    table = patch_file(
-        model,
-        revision,
-        pairs,
-        site,
-        out,
-        into=into.value,
-        metric=metric.value,
-        intervention=None if intervention is None else intervention.value,
-        scale=scale,
-        seed=seed,
-        from_model=from_model,
-        without_adapters=without_adapters,
-        floor=floor,
-        memory=memory,
-        device=device.value,
-        figure=figure,
-        resume=resume,
-    )
-    _finish_effects(table, out, figure)
+    _tell(patch_file(options), options.out, options.figure)
 
 
-def attribute(
-    model: ModelSource,
-    pairs: Annotated[Path, typer.Option(help="Contrasts, one JSON object a line, as in patch.")],
-    site: Annotated[
-        list[str], typer.Option(help="As in patch, of one layer each.", metavar="SITE")
-    ],
-    out: Table,
-    metric: Annotated[
-        AttributedOption, typer.Option(help="Of the target; logit_difference needs a foil.")
-    ] = AttributedOption.log_prob,
-    steps: Annotated[
-        int,
-        typer.Option(
-            min=1, max=MOST_REPEATS, help="More than 1: integrated gradients, over so many runs."
-        ),
-    ] = 1,
-    checked: Annotated[
-        int,
-        typer.Option(
-            min=0, max=MOST_COUNT, help="Contrasts that are patched, too, to compare with."
-        ),
-    ] = 8,
-    into: Annotated[
-        IntoOption, typer.Option(help="The prompt whose run is changed.")
-    ] = IntoOption.corrupted,
-    revision: Revision = None,
-    figure: FigureFile = None,
-    device: Device = DeviceOption.auto,
-    memory: Memory = None,
-) -> None:
+@takes(
+    AttributeOptions,
+    pairs=typer.Option(help="Contrasts, one JSON object a line, as in patch."),
+    site=typer.Option(help="As in patch, of one layer each.", metavar="SITE"),
+    metric=typer.Option(help="Of the target; logit_difference needs a foil."),
+    steps=typer.Option(
+        min=1, max=MOST_REPEATS, help="More than 1: integrated gradients, over so many runs."
+    ),
+    checked=typer.Option(
+        min=0, max=MOST_COUNT, help="Contrasts that are patched, too, to compare with."
+    ),
+)
+def attribute(options: AttributeOptions) -> None:
     r"""Estimate what patch finds, at all sites from one backward pass, and how well.
 
     Attribution patching (Nanda 2023; Syed et al. 2023), with steps its integrated-gradients form.
@@ -160,61 +129,33 @@ def attribute(
     """
     from interp_rc.pipeline.attribute import attribute_file
 
-    table, agreement = attribute_file(
-        model,
-        revision,
-        pairs,
-        site,
-        out,
-        into=into.value,
-        metric=metric.value,
-        steps=steps,
-        checked=checked,
-        memory=memory,
-        device=device.value,
-        figure=figure,
-    )
-    _finish_effects(table, out, figure)
+    table, agreement = attribute_file(options)
+    _tell(table, options.out, options.figure)
     if agreement is not None:
         said = agreement.text(2).replace(" correlation", "")
         say(f"rank correlation with patch: {said} (facts: {agreement.n})")
 
 
-def trace(
-    model: ModelSource,
-    pairs: Annotated[Path, typer.Option(help="Prompts, one JSON object a line.")],
-    out: Table,
-    site: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="As in patch [default: the stream after each layer, and windows of attention "
-            "and of the MLPs, at every token]. May come several times.",
-            metavar="SITE",
-        ),
-    ] = None,
-    draws: Annotated[
-        int, typer.Option(min=1, max=MOST_REPEATS, help="Of the noise, for each prompt.")
-    ] = 10,
-    scale: Annotated[
-        float, typer.Option(min=0, help="Of the noise, in standard deviations of the subjects.")
-    ] = 3.0,
-    window: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=MOST_COUNT,
-            help="Layers of attention or MLPs restored together [default: 10, or half of a "
-            "model's that has fewer than 20].",
-        ),
-    ] = None,
-    metric: Annotated[TracedOption, typer.Option(help="Of the target.")] = TracedOption.probability,
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Draws the noise.")] = 0,
-    revision: Revision = None,
-    figure: FigureFile = None,
-    device: Device = DeviceOption.auto,
-    memory: Memory = None,
-    resume: Resume = False,
-) -> None:
+@takes(
+    TraceOptions,
+    pairs=typer.Option(help="Prompts, one JSON object a line."),
+    site=typer.Option(
+        help="As in patch [default: the stream after each layer, and windows of attention and of "
+        "the MLPs, at every token]. May come several times.",
+        metavar="SITE",
+    ),
+    draws=typer.Option(min=1, max=MOST_REPEATS, help="Of the noise, for each prompt."),
+    scale=typer.Option(min=0, help="Of the noise, in standard deviations of the subjects."),
+    window=typer.Option(
+        min=1,
+        max=MOST_COUNT,
+        help="Layers of attention or MLPs restored together [default: 10, or half of a model's "
+        "that has fewer than 20].",
+    ),
+    metric=typer.Option(help="Of the target."),
+    seed=typer.Option(min=0, max=MOST_SEED, help="Draws the noise."),
+)
+def trace(options: TraceOptions) -> None:
     r"""Noise on each prompt's subject, then one clean state after another restored.
 
     Causal tracing (Meng et al. 2022). A line of the file is
@@ -230,29 +171,10 @@ def trace(
     """
     from interp_rc.pipeline.trace import trace_file
 
-    table = trace_file(
-        model,
-        revision,
-        pairs,
-        site,
-        out,
-        draws=draws,
-        scale=scale,
-        window=window,
-        metric=metric.value,
-        seed=seed,
-        memory=memory,
-        device=device.value,
-        figure=figure,
-        resume=resume,
-    )
-    _finish_effects(table, out, figure)
+    _tell(trace_file(options), options.out, options.figure)
 
 
-def _finish_effects(table: "object", out: Path, figure: Path | None) -> None:
-    import pandas as pd
-
-    assert isinstance(table, pd.DataFrame)
+def _tell(table: "pd.DataFrame", out: Path, figure: Path | None) -> None:
     print(table.to_string(index=False))
     if table.attrs["left_out"]:
         say(f"the largest effects; {table.attrs['left_out']} more in the table")

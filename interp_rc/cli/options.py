@@ -14,33 +14,6 @@ class SeenOption(StrEnum):
     nowhere = "nowhere"
 
 
-class IntoOption(StrEnum):
-    corrupted = "corrupted"
-    clean = "clean"
-
-
-class MetricOption(StrEnum):
-    log_prob = "log_prob"
-    probability = "probability"
-    logit_difference = "logit_difference"
-    rank = "rank"
-    kl = "kl"
-
-
-class TracedOption(StrEnum):
-    probability = "probability"
-    log_prob = "log_prob"
-    rank = "rank"
-    kl = "kl"
-
-
-class AttributedOption(StrEnum):
-    log_prob = "log_prob"
-    probability = "probability"
-    logit_difference = "logit_difference"
-    kl = "kl"
-
-
 class LabelSetOption(StrEnum):
     two_labels = "two_labels"
     three_labels = "three_labels"
@@ -49,21 +22,6 @@ class LabelSetOption(StrEnum):
 class EntitiesOption(StrEnum):
     names = "names"
     ids = "ids"
-
-
-class DeviceOption(StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-    spread = "spread"
-
-
-class InterventionOption(StrEnum):
-    prompt = "prompt"
-    zero = "zero"
-    mean = "mean"
-    noise = "noise"
 
 
 Sets = Annotated[
@@ -76,19 +34,12 @@ Seen = Annotated[
     SeenOption,
     typer.Option(help="Held-out templates in the base corpus: about others (elsewhere) or not."),
 ]
-ModelSource = Annotated[str, typer.Option(help="A hub id, or the folder of a model.")]
-Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of the hub.")]
-Table = Annotated[Path, typer.Option("--out", help="The table to write.", metavar="PARQUET")]
-FigureFile = Annotated[
-    Path | None, typer.Option(help="Draw the map too, as .svg or .png.", metavar="FILE")
-]
-Device = Annotated[
-    DeviceOption, typer.Option(help="Where to compute; spread: layers over all devices.")
-]
-Memory = Annotated[
-    float | None, typer.Option(min=0, help="GiB to compute in [default: half of what is free].")
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue what was interrupted.")]
+MODEL = typer.Option(help="A hub id, or the folder of a model.")
+REVISION = typer.Option(help="Branch, tag or commit of the hub.")
+RESUME = typer.Option("--resume", help="Continue what was interrupted.")
+ModelSource = Annotated[str, MODEL]
+Revision = Annotated[str | None, REVISION]
+Resume = Annotated[bool, RESUME]
 
 Yes = Annotated[
     bool, typer.Option("--yes", help="Confirm calls to an API and their cost beforehand.")

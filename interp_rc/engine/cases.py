@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -12,16 +12,13 @@ from interp_rc.engine.cached import Cached
 from interp_rc.engine.full_passes import FullPasses
 from interp_rc.engine.inputs import Input, inputs_of
 from interp_rc.engine.memory import Budget, default_memory
-from interp_rc.engine.metrics import METRICS, Metric
+from interp_rc.engine.names import INTO, METRICS, Into, Metric
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.models.adapters.parts import Place
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import is_small
 from interp_rc.records.errors import ConfigError, DataError
 from interp_rc.records.nouns import Contrast
-
-Into = Literal["corrupted", "clean"]
-INTO: tuple[Into, ...] = get_args(Into)
 
 
 class Case(NamedTuple):

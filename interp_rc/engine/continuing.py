@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from interp_rc.engine.cached import Cached
 from interp_rc.engine.memory import Budget
-from interp_rc.engine.metrics import Metric
+from interp_rc.engine.names import Metric
 from interp_rc.engine.steps import ChangedRun, Give, Step, Token, token_of
 from interp_rc.engine.waves import Change, Row, Unit, blended, rise
 from interp_rc.models.adapters.layerwise import Layerwise

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from interp_rc.engine.cases import Case, Into
+from interp_rc.engine.cases import Case
 from interp_rc.engine.effects import BASELINE, COLUMNS, Effects
 from interp_rc.engine.interventions import FromSender, Hidden, Patch
-from interp_rc.engine.metrics import Metric
+from interp_rc.engine.names import Into, Metric
 from interp_rc.engine.steps import ChangedRun
 from interp_rc.engine.store import Found, Swept
 from interp_rc.facts.contrasts import with_target

@@ -15,7 +15,8 @@ from tqdm import tqdm
 from interp_rc.engine.cached import Cached
 from interp_rc.engine.inputs import Input
 from interp_rc.engine.memory import Budget
-from interp_rc.engine.metrics import Asked, Metric, measured
+from interp_rc.engine.metrics import Asked, measured
+from interp_rc.engine.names import Metric
 from interp_rc.engine.steps import ChangedRun, Give, token_of
 from interp_rc.models.adapters.adapter import FAMILIES, Adapter
 from interp_rc.models.adapters.parts import Edit, Place

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from interp_rc.engine.cases import Batch, BothRuns, Case, Into, in_itself
+from interp_rc.engine.cases import Batch, BothRuns, Case, in_itself
 from interp_rc.engine.inputs import Input
 from interp_rc.engine.interventions import Chosen, Hidden, Patch
+from interp_rc.engine.names import Into
 from interp_rc.engine.sites import Site, tokens_of
 from interp_rc.engine.steps import ChangedRun
 from interp_rc.models.adapters.layerwise import Layerwise

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, get_args
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,11 +10,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from interp_rc.engine.inputs import Input
+from interp_rc.engine.names import Metric
 from interp_rc.models.dimensions import vocabulary_of
 from interp_rc.models.scoring import log_probs_of
-
-Metric = Literal["log_prob", "probability", "logit_difference", "rank", "kl"]
-METRICS: tuple[Metric, ...] = get_args(Metric)
 
 LOGITS = 2**24  # that are made at once, at the most: more make no core faster
 

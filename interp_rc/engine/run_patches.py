@@ -14,16 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from interp_rc.engine.cached import Cached, cache
-from interp_rc.engine.cases import (
-    Batch,
-    BothRuns,
-    Case,
-    Into,
-    check,
-    check_differ,
-    in_itself,
-    read_cases,
-)
+from interp_rc.engine.cases import Batch, BothRuns, Case, check, check_differ, in_itself, read_cases
 from interp_rc.engine.continuing import continued
 from interp_rc.engine.effect_table import effects_of, mean_over_draws, position_of, whole_difference
 from interp_rc.engine.effects import Effects
@@ -41,7 +32,8 @@ from interp_rc.engine.interventions import (
     WithoutAdapters,
 )
 from interp_rc.engine.memory import Budget
-from interp_rc.engine.metrics import Metric, log_probs_at
+from interp_rc.engine.metrics import log_probs_at
+from interp_rc.engine.names import Into, Metric
 from interp_rc.engine.path_planning import PathBudget, check_paths, ends_of, path_runs
 from interp_rc.engine.path_received import Received, send
 from interp_rc.engine.planning import (

@@ -16,7 +16,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interp_rc.engine.cached import Cached
-from interp_rc.engine.metrics import Metric, Unembeds, measured
+from interp_rc.engine.metrics import Unembeds, measured
+from interp_rc.engine.names import Metric
 from interp_rc.models.adapters.layerwise import Layerwise, See, Stream, unchanged
 from interp_rc.models.adapters.parts import Component, Place
 from interp_rc.models.adapters.ragged import Attending, Layout, Masks, lay_out

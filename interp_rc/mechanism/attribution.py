@@ -9,12 +9,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from interp_rc.engine.cached import Cached
-from interp_rc.engine.cases import Batch, BothRuns, Into, check, check_differ, read_cases
+from interp_rc.engine.cases import Batch, BothRuns, check, check_differ, read_cases
 from interp_rc.engine.effect_table import effects_of, position_of, whole_difference
 from interp_rc.engine.effects import Effects
 from interp_rc.engine.interventions import FromPrompt, Group, Patch
 from interp_rc.engine.memory import Budget, default_memory
-from interp_rc.engine.metrics import Metric, measured
+from interp_rc.engine.metrics import measured
+from interp_rc.engine.names import Into, Metric
 from interp_rc.engine.planning import check_patches, site_runs
 from interp_rc.engine.run_patches import cached_batches
 from interp_rc.engine.sites import Site, same_length

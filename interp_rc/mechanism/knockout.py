@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from interp_rc.engine.cases import Into
 from interp_rc.engine.effects import Effects
 from interp_rc.engine.interventions import Chosen, Hidden, Patch
-from interp_rc.engine.metrics import Metric
+from interp_rc.engine.names import Into, Metric
 from interp_rc.engine.run_patches import run_patches
 from interp_rc.engine.sites import Site, parse_site
 from interp_rc.models.dimensions import layers_of

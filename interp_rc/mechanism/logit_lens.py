@@ -6,7 +6,8 @@ import pandas as pd
 import torch
 
 from interp_rc.engine.inputs import inputs_of
-from interp_rc.engine.metrics import Metric, measured
+from interp_rc.engine.metrics import measured
+from interp_rc.engine.names import Metric
 from interp_rc.engine.observed import Observed, observed, source_tokens
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.layerwise import Layerwise

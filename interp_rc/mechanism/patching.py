@@ -7,11 +7,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from interp_rc.engine.cases import Into
 from interp_rc.engine.effects import Effects
 from interp_rc.engine.interventions import FromPrompt, Intervention, Itself, Patch
-from interp_rc.engine.metrics import Metric
 from interp_rc.engine.named_sites import placed
+from interp_rc.engine.names import Into, Metric
 from interp_rc.engine.run_patches import run_patches
 from interp_rc.engine.sites import Site
 from interp_rc.models.load import Loaded

@@ -13,8 +13,8 @@ from interp_rc.engine.cases import check
 from interp_rc.engine.effects import Effects
 from interp_rc.engine.inputs import Input, inputs_of
 from interp_rc.engine.interventions import FromPrompt, Patch
-from interp_rc.engine.metrics import Metric
 from interp_rc.engine.named_sites import placed
+from interp_rc.engine.names import Metric
 from interp_rc.engine.run_patches import run_patches
 from interp_rc.engine.sites import Site, tokens_of
 from interp_rc.facts.tracings import Tracing

@@ -1,7 +1,6 @@
 """What `interp-rc patch` and `interp-rc trace` write and print."""
 
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
@@ -10,7 +9,8 @@ from interp_rc.engine.effect_places import site_name
 from interp_rc.engine.effects import Effects
 from interp_rc.figures.save import check_figure_file, save_as
 from interp_rc.models.load import Loaded, load
-from interp_rc.models.machine import Device, choose_machine, use_threads
+from interp_rc.models.machine import choose_machine, use_threads
+from interp_rc.pipeline.effect_options import AnyDevice
 from interp_rc.records.disk import room_in
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.numbers import Estimate
@@ -19,8 +19,6 @@ MOST = 40
 """Sites that are told of, at the most."""
 
 MOST_GIB = 2**20
-
-Spread = Literal["spread"]
 
 
 def check_files(out: Path, figure: Path | None) -> None:
@@ -43,7 +41,7 @@ def write_effects(effects: Effects, out: Path, figure: Path | None) -> None:
             save_as(drawn, figure)
 
 
-def load_here(model: str, revision: str | None, device: Device | Spread = "auto") -> Loaded:
+def load_here(model: str, revision: str | None, device: AnyDevice = "auto") -> Loaded:
     """The model on the device asked for, on the best there is, or spread over all of them.
 
     Raises what `load` and `choose_machine` raise.

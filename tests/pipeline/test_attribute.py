@@ -10,6 +10,7 @@ from interp_rc.mechanism.patching import patch
 from interp_rc.mechanism.rank_correlation import rank_correlation
 from interp_rc.models.load import save
 from interp_rc.pipeline.attribute import attribute_file
+from interp_rc.pipeline.effect_options import AttributeOptions
 
 SITES = ["mlp_out@source.last", "z.h*@source.last", "resid_post@prompt.last"]
 
@@ -22,13 +23,16 @@ def there(taught, told, tmp_path):
     return tmp_path, contrasts
 
 
+def contrasts_in(folder):
+    return {"model": str(folder / "model"), "pairs": folder / "contrasts.jsonl"}
+
+
 def test_the_table_and_the_correlation_are_those_of_the_library(there, taught):
     folder, contrasts = there
     out = folder / "estimated.parquet"
     table, agreement = attribute_file(
-        str(folder / "model"), None, folder / "contrasts.jsonl", SITES, out, into="corrupted",
-        checked=4, device="cpu",
-    )  # fmt: skip
+        AttributeOptions(**contrasts_in(folder), site=SITES, out=out, checked=4, device="cpu")
+    )
     sites = named_sites(taught["llama"], contrasts, SITES)
     own = attribute(taught["llama"], contrasts, sites)
     found = Effects.load(out)
@@ -44,9 +48,7 @@ def test_the_table_and_the_correlation_are_those_of_the_library(there, taught):
 
 def test_nothing_is_compared_if_nothing_is_checked(there):
     folder, _ = there
-    _, agreement = attribute_file(
-        str(folder / "model"), None, folder / "contrasts.jsonl", SITES[:1], folder / "e.parquet",
-        into="clean", checked=0, device="cpu",
-    )  # fmt: skip
+    given = contrasts_in(folder) | {"site": SITES[:1], "out": folder / "e.parquet"}
+    _, agreement = attribute_file(AttributeOptions(**given, into="clean", checked=0, device="cpu"))
     assert agreement is None
     assert (folder / "e.parquet").exists()

@@ -13,6 +13,7 @@ from interp_rc.engine.named_sites import named_sites
 from interp_rc.facts.contrasts import held_out_contrasts, write_contrasts
 from interp_rc.mechanism.patching import patch
 from interp_rc.models.load import save
+from interp_rc.pipeline.effect_options import PatchOptions
 from interp_rc.pipeline.patch import patch_file
 from interp_rc.records.errors import ConfigError, DataError
 from tests.conftest import untaught
@@ -33,6 +34,10 @@ def there(taught, tokenizer, contrasts, tmp_path_factory):
     save(untaught(tokenizer, "llama"), folder / "other")
     write_contrasts(contrasts, folder / "pairs.jsonl")
     return folder
+
+
+def contrasts_in(there):
+    return {"model": str(there / "model"), "pairs": there / "pairs.jsonl", "site": SITES}
 
 
 @pytest.mark.parametrize(
@@ -56,8 +61,7 @@ def test_options_are_the_interventions(there, taught, tokenizer, contrasts, tmp_
         options["from_model"] = str(there / "other")
         python["intervention"] = FromModel(untaught(tokenizer, "llama"))
     out = tmp_path / "e.parquet"
-    options = {"into": "corrupted"} | options
-    shown = patch_file(str(there / "model"), None, there / "pairs.jsonl", SITES, out, **options)
+    shown = patch_file(PatchOptions(**contrasts_in(there), out=out, **options))
     model = taught["llama"]
     sites = named_sites(model, contrasts, SITES)
     expected = patch(model, contrasts, sites, **python)
@@ -72,8 +76,7 @@ def test_options_are_the_interventions(there, taught, tokenizer, contrasts, tmp_
 @pytest.mark.parametrize("ending", ["svg", "png"])
 def test_the_map_is_drawn_too(there, tmp_path, ending):
     figure = tmp_path / f"map.{ending}"
-    patch_file(str(there / "model"), None, there / "pairs.jsonl", SITES, tmp_path / "e.parquet",
-               into="corrupted", figure=figure)  # fmt: skip
+    patch_file(PatchOptions(**contrasts_in(there), out=tmp_path / "e.parquet", figure=figure))
     begins = {"svg": b"<?xml", "png": b"\x89PNG"}[ending]
     assert figure.read_bytes().startswith(begins)
 
@@ -94,12 +97,13 @@ def test_the_map_is_drawn_too(there, tmp_path, ending):
     ],
 )  # fmt: skip
 def test_contradictions_are_refused_before_anything_is_read(tmp_path, options, message):
-    options = {"into": "corrupted"} | dict(options)
+    options = dict(options)
     if "figure" in options:
         options["figure"] = tmp_path / options["figure"]
     nowhere = tmp_path / "nowhere"
     with pytest.raises(ConfigError, match=message):
-        patch_file(str(nowhere), None, nowhere, SITES, tmp_path / "e.parquet", **options)
+        given = {"model": str(nowhere), "pairs": nowhere, "site": SITES}
+        patch_file(PatchOptions(**given, out=tmp_path / "e.parquet", **options))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -108,14 +112,14 @@ def test_a_bad_line_is_named_and_nothing_is_written(there, tmp_path):
     good = (there / "pairs.jsonl").read_text().splitlines()[:2]
     pairs.write_text("\n".join([*good, '{"clean": "a"}']))
     with pytest.raises(DataError, match=r"pairs\.jsonl:3: key 'corrupted' is missing"):
-        patch_file(str(there / "model"), None, pairs, SITES, tmp_path / "e.parquet",
-                   into="corrupted", figure=tmp_path / "e.svg")  # fmt: skip
+        given = contrasts_in(there) | {"pairs": pairs, "out": tmp_path / "e.parquet"}
+        patch_file(PatchOptions(**given, figure=tmp_path / "e.svg"))
     assert list(tmp_path.iterdir()) == [pairs]
 
 
 def test_interrupted_and_resumed(there, tmp_path, monkeypatch):
-    out, given = tmp_path / "e.parquet", (str(there / "model"), None, there / "pairs.jsonl", SITES)
-    patch_file(*given, tmp_path / "whole.parquet", into="corrupted", memory=1e-9)
+    out, given = tmp_path / "e.parquet", contrasts_in(there)
+    patch_file(PatchOptions(**given, out=tmp_path / "whole.parquet", memory=1e-9))
     real, batches = run_patches._continued, []
 
     def two(*rest):
@@ -126,13 +130,13 @@ def test_interrupted_and_resumed(there, tmp_path, monkeypatch):
 
     monkeypatch.setattr(run_patches, "_continued", two)
     with pytest.raises(KeyboardInterrupt):
-        patch_file(*given, out, into="corrupted", memory=1e-9)
+        patch_file(PatchOptions(**given, out=out, memory=1e-9))
     assert not out.exists()
     assert len(list((tmp_path / "e.parquet.so_far").glob("batch-*"))) == 2
     with pytest.raises(ConfigError, match="add --resume to continue it"):
-        patch_file(*given, out, into="corrupted", memory=1e-9)
+        patch_file(PatchOptions(**given, out=out, memory=1e-9))
     monkeypatch.setattr(run_patches, "_continued", real)
-    patch_file(*given, out, into="corrupted", memory=1e-9, resume=True)
+    patch_file(PatchOptions(**given, out=out, memory=1e-9, resume=True))
     assert not (tmp_path / "e.parquet.so_far").exists()
     whole = Effects.load(tmp_path / "whole.parquet").table
     pd.testing.assert_frame_equal(Effects.load(out).table, whole, check_exact=True)
@@ -149,14 +153,14 @@ def rows(contrasts, **changed):
 
 def test_what_fails_on_its_input_leaves_nothing_and_blocks_nothing(there, contrasts, tmp_path):
     pairs, out = tmp_path / "pairs.jsonl", tmp_path / "e.parquet"
-    given = (str(there / "model"), None, pairs, ["mlp_out.0@source.last"], out)
+    given = {"model": str(there / "model"), "pairs": pairs, "site": SITES[:1], "out": out}
     pairs.write_text(rows(contrasts, spans={}))
     for resume in (False, True):
         with pytest.raises(DataError, match=r"\(line 3\) has no span 'source'"):
-            patch_file(*given, into="corrupted", memory=1e-9, resume=resume)
+            patch_file(PatchOptions(**given, memory=1e-9, resume=resume))
         assert list(tmp_path.iterdir()) == [pairs]
     pairs.write_text(rows(contrasts))
-    patch_file(*given, into="corrupted", memory=1e-9)
+    patch_file(PatchOptions(**given, memory=1e-9))
     assert sorted(tmp_path.iterdir()) == [out, pairs]
 
 
@@ -165,12 +169,12 @@ def test_what_another_command_left_is_replaced_with_a_word(
     there, contrasts, tmp_path, monkeypatch, resume
 ):
     pairs, out = tmp_path / "pairs.jsonl", tmp_path / "e.parquet"
-    given = (str(there / "model"), None, pairs, ["mlp_out.0@source.last"], out)
+    given = {"model": str(there / "model"), "pairs": pairs, "site": SITES[:1], "out": out}
     pairs.write_text(rows(contrasts))
     interrupted_after_one(monkeypatch, given)
     pairs.write_text(rows(contrasts, id="corrected"))
     with pytest.warns(UserWarning, match="what another command has found; it is replaced"):
-        patch_file(*given, into="corrupted", memory=1e-9, resume=resume)
+        patch_file(PatchOptions(**given, memory=1e-9, resume=resume))
     assert sorted(tmp_path.iterdir()) == [out, pairs]
     assert len(Effects.load(out).table) == 3
 
@@ -180,16 +184,16 @@ def test_other_weights_under_the_same_name_do_not_refuse_to_resume(
 ):
     pairs, out = tmp_path / "pairs.jsonl", tmp_path / "e.parquet"
     save(taught["llama"], tmp_path / "model")
-    given = (str(tmp_path / "model"), None, pairs, ["mlp_out.0@source.last"], out)
+    given = {"model": str(tmp_path / "model"), "pairs": pairs, "site": SITES[:1], "out": out}
     pairs.write_text(rows(contrasts))
     interrupted_after_one(monkeypatch, given)
     save(untaught(tokenizer, "llama"), tmp_path / "model")
     with pytest.warns(UserWarning, match="with other weights has found; it is replaced"):
-        patch_file(*given, into="corrupted", memory=1e-9, resume=True)
+        patch_file(PatchOptions(**given, memory=1e-9, resume=True))
     found = Effects.load(out).table
     expected = patch(
         untaught(tokenizer, "llama"), contrasts[:3],
-        named_sites(taught["llama"], contrasts, given[3]),
+        named_sites(taught["llama"], contrasts, given["site"]),
     )  # fmt: skip
     assert found.value.to_numpy() == pytest.approx(expected.table.value.to_numpy(), rel=1e-4)
     assert not (tmp_path / "e.parquet.so_far").exists()
@@ -206,7 +210,8 @@ def interrupted_after_one(monkeypatch, given):
 
     monkeypatch.setattr(run_patches, "_continued", one)
     with pytest.raises(KeyboardInterrupt):
-        patch_file(*given, into="corrupted", memory=1e-9)
+        patch_file(PatchOptions(**given, memory=1e-9))
     monkeypatch.setattr(run_patches, "_continued", real)
-    folder = given[-1].with_name(f"{given[-1].name}.so_far")
+    out = given["out"]
+    folder = out.with_name(f"{out.name}.so_far")
     assert len(list(folder.glob("batch-*"))) == 1

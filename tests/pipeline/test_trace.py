@@ -10,6 +10,7 @@ from interp_rc.engine.named_sites import named_sites
 from interp_rc.facts.tracings import read_tracings
 from interp_rc.mechanism.tracing import trace, trace_sites
 from interp_rc.models.load import save
+from interp_rc.pipeline.effect_options import TraceOptions
 from interp_rc.pipeline.trace import trace_file
 from interp_rc.records.errors import ConfigError, DataError
 
@@ -28,14 +29,20 @@ def there(taught, told, tmp_path_factory):
     return folder
 
 
+def prompts_in(there):
+    return {"model": str(there / "model"), "pairs": there / "prompts.jsonl"}
+
+
 def test_what_is_saved_is_the_trace(there, taught, tmp_path):
     out = tmp_path / "t.parquet"
     sites = ["mlp_out.*x2@A.last", "resid_post.*@prompt.last"]
-    shown = trace_file(str(there / "model"), None, there / "prompts.jsonl", sites, out, draws=3,
-                       scale=2.0, metric="log_prob", seed=5, figure=tmp_path / "t.png")  # fmt: skip
+    given = {"draws": 3, "scale": 2.0, "metric": "log_prob", "seed": 5}
+    shown = trace_file(
+        TraceOptions(**prompts_in(there), out=out, site=sites, figure=tmp_path / "t.png", **given)
+    )
     model, tracings = taught["gpt2"], read_tracings(there / "prompts.jsonl")
     named = named_sites(model, [one.contrast for one in tracings], sites)
-    expected = trace(model, tracings, named, draws=3, scale=2.0, metric="log_prob", seed=5)
+    expected = trace(model, tracings, named, **given)
     found = Effects.load(out).table
     pd.testing.assert_frame_equal(found, expected.table, rtol=1e-4, atol=1e-5)
     assert set(COLUMNS) <= set(found.columns)
@@ -46,7 +53,7 @@ def test_what_is_saved_is_the_trace(there, taught, tmp_path):
 
 def test_without_sites_the_published_ones_with_the_window_asked_for(there, taught, tmp_path):
     out = tmp_path / "t.parquet"
-    trace_file(str(there / "model"), None, there / "prompts.jsonl", None, out, draws=1, window=1)
+    trace_file(TraceOptions(**prompts_in(there), out=out, draws=1, window=1))
     found = Effects.load(out).table
     tracings = read_tracings(there / "prompts.jsonl")
     longest = max(len(taught["gpt2"].tokenizer(one.prompt).input_ids) for one in tracings)
@@ -61,11 +68,11 @@ def test_refused_before_anything_is_written(there, tmp_path):
     bad = tmp_path / "prompts.jsonl"
     first = (there / "prompts.jsonl").read_text().splitlines()[0]
     bad.write_text(first + '\n{"prompt": "Ann is", "subject": "Bob", "target": " so"}\n')
-    model, out = str(there / "model"), tmp_path / "t.parquet"
+    good = prompts_in(there) | {"out": tmp_path / "t.parquet"}
     with pytest.raises(DataError, match=r"prompts\.jsonl:2: .*'Bob' is not in the prompt"):
-        trace_file(model, None, bad, None, out)
+        trace_file(TraceOptions(**good | {"pairs": bad}))
     with pytest.raises(ConfigError, match=r"--site and --window .* mlp_out\.\*x3@A\.last"):
-        trace_file(model, None, bad, ["mlp_out.*@A.last"], out, window=3)
+        trace_file(TraceOptions(**good, site=["mlp_out.*@A.last"], window=3))
     with pytest.raises(ConfigError, match="no component 'mlp'"):
-        trace_file(model, None, there / "prompts.jsonl", ["mlp@A.last"], out)
+        trace_file(TraceOptions(**good, site=["mlp@A.last"]))
     assert list(tmp_path.iterdir()) == [bad]

@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from interp_rc.engine.cached import Cached, cache
 from interp_rc.engine.continuing import mid_of
-from interp_rc.engine.metrics import Metric, log_probs_at
+from interp_rc.engine.metrics import log_probs_at
+from interp_rc.engine.names import Metric
 from interp_rc.engine.waves import Row, rise
 from interp_rc.mechanism.attribution import GradientBudget
 from interp_rc.mechanism.edits.requests import Asking, Request, asking, neutral
