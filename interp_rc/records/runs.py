@@ -146,7 +146,7 @@ class Run:
 
     def read_measured(self, kind: str) -> Measured | None:
         path = self.measured / f"{kind}.json"
-        if not path.is_file():
+        if not path.exists():
             return None
         self.manifest.check_file(path)
         raw = read_json(path)

@@ -39,6 +39,7 @@ def test_no_damage_is_a_traceback_or_another_number(stock, tmp_path):
         ("run", "environment.json", "[]", "refused"),
         ("run", "facts/queries.jsonl", "empty", "refused"),
         ("run", "measured/forgetting.json", "delete", "refused"),
+        ("run", "measured/reverse_at_chance.json", "folder", "refused"),
     ],
 )
 def test_what_once_passed_or_was_a_traceback(stock, tmp_path, state, file, damage, ends):
