@@ -5,16 +5,12 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
-from interp_rc.engine.cached import cache
 from interp_rc.engine.inputs import Input, check_lengths
-from interp_rc.engine.memory import Budget, default_memory
 from interp_rc.engine.observed import observed
 from interp_rc.mechanism.edits.requests import Asking
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place
-from interp_rc.models.batching import batch_by_length
 from interp_rc.models.load import Loaded
 from interp_rc.models.tokenizer import encode
 from interp_rc.records.errors import DataError
@@ -39,7 +35,6 @@ def mean_keys(
     return sums / counts[:, None, None]
 
 
-@torch.no_grad()
 def second_moments(
     model: Loaded, texts: Sequence[str], layers: Sequence[int], memory: int | None = None
 ) -> dict[int, Float[Tensor, "neuron neuron"]]:
@@ -54,33 +49,20 @@ def second_moments(
     encoded = encode(model.tokenizer, once)
     if not encoded:
         raise DataError("there is no text to take the second moment of keys over; give some")
-    lengths = [len(ids) for ids, _ in encoded]
-    check_lengths(model, once, lengths)
-    budget = Budget(runs, default_memory(runs.home) if memory is None else memory, at_once=1)
+    check_lengths(model, once, [len(ids) for ids, _ in encoded])
+    # Nothing is asked: something is read, as `cache` wants it to be.
+    if runs.parts.causal:
+        inputs = [Input([*ids, 0], len(ids), own, [len(ids) - 1], [0]) for ids, own in encoded]
+    else:
+        inputs = [Input(ids, len(ids), own, [0], [0]) for ids, own in encoded]
     sums: dict[int, Tensor] = {}
     tokens = 0
-
-    def fits(some: Sequence[int]) -> bool:
-        longest = lengths[some[-1]]
-        needed = len(some) * budget.of_pair(longest, (), places, 0)
-        return len(some) * longest <= budget.tokens and needed <= budget.cached
-
-    with runs.opened(), tqdm(total=len(once), desc="keys of texts", disable=None) as bar:
-        for numbers in batch_by_length(model.model, lengths, fits):
-            some = [encoded[number] for number in numbers]
-            # Nothing is asked: the end is read, as `cache` wants something to be.
-            inputs = [
-                Input([*ids, 0], len(ids), offsets, [len(ids) - 1], [0]) for ids, offsets in some
-            ]
-            if not runs.parts.causal:
-                inputs = [Input(ids, len(ids), offsets, [0], [0]) for ids, offsets in some]
-            cached = cache(runs, inputs, places)
-            rows = [(n, t) for n, (_, o) in enumerate(some) for t, (a, b) in enumerate(o) if a < b]
-            at = torch.tensor(rows, device=runs.home).unbind(1)
-            tokens += len(rows)
-            for place in places:
-                keys = cached.values(place, *at).double()
-                product = (keys.T @ keys).cpu()
-                sums[place.layer] = sums.get(place.layer, 0.0) + product
-            bar.update(len(some))
+    for batch in observed(runs, inputs, places, "keys of texts", memory):
+        named = [[t for t, (a, b) in enumerate(one.offsets) if a < b] for one in batch.inputs]
+        at = batch.at(named)
+        tokens += sum(map(len, named))
+        for place in places:
+            keys = batch.cached.values(place, *at).double()
+            product = (keys.T @ keys).cpu()
+            sums[place.layer] = sums.get(place.layer, 0.0) + product
     return {layer: total / tokens for layer, total in sums.items()}
