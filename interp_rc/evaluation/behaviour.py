@@ -99,7 +99,15 @@ def estimates(
         for name, (values, unit) in candidate_numbers(candidates, cell.queries).items():
             named = name.format(cell=cell.name)
             found[named] = over_facts(named, values, unit, seed)
+        found[f"rank.{cell.name}.median"] = median_rank(candidates, cell.queries)
     return found
+
+
+def median_rank(candidates: pd.DataFrame, queries: Sequence[Query]) -> Estimate:
+    """The right candidate's rank in the middle query of all; facts have each several, so it has no
+    interval. n counts facts, and so candidates."""
+    ranks = rank_of_correct(score_tensor(evaluated(candidates), queries, "log_prob"))
+    return Estimate(float(np.median(ranks)), None, None, len(ranks), "rank")
 
 
 def match_estimates(
@@ -152,6 +160,8 @@ def candidate_numbers(
                 correct(corrected) - others(corrected),
                 "nat",
             ),
+            "log_prob_corrected.{cell}.correct": (correct(corrected), "nat"),
+            "log_prob_corrected.{cell}.random": (others(corrected), "nat"),
             "candidate_accuracy_corrected.{cell}": (top_share(corrected), "fraction"),
         }
     return numbers

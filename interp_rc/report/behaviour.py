@@ -24,6 +24,7 @@ from interp_rc.measures.base import CANDIDATES
 from interp_rc.records.nouns import TOLD_IN, Query
 from interp_rc.records.runs import Measured, Run, evaluated
 from interp_rc.report.headline import described, rates_of
+from interp_rc.report.lookup import look_up
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import in_nats, listed, spoken
 
@@ -42,7 +43,11 @@ def section(run: Run, measured: Measured) -> Section:
     return Section(
         title="What it prefers when it must choose",
         sentence=sentence(measured),
-        figures=[likelihood(run, scored), ranks(run, scored), accuracy(run, measured)],
+        figures=[
+            likelihood(run, measured, scored),
+            ranks(run, measured, scored),
+            accuracy(run, measured),
+        ],
         tables=[numbers(measured)],
         note=(
             "Exact match alone hides two things: a model may lean towards the right target "
@@ -89,16 +94,14 @@ def told_once(table: pd.DataFrame) -> pd.DataFrame:
     return table if rows.empty else rows
 
 
-def by_cell(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Each subset and direction in words, with its rows."""
-    for (subset, asked), part in table.groupby(["subset", "asked"], sort=False):
-        yield (
-            f"{labels.TOLD[str(subset)]}, asked {labels.asked_label(str(subset), str(asked))}",
-            part,
-        )
+def by_cell(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Each subset and direction in words, and as results name it."""
+    for subset, asked in table[["subset", "asked"]].drop_duplicates().itertuples(index=False):
+        words = f"{labels.TOLD[subset]}, asked {labels.asked_label(subset, asked)}"
+        yield words, f"{subset}.{asked}"
 
 
-def likelihood(run: Run, scored: list[Scored]) -> Picture:
+def likelihood(run: Run, measured: Measured, scored: list[Scored]) -> Picture:
     """Prior-corrected where a base model stands beside, raw otherwise."""
     corrected = all(cell.corrected is not None for cell in scored)
     table = pd.concat(
@@ -115,16 +118,19 @@ def likelihood(run: Run, scored: list[Scored]) -> Picture:
     )
     shown = told_once(table)
     quantity = "corrected log p" if corrected else "log p"
-    means = "; ".join(
-        f"{words}: right target {part.right.mean():.1f} nat, others {part.others.mean():.1f} nat"
-        for words, part in by_cell(shown)
-    )
+    start = "log_prob_corrected" if corrected else "log_prob"
+    means = []
+    for words, cell in by_cell(shown):
+        right, wrong = (
+            look_up(measured, f"{start}.{cell}.{of}").value or 0.0 for of in ("correct", "random")
+        )
+        means.append(f"{words}: right target {right:.1f} nat, others {wrong:.1f} nat")
     return picture(
         run,
         "likelihood",
         lambda theme: likelihood_figure(shown, theme, quantity=quantity),
         title="Likelihood",
-        alt=f"Histograms over facts of {quantity}; means: {means}.",
+        alt=f"Histograms over facts of {quantity}; means: {'; '.join(means)}.",
         caption=likelihood_caption(corrected),
     )
 
@@ -144,7 +150,7 @@ def likelihood_caption(corrected: bool) -> str:
     return text + " Not corrected for how likely each candidate is by itself: no base model here."
 
 
-def ranks(run: Run, scored: list[Scored]) -> Picture:
+def ranks(run: Run, measured: Measured, scored: list[Scored]) -> Picture:
     table = pd.concat(
         pd.DataFrame(
             {
@@ -158,8 +164,9 @@ def ranks(run: Run, scored: list[Scored]) -> Picture:
     )
     shown = told_once(table)
     medians = "; ".join(
-        f"{words}: median rank {part['rank'].median():g} of {part.candidates.max()}"
-        for words, part in by_cell(shown)
+        f"{words}: median rank {middle.value:g} of {middle.n}"
+        for words, cell in by_cell(shown)
+        if (middle := look_up(measured, f"rank.{cell}.median")).value is not None
     )
     return picture(
         run,

@@ -277,6 +277,8 @@ def test_choice_and_rank_from_the_candidates(asked, results, cell):
     top, ranks = choices(rows, "log_prob")
     agrees(results[f"candidate_accuracy.{cell}"], top, "fraction")
     agrees(results[f"rank.{cell}"], ranks.mean(), "rank")
+    middle = results[f"rank.{cell}.median"]
+    assert (middle.value, middle.n) == (float(ranks.stack().median()), len(ranks.columns))
     agrees(results[f"reciprocal_rank.{cell}"], (1 / ranks).mean(), "fraction")
 
 
@@ -294,6 +296,8 @@ def test_corrected_scores_from_the_candidates(asked, results, cell):
         for is_right in (True, False)
     )
     agrees(results[f"log_prob_corrected.{cell}.difference"], right - others, "nat")
+    agrees(results[f"log_prob_corrected.{cell}.correct"], right, "nat")
+    agrees(results[f"log_prob_corrected.{cell}.random"], others, "nat")
     agrees(results[f"candidate_accuracy_corrected.{cell}"], top, "fraction")
 
 
