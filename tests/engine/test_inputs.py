@@ -3,10 +3,18 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
-from interp_rc.engine.inputs import positions, read_inputs
+from interp_rc.engine.inputs import (
+    logits_of,
+    positions,
+    read_inputs,
+    says_targets,
+    target_log_probs,
+)
 from interp_rc.engine.sites import Site, tokens_of
 from interp_rc.records.errors import DataError
+from tests.engine.tiny import MASK, precise
 
 
 def test_offsets_cover_prompt_and_target(taught, contrasts):
@@ -60,3 +68,28 @@ def test_positions_are_those_of_the_longest_prompt(taught, contrasts):
     longer = replace(same[1], corrupted="x " + same[1].clean, line=7)
     with pytest.raises(DataError, match=r"\(line 7\): the clean prompt has .* name a span"):
         positions(model, [same[0], longer])
+
+
+@pytest.mark.parametrize("shape", ["gpt2", "bert"])
+def test_targets_are_scored_where_they_are_predicted(shape, taught):
+    """In company of other lengths, by a softmax over one text at a time; in a masked model, at the
+    masks."""
+    model = precise(taught, shape)
+    targets = [" a", " the name", " is"]
+    prompts = ["Who is", "Known as the composer of", "a"]
+    asked = [f"{one} {MASK} ." for one in prompts] if shape == "bert" else prompts
+    inputs = read_inputs(model, asked, targets)
+    logits = logits_of(model.model, inputs)
+    found, said = target_log_probs(logits, inputs), says_targets(logits, inputs)
+    for row, (prompt, target) in enumerate(zip(prompts, targets, strict=True)):
+        before = model.tokenizer(prompt).input_ids
+        wanted = model.tokenizer(target, add_special_tokens=False).input_ids
+        ids = model.tokenizer(prompt + target).input_ids
+        at = range(len(before) - 1, len(before) + len(wanted) - 1)
+        if shape == "bert":
+            ids, at = inputs[row].ids, inputs[row].reads
+            assert [ids[n] for n in at] == [model.tokenizer.mask_token_id] * len(wanted)
+        own = model.model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+        each = [own[n, token].item() for n, token in zip(at, wanted, strict=True)]
+        assert found[row].item() == pytest.approx(sum(each), abs=1e-9)
+        assert bool(said[row]) == (own[list(at)].argmax(-1).tolist() == wanted)
