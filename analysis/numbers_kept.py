@@ -5,7 +5,8 @@ python -m analysis.numbers_kept compare OLD NEW     # exits with 1 if a number d
 
 Runs are the small forms of all experiments that need nothing from elsewhere, and the demo at seed
 0. Every value of each `results.json` and every cell of each table must be the same, bit for bit;
-with `--within`, numbers may differ by so much and texts may not.
+with `--within`, numbers may differ by so much and texts may not. Numbers, columns and tables that
+there were none of before are not compared.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from interp_rc.pipeline.experiments import experiments
 
 ELSEWHERE = {"hosted", "published"}
 """Experiments that need an API, or data that are not part of the project."""
+NAME = "name"
 
 
 def run_all(folder: Path) -> None:
@@ -40,19 +42,18 @@ def _run(out: Path, *arguments: str) -> None:
 
 
 def differences(old: Path, new: Path, within: float) -> Iterator[str]:
-    """Yield a line for each number, table, row or column of one folder that the other denies."""
+    """Yield a line for each number, table, row or column of `old` that is not so in `new`."""
     for pattern, compared in (("results.json", _results), ("*.parquet", _tables)):
         there = {path.relative_to(old) for path in old.rglob(pattern)}
         here = {path.relative_to(new) for path in new.rglob(pattern)}
-        yield from (f"{path}: only in {old}" for path in sorted(there - here))
-        yield from (f"{path}: only in {new}" for path in sorted(here - there))
+        yield from (f"{path} is gone" for path in sorted(there - here))
         for path in sorted(there & here):
             yield from (f"{path}: {line}" for line in compared(old / path, new / path, within))
 
 
 def _results(old: Path, new: Path, within: float) -> Iterator[str]:
     before, after = (json.loads(path.read_text(encoding="utf-8")) for path in (old, new))
-    yield from (f"{name} is in one of them" for name in sorted(before.keys() ^ after.keys()))
+    yield from (f"{name} is gone" for name in sorted(before.keys() - after.keys()))
     for name in before.keys() & after.keys():
         if not _alike(before[name], after[name], within):
             yield f"{name}: {before[name]} became {after[name]}"
@@ -60,7 +61,9 @@ def _results(old: Path, new: Path, within: float) -> Iterator[str]:
 
 def _tables(old: Path, new: Path, within: float) -> Iterator[str]:
     before, after = pd.read_parquet(old), pd.read_parquet(new)
-    yield from (f"column {name} is in one" for name in sorted({*before} ^ {*after}))
+    yield from (f"column {name} is gone" for name in sorted({*before} - {*after}))
+    if NAME in before and NAME in after:  # a table of numbers by name, of a sweep
+        after = after[after[NAME].isin(before[NAME])]
     if len(before) != len(after):
         yield f"{len(before)} rows became {len(after)}"
         return

@@ -42,7 +42,7 @@ def test_equal_folders_are_equal(folders, monkeypatch, capsys):
         (TABLE.assign(value=[0.5, 0.5]), "column value: 1 of 2 rows"),
         (TABLE.assign(fact=["a", "c"]), "column fact: 1 of 2 rows"),
         (TABLE.assign(scores=[[1.0, 2.0], [3.0, 4.0]]), "column scores: 1 of 2 rows"),
-        (TABLE.drop(columns="head"), "column head is in one"),
+        (TABLE.drop(columns="head"), "column head is gone"),
         (TABLE[:1], "2 rows became 1"),
     ],
 )
@@ -67,8 +67,23 @@ def test_numbers_may_differ_by_as_much_as_is_allowed_and_texts_never(folders):
     assert len([*differences(*folders, 10.0)]) == 1
 
 
-def test_a_file_or_a_name_on_one_side_is_found(folders):
-    (folders[0] / "run" / "mechanism" / "t.parquet").unlink()
-    write_other = {"x.z": RESULTS["x.y"]}
-    (folders[1] / "run" / "results.json").write_text(json.dumps(write_other), encoding="utf-8")
-    assert len([*differences(*folders, 0.0)]) == 3
+def test_a_file_or_a_name_that_is_gone_is_found_and_what_is_new_is_not_compared(folders):
+    write(folders[1], TABLE.assign(more=1), RESULTS | {"x.z": RESULTS["x.y"]})
+    TABLE.to_parquet(folders[1] / "run" / "new.parquet")
+    assert [*differences(*folders, 0.0)] == []
+    assert [*differences(*reversed(folders), 0.0)] == [
+        "run/results.json: x.z is gone",
+        "run/new.parquet is gone",
+        "run/mechanism/t.parquet: column more is gone",
+    ]
+
+
+def test_numbers_by_name_may_become_more(folders):
+    by_name = pd.DataFrame({"trial": ["a", "b"], "name": ["x", "x"], "value": [1.0, 2.0]})
+    for folder, name in zip(folders, ("x", "y"), strict=True):
+        more = pd.DataFrame({"trial": ["a"], "name": [name], "value": [3.0]})
+        pd.concat([by_name, more]).to_parquet(folder / "run" / "trials.parquet")
+    [line] = differences(*folders, 0.0)
+    assert line == "run/trials.parquet: 3 rows became 2"
+    by_name.to_parquet(folders[0] / "run" / "trials.parquet")
+    assert [*differences(*folders, 0.0)] == []
