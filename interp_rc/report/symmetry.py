@@ -36,7 +36,7 @@ def section(run: Run, measured: Measured) -> Section:
             for figure in (controls(run, measured), sample_curves(run, measured))
             if figure is not None
         ],
-        tables=tables(run, measured),
+        tables=tables(measured),
         note=NOTE,
     )
 

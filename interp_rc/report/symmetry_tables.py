@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from interp_rc.evaluation.symmetry.forgetting_numbers import PUBLISHED
-from interp_rc.evaluation.symmetry.measure import TABLE
 from interp_rc.facts.relations import relations
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.runs import Measured, Run
+from interp_rc.records.runs import Measured
 from interp_rc.report.section import Table
 from interp_rc.report.symmetry_words import (
     DISTANCES,
@@ -56,12 +55,12 @@ FORGOTTEN = {
 }
 
 
-def tables(run: Run, measured: Measured) -> list[Table]:
+def tables(measured: Measured) -> list[Table]:
     """Those that this run has numbers for."""
     made = (
         accuracy(measured, TWO, TWO_CAPTION),
         accuracy(measured, THREE, THREE_CAPTION),
-        by_relation(run, measured),
+        by_relation(measured),
         needed(measured),
         new_label(measured),
         forgetting(measured),
@@ -113,26 +112,27 @@ def _cell(measured: Measured, column: Column, variant: str, when: str) -> Estima
     return at(measured, *start, variant, f"size_{sizes[-1]}") if sizes and when == "after" else None
 
 
-def by_relation(run: Run, measured: Measured) -> Table | None:
+def by_relation(measured: Measured) -> Table | None:
     """Each relation that was left out, two labels and names, after retraining on the others."""
-    table = run.table(TABLE)
-    rows = table[
-        (table.protocol == "left_out") & (table.label_set == "two_labels") & (table.when == "after")
-    ]
-    if rows.empty:
-        return None
-    there = [e for e in ("names", "ids") if e in set(rows.entities)]
-    columns = [(m, e) for e in there for m in [*methods(measured), "relation_only"]]
+    columns = [(m, e) for e in ("names", "ids") for m in [*methods(measured), "relation_only"]]
+    found = {
+        (relation, method, entities): one
+        for relation in relations()
+        for method, entities in columns
+        if (one := at(measured, "left_out", "two_labels", entities, method, relation, "after"))
+    }
+    there = {entities for _, _, entities in found}
+    columns = [column for column in columns if column[1] in there]
     lines = []
     for name, entry in relations().items():
-        cells = []
-        for method, entities in columns:
-            part = rows[
-                (rows.left_out == name) & (rows.method == method) & (rows.entities == entities)
-            ]
-            cells.append(number(100 * part.hits.sum() / part.n.sum(), 0) if len(part) else "")
+        cells = [
+            number(100 * (one.value or 0.0), 0) if (one := found.get((name, *column))) else ""
+            for column in columns
+        ]
         if any(cells):
             lines.append([entry.wordings[0].words, entry.symmetry, *cells])
+    if not lines:
+        return None
     heads = [
         f"{METHODS[method][:3] if method in METHODS else 'words alone,'} {entities}"
         for method, entities in columns

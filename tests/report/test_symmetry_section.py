@@ -1,12 +1,9 @@
 """The section on symmetric relations: its sentence says what the numbers do, and no more."""
 
-import pandas as pd
 import pytest
 
-from interp_rc.evaluation.symmetry.measure import TABLE
-from interp_rc.evaluation.symmetry.table import COLUMNS
 from interp_rc.facts.relations import relations
-from interp_rc.records.files import write_parquet, write_yaml
+from interp_rc.records.files import write_yaml
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.headline import answer
@@ -40,6 +37,14 @@ def estimates(trained=0.98, left=0.52, kept=0.97):
             f"symmetry.samples.{method}.size_16": rate(0.6, 10),
             f"symmetry.samples.{method}.size_64": rate(0.97, 10),
         }
+    found |= {
+        f"symmetry.left_out.two_labels.{entities}.{method}.{relation}.after": Estimate(
+            0.25, None, None, 40, "fraction"
+        )
+        for entities in ("names", "ids")
+        for method in METHODS
+        for relation in relations()
+    }
     found[f"{CELL}.lookup.same.after"] = Estimate(1.0, 0.97, 1.0, 150, "fraction")
     return found
 
@@ -53,18 +58,12 @@ def above_chance(p):
 
 def measured(**changed):
     p = changed.pop("p", 0.5)
-    return Measured(estimates(**changed), above_chance(p), [], [TABLE])
+    return Measured(estimates(**changed), above_chance(p))
 
 
 @pytest.fixture
 def run(tmp_path):
     made = Run(tmp_path / "run")
-    rows = [
-        {"protocol": "left_out", "label_set": "two_labels", "entities": entities, "method": method,
-         "variant": method, "when": "after", "left_out": name, "n": 40, "hits": 10}
-        for entities in ("names", "ids") for method in METHODS for name in relations()
-    ]  # fmt: skip
-    write_parquet(made.folder / f"{TABLE}.parquet", pd.DataFrame(rows, columns=COLUMNS))
     write_yaml(made.config_file, {"name": "x", "seed": 0})
     return made
 
@@ -127,6 +126,14 @@ def test_the_section_shows_every_number_once(run):
     assert len(left.rows) == 14
     assert set(left.rows[0][2:]) == {"25", ""}  # of the regression there is nothing here
     assert len(found.figures) == 2
+
+
+def test_a_run_that_did_not_count_relations_singly_has_no_table_of_them(run):
+    found = measured()
+    found.estimates = {n: e for n, e in found.estimates.items() if e.n != 40}
+    captions = [table.caption for table in section(run, found).tables]
+    assert captions
+    assert not any(caption.startswith("Relations left out") for caption in captions)
 
 
 def test_the_look_up_stands_beside_every_method():

@@ -94,7 +94,11 @@ def hits_of(rows: pd.DataFrame) -> np.ndarray:
 
 def left_out(rows: pd.DataFrame) -> Named:
     """``<label set>.<entities>.<variant>[.<symmetric | antisymmetric>].<before | after>``: the mean
-    over both classes of the mean over relations, and of one class alone. n counts relations."""
+    over both classes of the mean over relations, and of one class alone. n counts relations.
+
+    ``<label set>.<entities>.<method>.<relation>.after``: each relation by itself, of one training
+    and so without an interval; n counts pairs.
+    """
     for key, some in rows.groupby(["label_set", "entities", "variant", "when"], sort=False):
         *place, when = map(str, key)
         name = ".".join(place)
@@ -103,6 +107,11 @@ def left_out(rows: pd.DataFrame) -> Named:
             yield f"{name}.{when}", mean_of_strata(list(classes.values()))
         for symmetry, of_class in classes.items():
             yield f"{name}.{symmetry}.{when}", of_class
+    after = rows[rows.when == "after"]
+    keys = ["label_set", "entities", "method", "left_out"]
+    for key, part in after.groupby(keys, sort=False):
+        single = Estimate(rate(part), None, None, int(part.n.sum()), RATE)
+        yield f"{'.'.join(map(str, key))}.after", single
 
 
 def by_class(rows: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from interp_rc.evaluation.symmetry.estimates import balanced
+from interp_rc.evaluation.symmetry.estimates import balanced, left_out
 from interp_rc.stats.intervals import rate_over_seeds, t_mean
 from interp_rc.stats.strata import mean_of_strata
 
@@ -32,3 +32,21 @@ def test_a_single_draw_has_the_interval_of_its_pairs():
     assert found.low == pytest.approx(0.375 - (0.75 - most.low) / 2)
     assert found.high == pytest.approx(0.375 + np.hypot(none.high, most.high - 0.75) / 2)
     assert found == mean_of_strata([none, most])
+
+
+def test_each_relation_that_was_left_out_has_its_own_rate():
+    rows = pd.DataFrame(
+        {"label_set": "two_labels", "entities": "names", "variant": "(a) 0", "method": "embeddings",
+         "when": when, "left_out": relation, "relation": relation, "form": form, "n": 10,
+         "hits": hits}
+        for when, relation, form, hits in (
+            ("before", "sibling", "reverse", 5), ("after", "sibling", "reverse", 8),
+            ("after", "sibling", "same", 7), ("after", "child", "reverse", 1),
+        )
+    )  # fmt: skip
+    found = dict(left_out(rows))
+    singly = {name: one for name, one in found.items() if name.startswith("two_labels.names.emb")}
+    assert {name: (one.value, one.low, one.n) for name, one in singly.items()} == {
+        "two_labels.names.embeddings.sibling.after": (0.75, None, 20),
+        "two_labels.names.embeddings.child.after": (0.1, None, 10),
+    }
