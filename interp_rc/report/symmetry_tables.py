@@ -125,10 +125,7 @@ def by_relation(measured: Measured) -> Table | None:
     columns = [column for column in columns if column[1] in there]
     lines = []
     for name, entry in relations().items():
-        cells = [
-            number(100 * (one.value or 0.0), 0) if (one := found.get((name, *column))) else ""
-            for column in columns
-        ]
+        cells = [_share(one) if (one := found.get((name, *column))) else "" for column in columns]
         if any(cells):
             lines.append([entry.wordings[0].words, entry.symmetry, *cells])
     if not lines:
@@ -145,6 +142,11 @@ def by_relation(measured: Measured) -> Table | None:
         lines,
         heads,
     )
+
+
+def _share(rate: Estimate) -> str:
+    """In percent; of whole pairs, since a half is not rounded as the product of a fraction is."""
+    return number(100 * round((rate.value or 0.0) * rate.n) / rate.n, 0)
 
 
 def needed(measured: Measured) -> Table | None:
