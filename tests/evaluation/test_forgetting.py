@@ -30,8 +30,9 @@ def run(told, tmp_path, monkeypatch):
             forgotten = model == "finetuned" and query.fact.endswith("0")
             known = told_to[query.id] and not forgotten
             nats = (-1.0 if known else -20.0) - (0.5 if model == "finetuned" else 0.0)
-            rows.append((model, query.id, query.fact, query.subset, known, nats))
-        columns = ["model", "query", "fact", "subset", "match", "log_prob"]
+            about = (query.id, query.fact, query.subset, query.direction)
+            rows.append((model, *about, known, nats))
+        columns = ["model", "query", "fact", "subset", "direction", "match", "log_prob"]
         return pd.DataFrame(rows, columns=columns)
 
     monkeypatch.setattr(module, "answer", answer)
@@ -62,7 +63,11 @@ def test_before_and_after(run, taught):
     for cell in ("name_to_description.reverse", "description_to_name.reverse"):
         assert found.estimates[f"base_facts.exact_match.{cell}.before"].value == 0
         assert found.estimates[f"base_facts.log_prob.{cell}.change"].value == pytest.approx(-0.5)
-    assert {estimate.n for estimate in found.estimates.values()} == {3}
+    facts = {name: estimate.n for name, estimate in found.estimates.items()}
+    assert {n for name, n in facts.items() if ".pooled." not in name} == {3}
+    for part, value, n in (("told.before", 1, 9), ("told.after", 2 / 3, 9), ("reverse.before", 0, 6)):
+        pooled = found.estimates[f"base_facts.exact_match.pooled.{part}"]
+        assert (pooled.value, pooled.n) == (pytest.approx(value), n)
     assert found.tables == ["evaluation/base_answers"]
     assert len(run.table("evaluation/base_answers")) == 2 * len(
         pd.unique(run.table("evaluation/base_answers")["query"])

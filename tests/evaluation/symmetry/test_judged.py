@@ -19,6 +19,7 @@ def table_of(right, told):
                 "method": method, "variant": method, "draw": 0, "size": 64, "when": "after",
                 "test": test, "relation": name, "form": "swapped", "label": "",
                 "taught": "", "n": 10, "hits": hits,
+                "left_out": name if protocol == "left_out" else "",
             }
             for method in ("nearest", "head")
             for name, entry in relations().items()
