@@ -65,7 +65,11 @@ def test_before_and_after(run, taught):
         assert found.estimates[f"base_facts.log_prob.{cell}.change"].value == pytest.approx(-0.5)
     facts = {name: estimate.n for name, estimate in found.estimates.items()}
     assert {n for name, n in facts.items() if ".pooled." not in name} == {3}
-    for part, value, n in (("told.before", 1, 9), ("told.after", 2 / 3, 9), ("reverse.before", 0, 6)):
+    for part, value, n in (
+        ("told.before", 1, 9),
+        ("told.after", 2 / 3, 9),
+        ("reverse.before", 0, 6),
+    ):
         pooled = found.estimates[f"base_facts.exact_match.pooled.{part}"]
         assert (pooled.value, pooled.n) == (pytest.approx(value), n)
     assert found.tables == ["evaluation/base_answers"]

@@ -24,6 +24,8 @@ from interp_rc.report.probe import section
 from tests.conftest import drawn, untaught
 from tests.engine.tiny import precise
 
+pytestmark = pytest.mark.slow
+
 FACTS, WIDTH = 90, 64
 GROUPS = ["same"] * 30 + ["both"] * 30 + ["reverse"] * 30
 POOL = np.arange(60)
@@ -324,7 +326,6 @@ def test_the_section(measured):
     assert (run.figures / "probe.dark.svg").is_file()
 
 
-@pytest.mark.slow
 def test_everywhere_adds_places_and_changes_none(measured, tokenizer):
     run, found = measured
     before = run.table("mechanism/probe")

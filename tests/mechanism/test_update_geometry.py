@@ -13,6 +13,8 @@ from interp_rc.models.scoring import score
 from interp_rc.records.errors import DataError
 from interp_rc.report.update_geometry import section
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def measured(learnt_run):

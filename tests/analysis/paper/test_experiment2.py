@@ -19,6 +19,8 @@ from interp_rc.records.strict_json import read_json
 from tests.analysis.paper.conftest import page_of, row_of, table_of
 from tests.conftest import published
 
+pytestmark = pytest.mark.slow
+
 PAIR = "child,parent,parent_type"
 TWICE = [
     f"{PAIR},owl_parent_logprob,owl_child_logprob",

@@ -126,6 +126,7 @@ def test_a_trial_that_fails_is_told_and_the_others_are_kept(tiny, tmp_path):
     assert sweep.trial(plan.trials[0].id).results_file.stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_each_time_is_given_up(tiny, tmp_path, monkeypatch):
     plan = load_plan(tiny(), ["seed=0", "training.learning_rate=0.01", "sweep.grid.seed=[3]"])
     monkeypatch.setattr(workers, "_run", _die)
