@@ -159,7 +159,7 @@ def knows_nothing(request, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HYPOTHESES)
 def test_a_model_that_knows_nothing_settles_nothing(knows_nothing, name):
-    measured = HYPOTHESES[name]().run(*knows_nothing)
+    measured = run_measure(HYPOTHESES[name](), MeasureContext(*knows_nothing))
     without_nan(measured)
     [verdict] = measured.verdicts
     assert (verdict.hypothesis, verdict.verdict) == (name, "inconclusive"), verdict
