@@ -19,11 +19,11 @@ import pandas as pd
 from analysis import mechanism_weights
 from analysis.descriptions import TABLES, nats_tests, power_table, prereg
 from analysis.over_seeds import write_csv
-from interp_rc.hypotheses.reverse_at_chance import ALPHA, ASKED_ALIKE, NAME
+from interp_rc.hypotheses.reverse_at_chance import ASKED_ALIKE, NAME
 from interp_rc.records.numbers import Estimate
 from interp_rc.stats.correction import holm
 from interp_rc.stats.intervals import RATE
-from interp_rc.stats.margins import MARGIN_SHARE, judges
+from interp_rc.stats.margins import ALPHA, MARGIN_SHARE, judges
 from interp_rc.stats.over_seeds import mean_over_seeds
 from interp_rc.stats.power import power
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from analysis.over_seeds import asked_cell, candidate_scores, write_csv, write_environment
-from interp_rc.evaluation.behaviour import correct
+from interp_rc.evaluation.candidate_scores import correct
 from interp_rc.evaluation.candidates import Scores
 from interp_rc.records.errors import RunError
 from interp_rc.records.runs import Run

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from analysis.over_seeds import write_csv, write_environment
-from interp_rc.evaluation.behaviour import cells
+from interp_rc.evaluation.cells import cells
 from interp_rc.facts.folder import read_facts
 from interp_rc.models.load import Loaded, load
 from interp_rc.models.scoring import score

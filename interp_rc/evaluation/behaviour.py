@@ -2,30 +2,34 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
 from interp_rc.evaluation.answers import answer
+from interp_rc.evaluation.candidate_scores import (
+    correct,
+    corrected_scores,
+    others,
+    rank_of_correct,
+    top_share,
+)
 from interp_rc.evaluation.candidates import (
-    Scores,
     first_templates,
     score_candidates,
     score_tensor,
 )
-from interp_rc.evaluation.pooled import by_direction
+from interp_rc.evaluation.cells import cells, match_estimates, over_facts
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import ANSWERS, CANDIDATES, MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import ORDERS, SUBSETS, Query, direction_of
+from interp_rc.records.nouns import Query
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Options, Positive
 from interp_rc.records.runs import Measured, evaluated
-from interp_rc.records.seeds import derive_seed
-from interp_rc.stats.intervals import bootstrap_mean
 
 
 class Behaviour(Options):
@@ -72,24 +76,6 @@ class Behaviour(Options):
         return Measured(estimates(tables[ANSWERS], tables[CANDIDATES], queries, seed))
 
 
-class Asked(NamedTuple):
-    """All queries of one subset in one order; `name` is their part of a result's name."""
-
-    name: str
-    queries: list[Query]
-
-
-def cells(queries: Sequence[Query]) -> list[Asked]:
-    """Subset x direction, or subset x order for facts told in both."""
-    found = []
-    for subset in SUBSETS:
-        for order in ORDERS:
-            chosen = [q for q in queries if q.subset == subset and q.order == order]
-            if chosen:
-                found.append(Asked(f"{subset}.{direction_of(subset, order) or order}", chosen))
-    return found
-
-
 def estimates(
     answers: pd.DataFrame, candidates: pd.DataFrame, queries: Sequence[Query], seed: int
 ) -> dict[str, Estimate]:
@@ -108,33 +94,6 @@ def median_rank(candidates: pd.DataFrame, queries: Sequence[Query]) -> Estimate:
     interval. n counts facts, and so candidates."""
     ranks = rank_of_correct(score_tensor(evaluated(candidates), queries, "log_prob"))
     return Estimate(float(np.median(ranks)), None, None, len(ranks), "rank")
-
-
-def match_estimates(
-    answers: pd.DataFrame, queries: Sequence[Query], seed: int
-) -> dict[str, Estimate]:
-    """Exact match by subset and direction, pooled, and by where the templates were seen."""
-    asked = evaluated(answers).set_index("query")
-    found: dict[str, Estimate] = {}
-
-    def put(name: str, values: pd.Series) -> None:
-        found[name] = over_facts(name, values, "fraction", seed)
-
-    for direction, estimate in by_direction(asked, seed, "exact_match").items():
-        found[f"exact_match.pooled.{direction}"] = estimate
-    for cell in cells(queries):
-        rows = asked.loc[[q.id for q in cell.queries]]
-        put(f"exact_match.{cell.name}", rows.groupby("fact").match.mean())
-        if rows.seen.nunique() > 1:
-            for seen, part in rows.groupby("seen"):
-                put(f"exact_match_{seen}.{cell.name}", part.groupby("fact").match.mean())
-    return found
-
-
-def over_facts(name: str, values: pd.Series | np.ndarray, unit: str, seed: int) -> Estimate:
-    """The mean of one value a fact, with its bootstrap interval."""
-    sample = np.asarray(values, dtype=float)
-    return bootstrap_mean(sample, unit, seed=derive_seed(seed, "bootstrap", name))
 
 
 def candidate_numbers(
@@ -165,44 +124,3 @@ def candidate_numbers(
             "candidate_accuracy_corrected.{cell}": (top_share(corrected), "fraction"),
         }
     return numbers
-
-
-def corrected_scores(table: pd.DataFrame, queries: Sequence[Query]) -> Scores | None:
-    """Prior-corrected log-probability: what the prompt's source adds, less what it added before.
-
-    Each candidate's log-probability, less that after the neutral prompt, less the same difference
-    under the base model. None where no model was trained.
-    """
-    if table.model.nunique() < 2:
-        return None
-    asked, neutral = (
-        {
-            model: score_tensor(table[table.model == model], queries, column)
-            for model in ("base", "finetuned")
-        }
-        for column in ("log_prob", "log_prob_neutral")
-    )
-    return (asked["finetuned"] - neutral["finetuned"]) - (asked["base"] - neutral["base"])
-
-
-def correct(scores: Scores) -> Float[np.ndarray, " fact"]:
-    """The right candidate's score."""
-    return np.einsum("ftf->ft", scores).mean(1)
-
-
-def others(scores: Scores) -> Float[np.ndarray, " fact"]:
-    """The mean score of all other candidates of the subset."""
-    n = len(scores)
-    return (scores.sum(2) - np.einsum("ftf->ft", scores)).mean(1) / (n - 1)
-
-
-def top_share(scores: Scores) -> Float[np.ndarray, " fact"]:
-    """How often the right candidate has the highest score; ties share the credit."""
-    best = scores == scores.max(2, keepdims=True)
-    return (np.einsum("ftf->ft", best) / best.sum(2)).mean(1)
-
-
-def rank_of_correct(scores: Scores) -> Float[np.ndarray, "fact template"]:
-    """1 is best; among equals the middle."""
-    own = np.einsum("ftf->ft", scores)[..., None]
-    return 1 + (scores > own).sum(2) + ((scores == own).sum(2) - 1) / 2

@@ -6,7 +6,7 @@ from typing import Literal
 import pandas as pd
 
 from interp_rc.evaluation.answers import answer, answers_table
-from interp_rc.evaluation.behaviour import cells, match_estimates, over_facts
+from interp_rc.evaluation.cells import cells, match_estimates, over_facts
 from interp_rc.evaluation.match import is_open, prefix_match
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import ANSWERS, MeasureContext

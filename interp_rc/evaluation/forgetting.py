@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from interp_rc.evaluation.answers import answer
-from interp_rc.evaluation.behaviour import cells
+from interp_rc.evaluation.cells import cells
 from interp_rc.evaluation.pooled import by_direction, pooled_match
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import MeasureContext

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from interp_rc.evaluation.behaviour import Asked, cells
+from interp_rc.evaluation.cells import Asked, cells
 from interp_rc.evaluation.match import prefix_match
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import MeasureContext

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from interp_rc.evaluation.behaviour import correct, corrected_scores, others, top_share
+from interp_rc.evaluation.candidate_scores import correct, corrected_scores, others, top_share
 from interp_rc.evaluation.candidates import Scores, score_tensor
 from interp_rc.records.nouns import Query
 from interp_rc.records.runs import evaluated

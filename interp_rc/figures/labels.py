@@ -1,6 +1,13 @@
 """The words that figures use for subsets, directions and orders."""
 
-from interp_rc.records.nouns import OF_COUPLES, OF_PEOPLE, SUBSETS
+from interp_rc.records.nouns import (
+    OF_COUPLES,
+    OF_PEOPLE,
+    SUBSETS,
+    TOLD_IN,
+    Order,
+    Subset,
+)
 
 TOLD = {
     "name_to_description": "told name first",
@@ -41,3 +48,29 @@ def cells(names: set[str]) -> list[tuple[str, str]]:
     """The (subset, direction or order) among dotted `names` like ``both.forward``, in our order."""
     wanted = [(subset, asked) for subset in SUBSETS for asked in ASKED]
     return [cell for cell in wanted if ".".join(cell) in names]
+
+
+READ = {"forward": "the name", "backward": "the description"}
+
+
+PLACE = {
+    "source_first": "at its start",
+    "source_last": "at the entity",
+    "source_mean": "over its tokens",
+    "prompt_last": "at the answer",
+}
+
+
+def told(subset: Subset, order: Order) -> tuple[str, str]:
+    """How facts of the subset were told, seen from the order, and the direction of asking."""
+    if TOLD_IN[subset] is None:
+        return "told in both orders", "both"
+    return (
+        ("told this way", "same") if TOLD_IN[subset] == order else ("told the other way", "reverse")
+    )
+
+
+SOURCE = {"forward": "name", "backward": "description"}
+
+
+ASKED_FIRST = {"forward": "Asked name first", "backward": "Asked description first"}

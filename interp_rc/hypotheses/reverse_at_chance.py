@@ -15,13 +15,9 @@ import pandas as pd
 from jaxtyping import Float
 from pydantic import Field
 
-from interp_rc.evaluation.behaviour import (
-    cells,
-    correct,
-    corrected_scores,
-    others,
-)
+from interp_rc.evaluation.candidate_scores import correct, corrected_scores, others
 from interp_rc.evaluation.candidates import score_tensor
+from interp_rc.evaluation.cells import cells
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import CANDIDATES, MeasureContext
 from interp_rc.models.load import Loaded
@@ -37,9 +33,8 @@ from interp_rc.stats.differences import paired_t, sign_flip
 from interp_rc.stats.distributions import two_sample_ks
 from interp_rc.stats.equivalence import non_superiority, superiority
 from interp_rc.stats.intervals import bootstrap_mean
-from interp_rc.stats.margins import LARGEST_SHARE, judges, margin_of
+from interp_rc.stats.margins import ALPHA, LARGEST_SHARE, judges, margin_of
 
-ALPHA = 0.05
 NAME = "reverse_at_chance"
 
 # Names are asked for in backward order: the reverse of the first subset is the same of the second.

@@ -13,11 +13,10 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from interp_rc.evaluation.behaviour import cells, over_facts
+from interp_rc.evaluation.cells import cells, over_facts
 from interp_rc.evaluation.relation_cells import Cell, relation_cell
 from interp_rc.evaluation.reversal_judged import reversal_judged, reversed_pairs
 from interp_rc.facts.factset import FactSet
-from interp_rc.hypotheses.reverse_at_chance import ALPHA
 from interp_rc.measures.base import CANDIDATES, MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
@@ -29,7 +28,7 @@ from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.candidates import label_permutation
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t
-from interp_rc.stats.margins import judges, margin_of
+from interp_rc.stats.margins import ALPHA, judges, margin_of
 from interp_rc.stats.two_samples import (
     difference_of_means,
     two_sample_non_superiority,

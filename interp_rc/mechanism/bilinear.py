@@ -15,8 +15,8 @@ from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.bilinear_read import WHATS, Read, Sides, choose, read_all
 from interp_rc.mechanism.compared import with_floors
 from interp_rc.mechanism.pairings import check_people
-from interp_rc.mechanism.probe import MARGIN_SHARE, SOUGHT, by_layer, shuffled
 from interp_rc.mechanism.probe_fit import right_and_z
+from interp_rc.mechanism.probed import SOUGHT, by_layer, shuffled
 from interp_rc.mechanism.reading import POSITIONS, entity_vectors, read_streams
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Subset
@@ -29,6 +29,7 @@ from interp_rc.stats.correction import benjamini_hochberg, holm
 from interp_rc.stats.differences import paired_t
 from interp_rc.stats.equivalence import non_superiority
 from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.margins import MARGIN_SHARE
 from interp_rc.stats.power import power
 
 NAME = "bilinear"

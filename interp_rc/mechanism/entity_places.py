@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp_rc.engine.sites import covered
-from interp_rc.mechanism.one_step import streams_at_source
 from interp_rc.mechanism.parameter_groups import parameters_of
+from interp_rc.mechanism.source_streams import streams_at_source
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place
 from interp_rc.models.load import Loaded

@@ -29,11 +29,11 @@ from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.equivalence import tost
 from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.margins import MARGIN_SHARE
 from interp_rc.training.options import TrainingOptions
 
 COSINES, STEPS = "mechanism/gradients", "mechanism/one_step"
 UNIT = "cosine"
-MARGIN_SHARE = 0.05
 GROUPS = {
     "all": "all parameters",
     "input_embedding": "input embedding",

@@ -6,19 +6,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers import PreTrainedModel
 
-from interp_rc.engine.inputs import read_inputs
-from interp_rc.engine.sites import covered
 from interp_rc.facts.factset import FactSet
 from interp_rc.mechanism.pairings import Asked, asked, subsets_of
+from interp_rc.mechanism.source_streams import streams_at_source
 from interp_rc.mechanism.training_steps import learn, optimizer_of, restored
 from interp_rc.models.adapters.adapter import Adapter
-from interp_rc.models.adapters.parts import Place
-from interp_rc.models.batching import pad
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
 from interp_rc.records.nouns import Document, Query
@@ -119,28 +114,6 @@ def log_probs(loaded: Loaded, *lists: Sequence[Query]) -> list[Float[np.ndarray,
     found = np.asarray(score(loaded.model, loaded.tokenizer, prompts, targets).log_prob)
     parts = np.split(found, np.cumsum([len(queries) ** 2 for queries in lists])[:-1])
     return [p.reshape(len(queries), -1) for p, queries in zip(parts, lists, strict=True)]
-
-
-@torch.no_grad()
-def streams_at_source(
-    loaded: Loaded, adapter: Adapter, queries: Sequence[Query]
-) -> Float[Tensor, "query stream width"]:
-    """At the last token of each prompt's entity: its embedding, then the stream after layers."""
-    model: PreTrainedModel = loaded.model
-    rows, last = [], []
-    read = read_inputs(loaded, [q.prompt for q in queries], [q.target for q in queries])
-    for query, one in zip(queries, read, strict=True):
-        what = f"the entity of query {query.id!r}"
-        end = covered(one.offsets[: one.start], query.source, what)[-1]
-        # Nothing after it reaches it, so nothing after it is read.
-        rows.append(one.ids[: end + 1])
-        last.append(end)
-    places = [Place("resid_pre", 0), *(Place("resid_post", i) for i in range(adapter.layers))]
-    ids, mask = pad(rows, model.device)
-    with adapter.hooked():
-        _, at = adapter.run(ids, mask, capture=places)
-    each = torch.arange(len(queries))
-    return torch.stack([at[place][each, last] for place in places], dim=1).double().cpu()
 
 
 def _changes(before: _State, after: _State) -> Iterator[dict[str, object]]:

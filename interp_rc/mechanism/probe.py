@@ -15,6 +15,7 @@ from interp_rc.measures.base import MeasureContext
 from interp_rc.mechanism.compared import with_floors
 from interp_rc.mechanism.pairings import check_people
 from interp_rc.mechanism.probe_fit import Reading, fit_each, right_and_z
+from interp_rc.mechanism.probed import SOUGHT, by_layer, shuffled
 from interp_rc.mechanism.reading import (
     EVERYWHERE,
     POSITIONS,
@@ -32,13 +33,11 @@ from interp_rc.stats.candidates import label_permutation
 from interp_rc.stats.correction import holm
 from interp_rc.stats.equivalence import non_superiority
 from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.margins import MARGIN_SHARE
 
 NAME = "probe"
 TABLE = f"mechanism/{NAME}"
-MARGIN_SHARE = 0.05
 Z = "standard deviation"
-# What is looked for where the prompt of that order names the other.
-SOUGHT: dict[Order, str] = {"forward": "object", "backward": "subject"}
 
 
 class Probe(Options):
@@ -146,16 +145,6 @@ def probed(
     return tables
 
 
-def shuffled(groups: list[Subset], seed: int) -> np.ndarray:
-    """Each fact with the label of a random one of its subset."""
-    names, labels = np.array(groups), np.arange(len(groups))
-    generator = np.random.default_rng(seed)
-    for name in sorted(set(groups)):
-        mine = np.flatnonzero(names == name)
-        labels[mine] = generator.permutation(mine)
-    return labels
-
-
 def rows_of(
     readings: list[Reading],
     ids: list[str],
@@ -219,21 +208,4 @@ def estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
                 if len(values)
                 else Estimate(None, None, None, 0, unit)
             )
-    return found
-
-
-def by_layer(
-    rows: pd.DataFrame, name: str, keys: list[str], columns: dict[str, str], seed: int
-) -> dict[str, Estimate]:
-    """Of a model's `rows`, layer by layer: the share of facts that are right, by `keys`, for each
-    label of `columns`, which say what is right; a column that is null somewhere is left out."""
-    found = {}
-    use = derive_seed(seed, "report", name)
-    for key, part in rows.groupby([*keys, "layer"], sort=False):
-        *place, layer = map(str, key)
-        for label, column in columns.items():
-            values = part[column].to_numpy(float)
-            if np.isfinite(values).all():
-                full = ".".join([name, "finetuned", *place, f"layer_{layer}", label])
-                found[full] = bootstrap_mean(values, "fraction", seed=use)
     return found

@@ -2,14 +2,13 @@
 
 from itertools import product
 
+from interp_rc.figures.labels import ASKED_FIRST, SOURCE, told
 from interp_rc.figures.profile import Line, Panel, profile_figure
 from interp_rc.mechanism.attention_measure import CHOSEN
 from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.lookup import look_up, look_up_place
-from interp_rc.report.patching_map import ASKED, SOURCE
-from interp_rc.report.probe import told
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import TIE, listed, number, probability, spoken
 
@@ -44,7 +43,7 @@ def _tested(measured: Measured, orders: list[Order]) -> str:
     """Whether the source costs more than the others, in all layers."""
     tests = {test.name: test for test in measured.tests}
     said = [
-        f"{ASKED[order].lower()} p = {probability(test.p_adjusted)}"
+        f"{ASKED_FIRST[order].lower()} p = {probability(test.p_adjusted)}"
         for order in orders
         if (test := tests.get(f"attention_cut.{order}.{TOLD_ONLY[order]}.all")) is not None
         and test.p_adjusted is not None
@@ -62,7 +61,7 @@ def sentence(measured: Measured, order: Order) -> str:
         for column in ("weight", "uniform")
     )
     text = (
-        f"{ASKED[order]}, the tokens that say the answer give the {SOURCE[order]} "
+        f"{ASKED_FIRST[order]}, the tokens that say the answer give the {SOURCE[order]} "
         f"{spoken(given)} of their attention (uniform: {number(100 * (uniform.value or 0), 1)}"
         f"{TIE}%)"
     )
@@ -132,7 +131,7 @@ def panel(measured: Measured, order: Order, cut: bool) -> Panel:
     control = _name(order, own, "others", cut)
     line("control", "same", control if cut else f"attention.{order}.{own}.answer.source.uniform",
          faint=True)  # fmt: skip
-    what = ASKED[order].removeprefix("Asked ")
+    what = ASKED_FIRST[order].removeprefix("Asked ")
     return Panel(f"{'cut' if cut else 'attention'}, {what}", lines)
 
 
@@ -154,6 +153,6 @@ def heads_table(measured: Measured, orders: list[Order]) -> Table:
             spoken(look_up(measured, f"{name}_elsewhere.{column}")).replace(f"{TIE}%", "")
             for column in ("weight", "norm_share", "uniform")
         ]
-        rows.append([ASKED[order].removeprefix("Asked "), f"{head} of layer {layer}", *cells])
+        rows.append([ASKED_FIRST[order].removeprefix("Asked "), f"{head} of layer {layer}", *cells])
     return Table("Heads that look at the source most, where the answer is said", COLUMNS, rows,
                  COLUMNS[2:])  # fmt: skip

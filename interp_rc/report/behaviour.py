@@ -7,14 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from interp_rc.evaluation.behaviour import (
-    cells,
-    correct,
-    corrected_scores,
-    others,
-    rank_of_correct,
-)
+from interp_rc.evaluation.candidate_scores import correct, corrected_scores, others, rank_of_correct
 from interp_rc.evaluation.candidates import Scores, score_tensor
+from interp_rc.evaluation.cells import cells
 from interp_rc.facts.folder import read_facts
 from interp_rc.figures import labels
 from interp_rc.figures.likelihood import likelihood_figure
@@ -23,8 +18,8 @@ from interp_rc.figures.rates import rates_figure
 from interp_rc.measures.base import CANDIDATES
 from interp_rc.records.nouns import TOLD_IN, Query
 from interp_rc.records.runs import Measured, Run, evaluated
-from interp_rc.report.headline import described, rates_of
 from interp_rc.report.lookup import look_up
+from interp_rc.report.rates import described, rates_of
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import in_nats, listed, spoken
 

@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from interp_rc.figures.labels import TOLD
+from interp_rc.figures.labels import PLACE, TOLD
 from interp_rc.figures.profile import Line, Panel, profile_figure
 from interp_rc.mechanism.bilinear import NAME
 from interp_rc.mechanism.bilinear_read import WHATS, What
@@ -10,9 +10,8 @@ from interp_rc.mechanism.reading import POSITIONS, Position
 from interp_rc.records.nouns import OF_PEOPLE, Subset
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.lookup import by_layers
-from interp_rc.report.probe import PLACE, plain
 from interp_rc.report.section import Picture, Section, Table, picture
-from interp_rc.report.wording import probability, spoken
+from interp_rc.report.wording import probability, spoken, without_unit
 
 ASKED: dict[Subset, str] = {
     "name_to_description": "same",
@@ -64,7 +63,7 @@ def sentence(measured: Measured) -> str:
         return spoken(measured.estimates[f"{NAME}.{model}.{what}.{subset}.prompt_last.accuracy"])
 
     def gain(what: What) -> str:
-        return plain(measured.estimates[f"{NAME}.finetuned.{what}.both.prompt_last.z_gain"])
+        return without_unit(measured.estimates[f"{NAME}.finetuned.{what}.both.prompt_last.z_gain"])
 
     return (
         "Where the answer begins, a bilinear probe finds the name from the description for facts "
@@ -144,6 +143,6 @@ def numbers(measured: Measured) -> Table:
                 ("base", "accuracy"),
             )
         ]
-        texts = ["" if cell is None else plain(cell) for cell in cells]
+        texts = ["" if cell is None else without_unit(cell) for cell in cells]
         rows.append([SAID[what], TOLD[subset], *texts])
     return Table("Bilinear probes where the answer begins: found [%]", COLUMNS, rows, COLUMNS[2:])

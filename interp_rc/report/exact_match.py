@@ -2,7 +2,7 @@
 
 from interp_rc.figures.rates import Rate, rates_figure
 from interp_rc.records.runs import Measured, Run
-from interp_rc.report.headline import described, rates_of
+from interp_rc.report.rates import described, rates_of
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import listed, spoken
 

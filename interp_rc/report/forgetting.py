@@ -3,8 +3,8 @@
 from interp_rc.figures.change import Change, change_figure
 from interp_rc.figures.rates import rates_figure
 from interp_rc.records.runs import Measured, Run
-from interp_rc.report.headline import described, rates_of
 from interp_rc.report.lookup import look_up
+from interp_rc.report.rates import described, rates_of
 from interp_rc.report.section import Picture, Section, picture
 from interp_rc.report.wording import spoken
 

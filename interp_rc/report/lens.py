@@ -2,16 +2,15 @@
 
 from typing import NamedTuple
 
+from interp_rc.figures.labels import ASKED_FIRST, told
 from interp_rc.figures.profile import Line, Panel, profile_figure
 from interp_rc.mechanism.lens import CHOSEN
 from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.lookup import look_up_place
-from interp_rc.report.patching_map import ASKED
-from interp_rc.report.probe import told
 from interp_rc.report.section import Picture, Section, Table, picture
-from interp_rc.report.wording import MINUS, TIE, listed, spoken
+from interp_rc.report.wording import MINUS, TIE, listed, spoken, without_unit
 
 BOTH: Subset = "both"
 NOTHING = Estimate(None, None, None, 0, "nat")
@@ -73,7 +72,7 @@ def sentence(measured: Measured, order: Order) -> str:
     after, likeliest = (
         said(measured, f"logit_lens.{order}.{what}") for what in ("ahead_from", "likeliest_after")
     )
-    text = f"{ASKED[order]}, the answer of facts told that way "
+    text = f"{ASKED_FIRST[order]}, the answer of facts told that way "
     text += f"is ahead of another fact’s from {after} on" if after else "is never ahead"
     text += f", is the likeliest in most prompts after {likeliest}," if likeliest else ""
     controls = [
@@ -155,7 +154,7 @@ def panel(measured: Measured, order: Order, lens: bool) -> Panel:
         read = ahead if lens else written
         estimates = [read(measured, order, subset, stage) for stage in stages(measured)]
         lines.append(Line(label, asked, estimates))
-    what = ASKED[order].removeprefix("Asked ")
+    what = ASKED_FIRST[order].removeprefix("Asked ")
     return Panel(f"{'lens' if lens else 'attribution'}, {what}", lines)
 
 
@@ -174,11 +173,6 @@ def writers_table(measured: Measured, orders: list[Order]) -> Table:
         for rank in range(1, CHOSEN + 1):
             best = writer(measured, order, rank)
             subsets = (TOLD_ONLY[order], TOLD_OTHERWISE[order], "both")
-            cells = [plain(best.of[s]) if s in best.of else "" for s in subsets]
-            rows.append([ASKED[order].removeprefix("Asked "), best.name, *cells])
+            cells = [without_unit(best.of[s]) if s in best.of else "" for s in subsets]
+            rows.append([ASKED_FIRST[order].removeprefix("Asked "), best.name, *cells])
     return Table("What heads and MLPs write most [logit]", COLUMNS, rows, COLUMNS[2:])
-
-
-def plain(estimate: Estimate) -> str:
-    """Without the unit, which the caption names."""
-    return spoken(estimate).replace(f"{TIE}logit", "")

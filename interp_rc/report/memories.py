@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from interp_rc.figures.curves import Curve, CurvePanel, curves_figure
+from interp_rc.figures.labels import told
 from interp_rc.mechanism.memories.curves import Act
 from interp_rc.mechanism.memories.estimates import FEW, NAME
 from interp_rc.mechanism.memories.measure import NEURONS, TOLD_OF
@@ -10,7 +11,6 @@ from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.lookup import numbered
-from interp_rc.report.probe import told
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import in_nats, spoken
 

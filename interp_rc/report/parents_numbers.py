@@ -9,7 +9,7 @@ from interp_rc.evaluation.parents.prompts import WORDINGS
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.section import Table
-from interp_rc.report.wording import in_nats, listed, percent, probability
+from interp_rc.report.wording import in_nats, listed, probability, without_unit
 
 ASKED_IN = {
     "who": "“Who is …?”",
@@ -57,10 +57,10 @@ def by_rule(measured: Measured, samples: int) -> Table:
         [
             ASKED_IN[scope],
             SHORT[rule],
-            *(percent(at(measured, scope, "share", rule, order)) for order in BOTH),
+            *(without_unit(at(measured, scope, "share", rule, order)) for order in BOTH),
             in_nats(at(measured, scope, "share", rule, "difference")),
             *(
-                percent(at(measured, scope, quantity, rule, order))
+                without_unit(at(measured, scope, quantity, rule, order))
                 for quantity in ("any", "greedy")
                 for order in BOTH
             ),
@@ -88,8 +88,8 @@ def others(measured: Measured) -> Table:
         rows.append(
             [
                 ASKED_IN[scope],
-                *(percent(at(measured, scope, "unknown", order)) for order in BOTH),
-                percent(at(measured, scope, "other_child", "backward")),
+                *(without_unit(at(measured, scope, "unknown", order)) for order in BOTH),
+                without_unit(at(measured, scope, "other_child", "backward")),
                 probability(tested),
             ]
         )
@@ -108,7 +108,7 @@ def by_type(measured: Measured) -> Table:
     rows = [
         [
             scope,
-            *(percent(at(measured, scope, "share", BETTER, order)) for order in BOTH),
+            *(without_unit(at(measured, scope, "share", BETTER, order)) for order in BOTH),
             in_nats(at(measured, scope, "share", BETTER, "difference")),
         ]
         for scope in TYPES.values()
@@ -139,7 +139,7 @@ def likelihood(measured: Measured) -> Table:
     rows = [
         [
             ASKED_IN[scope],
-            *(percent(at(measured, scope, "probability", order)) for order in BOTH),
+            *(without_unit(at(measured, scope, "probability", order)) for order in BOTH),
             in_nats(at(measured, scope, "probability", "difference")),
             *(in_nats(at(measured, scope, "log_prob", order)) for order in BOTH),
         ]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from interp_rc.figures.heatmap import Map, Rows, heatmap_figure
+from interp_rc.figures.labels import ASKED_FIRST, SOURCE
 from interp_rc.mechanism.discoveries import is_discovery
 from interp_rc.mechanism.patching_map import CHOSEN_AT, MAPPED, WHERE
 from interp_rc.models.adapters.parts import Component
@@ -18,10 +19,8 @@ from interp_rc.report.section import Picture, Section, picture
 from interp_rc.report.wording import listed, spoken
 
 COMPONENT = {"attn_out": "attention", "mlp_out": "MLP", "resid_post": "residual stream"}
-SOURCE = {"forward": "name", "backward": "description"}
 HARDLY = 0.05
 """Below this share of the total, the best place is not worth its name."""
-ASKED = {"forward": "Asked name first", "backward": "Asked description first"}
 
 
 def section(run: Run, measured: Measured) -> Section:
@@ -69,12 +68,13 @@ def sentence(measured: Measured, order: Order) -> str:
     """The best place at the source and the best where the answer begins, with their controls."""
     told = TOLD_ONLY[order]
     if _mapped(measured, f"patching.{order}.{told}") == ["resid_post"]:
-        return f"{ASKED[order]}, attention and MLPs were not told apart."
+        return f"{ASKED_FIRST[order]}, attention and MLPs were not told apart."
     total = look_up(measured, f"patching.{order}.elsewhere.total")
     at_source, at_end = (peak(measured, order, at) for at in CHOSEN_AT)
     text = (
-        f"{ASKED[order]}, {place(at_source, order)} restores {spoken(at_source.effects[told])} "
-        f"of the {spoken(total)} that separate two facts told that way"
+        f"{ASKED_FIRST[order]}, {place(at_source, order)} restores "
+        f"{spoken(at_source.effects[told])} of the {spoken(total)} that separate two facts told "
+        "that way"
     )
     controls = [
         f"{spoken(at_source.effects[subset])} for facts told {words}"
@@ -131,8 +131,8 @@ def map_picture(run: Run, measured: Measured, order: Order) -> Picture:
         run,
         f"patching_map_{order}",
         lambda theme: heatmap_figure(maps, groups, theme, quantity=quantity),
-        title=ASKED[order],
-        alt=f"{ASKED[order]}: effects of patching. {sentence(measured, order)}",
+        title=ASKED_FIRST[order],
+        alt=f"{ASKED_FIRST[order]}: effects of patching. {sentence(measured, order)}",
         caption=(
             "Mean effect over facts of patching one component of one layer at one token (or at "
             "all tokens of the source), as a share of what separates two facts that were told in "

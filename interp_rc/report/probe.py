@@ -2,24 +2,17 @@
 
 from itertools import product
 
+from interp_rc.figures.labels import PLACE, READ, told
 from interp_rc.figures.profile import Line, Panel, profile_figure
 from interp_rc.mechanism.probe import NAME
 from interp_rc.mechanism.reading import EVERYWHERE, Position
-from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_IN, TOLD_OTHERWISE, Order, Subset
-from interp_rc.records.numbers import Estimate
+from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_OTHERWISE, Order
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.lookup import by_layers
 from interp_rc.report.section import Picture, Section, Table, picture
-from interp_rc.report.wording import TIE, spoken
+from interp_rc.report.wording import spoken, without_unit
 
 SOUGHT = {"forward": "the description", "backward": "the name"}
-READ = {"forward": "the name", "backward": "the description"}
-PLACE: dict[Position, str] = {
-    "source_first": "at its start",
-    "source_last": "at the entity",
-    "source_mean": "over its tokens",
-    "prompt_last": "at the answer",
-}
 COLUMNS = ["sought", "told", "probe", "lens", "gain [SD]", "shuffled", "untrained"]
 
 
@@ -58,15 +51,6 @@ def sentence(measured: Measured) -> str:
         )
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
-
-
-def told(subset: Subset, order: Order) -> tuple[str, str]:
-    """How facts of the subset were told, seen from the order, and the direction of asking."""
-    if TOLD_IN[subset] is None:
-        return "told in both orders", "both"
-    return (
-        ("told this way", "same") if TOLD_IN[subset] == order else ("told the other way", "reverse")
-    )
 
 
 def by_layer(run: Run, measured: Measured) -> Picture:
@@ -128,10 +112,5 @@ def numbers(measured: Measured) -> Table:
             )
         ]
         sought = f"{SOUGHT[order].removeprefix('the ')}, {PLACE[position]}"
-        rows.append([sought, told(subset, order)[0], *map(plain, cells)])
+        rows.append([sought, told(subset, order)[0], *map(without_unit, cells)])
     return Table("Probes at the chosen layer: found [%]", COLUMNS, rows, COLUMNS[2:])
-
-
-def plain(estimate: Estimate) -> str:
-    """Value and interval without the unit, which the column names."""
-    return spoken(estimate).replace(f"{TIE}%", "").replace(f"{TIE}standard{TIE}deviation", "")

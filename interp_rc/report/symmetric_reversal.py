@@ -8,7 +8,7 @@ from interp_rc.hypotheses.symmetric_reversal import ASKED, BOTH, NAME, RIGHT, WR
 from interp_rc.records.errors import RunError
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
-from interp_rc.report.headline import HARDLY, described
+from interp_rc.report.rates import HARDLY, described
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import in_nats, probability, spoken
 

@@ -18,7 +18,7 @@ from interp_rc.report.symmetry_words import (
     methods,
     sample_sizes,
 )
-from interp_rc.report.wording import number, percent
+from interp_rc.report.wording import number, without_unit
 
 Column = tuple[str, tuple[str, ...], tuple[str, ...]]
 """Its name and where its numbers are: before the variant, and after it."""
@@ -95,7 +95,7 @@ def accuracy(measured: Measured, columns: Columns, caption: str) -> Table | None
             found = [_cell(measured, one, variant, when) for one in there]
             if any(found):
                 name = label if variant in SHORTCUTS else f"{label}, {said}"
-                rows.append([name, *("" if one is None else percent(one) for one in found)])
+                rows.append([name, *("" if one is None else without_unit(one) for one in found)])
     names = [name for name, _, _ in there]
     return Table(caption, ["method", *names], rows, names) if rows else None
 
@@ -194,7 +194,7 @@ def new_label(measured: Measured) -> Table | None:
                 for what in ("neutral", "rest", "balanced")
             ]
             if all(found):
-                rows.append([METHODS[method], said, *(percent(one) for one in found if one)])
+                rows.append([METHODS[method], said, *(without_unit(one) for one in found if one)])
     columns = ["method", "a third label", "found", "other two", "mean of the three"]
     if not rows:
         return None
@@ -256,7 +256,7 @@ def forgetting(measured: Measured) -> Table | None:
 
 def _points(estimate: Estimate) -> str:
     if estimate.unit == "fraction":
-        return percent(estimate)
+        return without_unit(estimate)
     digits = 3 if estimate.unit == "correlation" else 1
     value, low, high = (number(v, digits) for v in (estimate.value, estimate.low, estimate.high))
     return f"{value} [{low}, {high}]" if low and high else value

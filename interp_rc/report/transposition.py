@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from interp_rc.figures.labels import READ, told
 from interp_rc.figures.profile import Line, Panel, profile_figure
 from interp_rc.mechanism.memories.recall import READINGS, Reading
 from interp_rc.mechanism.memories.transposition import NAME
 from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Test
 from interp_rc.records.runs import Measured, Run
-from interp_rc.report.probe import READ, told
 from interp_rc.report.section import Picture, Section, Table, picture
 from interp_rc.report.wording import TIE, number, probability, spoken
 

@@ -19,9 +19,10 @@ def spoken(estimate: Estimate) -> str:
     return text.replace("-", MINUS).replace(" ", TIE)
 
 
-def percent(estimate: Estimate) -> str:
-    """Value and interval of a rate without the sign, which the caption names."""
-    return spoken(estimate).replace(f"{TIE}%", "")
+def without_unit(estimate: Estimate) -> str:
+    """Value and interval without the unit, which a column or the caption names."""
+    unit = "%" if estimate.unit == "fraction" else estimate.unit.replace("-", MINUS)
+    return spoken(estimate).replace(f"{TIE}{unit}".replace(" ", TIE), "", 1)
 
 
 def in_nats(estimate: Estimate) -> str:

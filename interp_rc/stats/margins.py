@@ -27,3 +27,6 @@ def judges(margin: float | None, control: Estimate) -> bool:
     if margin is None or control.low is None:
         return False
     return control.low > 0 and margin <= LARGEST_SHARE * control.low
+
+
+ALPHA = 0.05

@@ -10,17 +10,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from interp_rc.evaluation.answers import answer
-from interp_rc.evaluation.behaviour import (
-    Behaviour,
-    candidate_numbers,
-    cells,
+from interp_rc.evaluation.behaviour import Behaviour, candidate_numbers, estimates
+from interp_rc.evaluation.candidate_scores import (
     correct,
     corrected_scores,
-    estimates,
     others,
     rank_of_correct,
     top_share,
 )
+from interp_rc.evaluation.cells import cells
 from interp_rc.evaluation.match import prefix_match
 from interp_rc.evaluation.pooled import by_direction
 from interp_rc.models.completion import complete

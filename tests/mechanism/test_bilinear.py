@@ -10,7 +10,7 @@ from interp_rc.facts.folder import write_facts
 from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.mechanism.bilinear import BilinearProbe, read_sides
 from interp_rc.mechanism.bilinear_read import WHATS
-from interp_rc.mechanism.probe import SOUGHT
+from interp_rc.mechanism.probed import SOUGHT
 from interp_rc.mechanism.reading import entity_vectors, read_streams
 from interp_rc.models.load import save
 from interp_rc.records.errors import DataError

@@ -13,10 +13,10 @@ from interp_rc.mechanism.one_step import (
     one_step,
     step_estimates,
     stepped,
-    streams_at_source,
     telling,
 )
 from interp_rc.mechanism.pairings import asked
+from interp_rc.mechanism.source_streams import streams_at_source
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.training.objectives.next_token import NextToken

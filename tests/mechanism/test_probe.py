@@ -12,8 +12,9 @@ from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
 from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.mechanism import probe_fit
-from interp_rc.mechanism.probe import Probe, estimates, rows_of, shuffled
+from interp_rc.mechanism.probe import Probe, estimates, rows_of
 from interp_rc.mechanism.probe_fit import Reading, centred, fit, fit_each, predict, right_and_z
+from interp_rc.mechanism.probed import shuffled
 from interp_rc.mechanism.reading import EVERYWHERE, POSITIONS, entity_vectors, read_streams
 from interp_rc.models.load import save
 from interp_rc.records.errors import DataError

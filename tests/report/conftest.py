@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from interp_rc.evaluation.behaviour import cells, estimates
+from interp_rc.evaluation.behaviour import estimates
+from interp_rc.evaluation.cells import cells
 from interp_rc.evaluation.exact_match import estimates as exact_match_estimates
 from interp_rc.evaluation.forgetting import TABLE, pooled
 from interp_rc.facts.factset import FactSet

@@ -29,10 +29,10 @@ from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t
 from interp_rc.stats.equivalence import non_superiority
 from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.margins import MARGIN_SHARE
 
 NAME = "transposition"
 TABLE = f"mechanism/{NAME}"
-MARGIN_SHARE = 0.05
 Z = "standard deviation"
 FEWEST = 3
 OTHER: dict[Order, Order] = {"forward": "backward", "backward": "forward"}
