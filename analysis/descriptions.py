@@ -24,7 +24,7 @@ from analysis.over_seeds import (
     write_csv,
     write_environment,
 )
-from interp_rc.hypotheses.reverse_at_chance import ASKED_ALIKE
+from interp_rc.measures.reverse_at_chance.measure import ASKED_ALIKE
 from interp_rc.records.numbers import Test
 from interp_rc.records.packaged import packaged
 from interp_rc.records.runs import Run

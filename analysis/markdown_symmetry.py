@@ -6,9 +6,9 @@ import pandas as pd
 
 from analysis.descriptions import TABLES
 from analysis.markdown import estimate, table
-from interp_rc.evaluation.symmetry.forgetting_numbers import PUBLISHED
+from interp_rc.measures.symmetry.forgetting_numbers import PUBLISHED
+from interp_rc.measures.symmetry.words import METHODS, NEEDED
 from interp_rc.records.numbers import Estimate
-from interp_rc.report.symmetry_words import METHODS, NEEDED
 
 MAIN, LEFT_OUT = "main.two_labels.names", "left_out.two_labels.names"
 COLUMNS = {

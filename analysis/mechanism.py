@@ -23,7 +23,7 @@ from analysis.over_seeds import (
     write_csv,
     write_environment,
 )
-from interp_rc.mechanism.probe import TABLE
+from interp_rc.measures.probe.measure import TABLE
 from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order
 from interp_rc.records.numbers import Test
 from interp_rc.records.packaged import packaged

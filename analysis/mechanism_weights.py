@@ -10,7 +10,7 @@ lack.
 import numpy as np
 
 from analysis.confirmatory import Plan, Study, Values, above, column, more, pair
-from interp_rc.mechanism.erasure.damage import METHODS
+from interp_rc.measures.erasure.damage import METHODS
 from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE
 from interp_rc.records.numbers import Test
 from interp_rc.stats.equivalence import non_superiority, tost

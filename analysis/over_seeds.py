@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from interp_rc.evaluation.behaviour import CANDIDATES
 from interp_rc.evaluation.candidate_scores import correct, corrected_scores, others
 from interp_rc.evaluation.candidates import Scores, score_tensor
 from interp_rc.evaluation.cells import Asked, cells
 from interp_rc.facts.folder import read_facts
+from interp_rc.measures.behaviour.measure import CANDIDATES
 from interp_rc.pipeline.config import load_config
 from interp_rc.pipeline.experiments import find_experiment
 from interp_rc.pipeline.run import execute

@@ -17,8 +17,6 @@ from tqdm import tqdm
 from analysis.descriptions import TABLES
 from analysis.over_seeds import write_csv
 from interp_rc.engine.sites import Site
-from interp_rc.mechanism.discoveries import discoveries, first_place, is_discovery
-from interp_rc.mechanism.patching import noise_floors, patch
 from interp_rc.models.adapters.parts import Component, Place
 from interp_rc.models.load import Loaded
 from interp_rc.models.planted.plan import KINDS, SHAPES, Planted
@@ -26,6 +24,8 @@ from interp_rc.models.planted.plant import plant
 from interp_rc.records.environment import environment
 from interp_rc.records.files import write_json
 from interp_rc.records.nouns import Order
+from interp_rc.tools.patching.discoveries import discoveries, first_place, is_discovery
+from interp_rc.tools.patching.patching import noise_floors, patch
 from interp_rc.training.confined import teach, untaught
 
 COMPONENTS: tuple[Component, ...] = ("attn_out", "mlp_out")

@@ -21,9 +21,9 @@ from tqdm import tqdm
 from analysis.descriptions import TABLES
 from analysis.over_seeds import write_csv
 from analysis.planted_tools.memories import facts_of, in_float64
-from interp_rc.mechanism.erasure.asking import cases
-from interp_rc.mechanism.erasure.damage import METHODS, damage_table
-from interp_rc.mechanism.erasure.verdict import Stores, control, ratio, together, verdict
+from interp_rc.measures.erasure.asking import cases
+from interp_rc.measures.erasure.damage import METHODS, damage_table
+from interp_rc.measures.erasure.verdict import Stores, control, ratio, together, verdict
 from interp_rc.models.planted.plan import (
     DECOY_HEAD,
     DECOY_MLP,

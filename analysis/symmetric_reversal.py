@@ -14,8 +14,8 @@ import pandas as pd
 
 from analysis.descriptions import TABLES
 from analysis.over_seeds import estimates_table, write_csv, write_environment
-from interp_rc.evaluation.parent_rates import POINTS
-from interp_rc.hypotheses.symmetric_reversal import ASKED, BOTH, NAME, RIGHT, WRONG
+from interp_rc.evaluation.parents.rates import POINTS
+from interp_rc.measures.symmetric_reversal.measure import ASKED, BOTH, NAME, RIGHT, WRONG
 from interp_rc.records.errors import RunError
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.sweeps import SEED, SweepRun

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from analysis.descriptions import TABLES
 from analysis.over_seeds import estimates_table, run_seeds, write_csv, write_environment
-from interp_rc.evaluation.symmetry.measure import TABLE
+from interp_rc.measures.symmetry.measure import TABLE
 from interp_rc.records.runs import Run
 
 NAME = "symmetry"

@@ -19,7 +19,7 @@ import pandas as pd
 from analysis import mechanism_weights
 from analysis.descriptions import TABLES, nats_tests, power_table, prereg
 from analysis.over_seeds import write_csv
-from interp_rc.hypotheses.reverse_at_chance import ASKED_ALIKE, NAME
+from interp_rc.measures.reverse_at_chance.measure import ASKED_ALIKE, NAME
 from interp_rc.records.numbers import Estimate
 from interp_rc.stats.correction import holm
 from interp_rc.stats.intervals import RATE

@@ -29,7 +29,6 @@ from analysis.markdown import table as markdown_table
 from analysis.over_seeds import write_csv
 from analysis.zoo_models import architectures, build_small, small_config
 from interp_rc.engine.sites import Site
-from interp_rc.mechanism.patching import patch
 from interp_rc.models.adapters.adapter import FAMILIES
 from interp_rc.models.completion import complete
 from interp_rc.models.load import Loaded
@@ -40,6 +39,7 @@ from interp_rc.records.environment import environment
 from interp_rc.records.errors import InterpError
 from interp_rc.records.files import replacing, write_json
 from interp_rc.records.nouns import Contrast, Span
+from interp_rc.tools.patching.patching import patch
 
 DOCS = Path(__file__).parents[1] / "docs" / "families.md"
 TOLERANCE = 1e-5  # of the largest logit or log-probability there is

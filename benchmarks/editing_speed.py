@@ -25,9 +25,9 @@ from torch import Tensor
 
 from benchmarks.side_by_side import TABLES, compare, prepared, write_table
 from benchmarks.work import Setting, Work, hook
-from interp_rc.mechanism.edits.requests import Request
-from interp_rc.mechanism.edits.values import Search, changes_sought
 from interp_rc.records.nouns import Span
+from interp_rc.tools.editing.requests import Request
+from interp_rc.tools.editing.values import Search, changes_sought
 
 PROMPTS, STEPS = 5, 20
 SOURCE = slice(2, 5)  # its tokens

@@ -31,7 +31,7 @@ def grown(component: str, memory: int, vocabulary: int) -> float:
     from benchmarks.patching_sides import contrasts_of
     from benchmarks.work import Setting, Work
     from interp_rc.engine.sites import Site
-    from interp_rc.mechanism.patching import patch
+    from interp_rc.tools.patching.patching import patch
 
     work = Work(Setting(vocabulary=vocabulary, pairs=24, layers=3, width=256, tokens=20))
     contrasts = contrasts_of(work)

@@ -25,8 +25,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from benchmarks.work import Work, hook
 from interp_rc.engine.sites import Site
-from interp_rc.mechanism.patching import patch
 from interp_rc.records.nouns import Contrast
+from interp_rc.tools.patching.patching import patch
 
 COMPONENTS = ("resid_pre", "attn_out", "mlp_out")
 Values = Float[Tensor, "component layer position pair"]  # nats

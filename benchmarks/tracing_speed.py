@@ -28,7 +28,7 @@ from benchmarks.side_by_side import TABLES, compare, prepared, write_table
 from benchmarks.work import Setting, Work, hook
 from interp_rc.engine.sites import Site
 from interp_rc.facts.tracings import Tracing
-from interp_rc.mechanism.tracing import trace
+from interp_rc.tools.patching.tracing import trace
 
 COMPONENTS = ("resid_post", "attn_out", "mlp_out")
 DRAWS, WINDOW = 10, 10

@@ -25,6 +25,7 @@ import torch  # noqa: E402
 from transformers import PreTrainedTokenizerBase  # noqa: E402
 from transformers.models.llama.modeling_llama import LlamaRMSNorm  # noqa: E402
 
+from interp_rc.display.section import Section  # noqa: E402
 from interp_rc.facts.contrasts import held_out_contrasts  # noqa: E402
 from interp_rc.facts.factset import FactSet  # noqa: E402
 from interp_rc.facts.fictitious import fictitious_people  # noqa: E402
@@ -35,7 +36,6 @@ from interp_rc.pipeline.config import RunConfig, load_config  # noqa: E402
 from interp_rc.pipeline.run import execute  # noqa: E402
 from interp_rc.records.packaged import packaged  # noqa: E402
 from interp_rc.records.runs import Run  # noqa: E402
-from interp_rc.report.section import Section  # noqa: E402
 from tests.engine.loop import made  # noqa: E402
 
 SHAPES = ("llama", "gpt2", "gpt_neox", "qwen2")

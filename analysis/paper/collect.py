@@ -14,7 +14,7 @@ from safetensors import safe_open
 
 from analysis.over_seeds import write_csv, write_environment
 from analysis.paper.sweeps import EXPERIMENTS, KEPT, OVER_TRAINING
-from interp_rc.evaluation.trace import by_fact, cells
+from interp_rc.measures.trace.measure import by_fact, cells
 from interp_rc.records.errors import DataError, RunError
 from interp_rc.records.runs import Run
 from interp_rc.records.sweeps import SweepRun

@@ -17,13 +17,13 @@ from analysis.paper.parts import (
     sources,
     value,
 )
-from interp_rc.evaluation.parent_rates import POINTS
-from interp_rc.figures.labels import ASKED
-from interp_rc.figures.parents import ModelRates, parents_figure
+from interp_rc.display.figures.parents import ModelRates, parents_figure
+from interp_rc.display.section import Picture, Table
+from interp_rc.display.vocabulary import ASKED
+from interp_rc.display.wording import TIE, in_nats, number, probability, spoken
+from interp_rc.evaluation.parents.rates import POINTS
 from interp_rc.records.numbers import Estimate
 from interp_rc.report.parent_tables import NOTES
-from interp_rc.report.section import Picture, Table
-from interp_rc.report.wording import TIE, in_nats, number, probability, spoken
 
 LABELS = {"parent_child_pairs": "GPT-4", "llama-7b": "Llama-1 7B"}
 """Where a table's name says too little."""

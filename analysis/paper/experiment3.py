@@ -18,9 +18,9 @@ from analysis.paper.parts import (
     value,
 )
 from analysis.paper.sweeps import Spread, spreads
-from interp_rc.evaluation.related_answer_floor import FLOORS, NAME
-from interp_rc.figures.labels import ASKED, TOLD
-from interp_rc.report.section import Table
+from interp_rc.display.section import Table
+from interp_rc.display.vocabulary import ASKED, TOLD
+from interp_rc.measures.related_answer_floor.measure import FLOORS, NAME
 
 NOTHING = Side("", missing=["No completions were published to score again."])
 RULE = "Exact match of the answer"

@@ -6,9 +6,9 @@ from analysis.paper.experiment3 import HELD_OUT, NOTHING, RULE
 from analysis.paper.own import SMALL, WHO, source, who
 from analysis.paper.parts import Item, Paper, Side, compare, not_run, point, shown, sources
 from analysis.paper.traces import curve, curves_picture
-from interp_rc.figures.curves import Curve, CurvePanel
-from interp_rc.figures.labels import ASKED, TOLD
-from interp_rc.report.wording import spoken
+from interp_rc.display.figures.curves import Curve, CurvePanel
+from interp_rc.display.vocabulary import ASKED, TOLD
+from interp_rc.display.wording import spoken
 
 STEPS_PER_EPOCH = 8
 """As the authors' notebook draws the curve."""

@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter
 
-from interp_rc.figures.labels import ASKED
-from interp_rc.figures.style import WIDTH, Theme, marker
+from interp_rc.display.figures.style import WIDTH, Theme, marker
+from interp_rc.display.vocabulary import ASKED
 from interp_rc.records.numbers import Estimate
 
 

@@ -30,10 +30,10 @@ from analysis.paper.parts import (
     spread_text,
 )
 from analysis.paper.sweeps import Cell, by_setting, spreads
+from interp_rc.display.section import Picture, Table
+from interp_rc.display.wording import TIE, spoken
 from interp_rc.evaluation.match import LETTERS, PREFIX
 from interp_rc.records.nouns import Order
-from interp_rc.report.section import Picture, Table
-from interp_rc.report.wording import TIE, spoken
 
 RULES = (LETTERS, PREFIX)
 MODELS = ("base", "finetuned")

@@ -7,11 +7,11 @@ import pandas as pd
 from analysis.paper.figures import Dot, dots
 from analysis.paper.parts import UNSET, Paper, Side, not_run, setting_text, spread_text
 from analysis.paper.sweeps import Cell, Spread, at_setting, axes, by_setting, spreads
-from interp_rc.figures.labels import ASKED
+from interp_rc.display.section import Picture, Table
+from interp_rc.display.vocabulary import ASKED
+from interp_rc.display.wording import TIE, number
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.sweeps import SEED
-from interp_rc.report.section import Picture, Table
-from interp_rc.report.wording import TIE, number
 
 WHO = "Embedded model, own facts"
 SMALL = (

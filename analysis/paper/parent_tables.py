@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.over_seeds import write_csv, write_environment
-from interp_rc.evaluation.parent_rates import Scored, scored_table
+from interp_rc.evaluation.parents.rates import Scored, scored_table
 from interp_rc.facts.parent_tables import Kind, Named
 from interp_rc.pipeline.parents.score import score_files
 from interp_rc.records.errors import DataError

@@ -10,11 +10,11 @@ import pandas as pd
 from analysis.descriptions import TABLES
 from analysis.paper.published import FOLDER, as_published, not_found
 from analysis.paper.sweeps import Spread
-from interp_rc.figures.save import Draw
+from interp_rc.display.figures.save import Draw
+from interp_rc.display.section import Picture, Table, picture
+from interp_rc.display.wording import TIE, number, probability, spoken
 from interp_rc.records.errors import DataError
 from interp_rc.records.numbers import Estimate
-from interp_rc.report.section import Picture, Table, picture
-from interp_rc.report.wording import TIE, number, probability, spoken
 
 HEADINGS = ("As published", "Published data, scored or run here", "This run")
 UNSET = "—"

@@ -6,10 +6,10 @@ from analysis.paper.own import DIRECTIONS, WHO, caption_of, source, who
 from analysis.paper.parts import Item, Paper, Side, not_run, spread_text
 from analysis.paper.sweeps import spreads
 from analysis.paper.traces import curve, curves_picture
-from interp_rc.figures.curves import CurvePanel
-from interp_rc.figures.labels import ASKED, TOLD
-from interp_rc.report.section import Table
-from interp_rc.report.wording import listed, spoken
+from interp_rc.display.figures.curves import CurvePanel
+from interp_rc.display.section import Table
+from interp_rc.display.vocabulary import ASKED, TOLD
+from interp_rc.display.wording import listed, spoken
 
 CURVES = {
     ("same", "correct"): "same order",

@@ -5,7 +5,7 @@ from analysis.paper.parts import Item, Paper, Side, compare, sources, spread_tex
 from analysis.paper.scaling import over_runs
 from analysis.paper.sweeps import spreads
 from analysis.paper.table1 import PREFIX, SEEN, rerun_rates
-from interp_rc.report.wording import spoken
+from interp_rc.display.wording import spoken
 
 
 def forty_thousand(paper: Paper) -> Item:

@@ -10,8 +10,8 @@ from analysis.paper.own import QUANTITIES, RATES, caption_of, own_side, words
 from analysis.paper.parts import Item, Paper, Side, compare, shown, sources, spread_text
 from analysis.paper.sweeps import by_setting, spreads
 from analysis.paper.table1 import PREFIX
-from interp_rc.report.section import Picture, Table
-from interp_rc.report.wording import spoken
+from interp_rc.display.section import Picture, Table
+from interp_rc.display.wording import spoken
 
 RIGHT = "log_prob.name_to_description.reverse"
 

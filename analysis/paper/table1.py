@@ -29,9 +29,9 @@ from analysis.paper.parts import (
     value,
 )
 from analysis.paper.sweeps import spreads
+from interp_rc.display.section import Picture
+from interp_rc.display.wording import spoken
 from interp_rc.records.numbers import Estimate
-from interp_rc.report.section import Picture
-from interp_rc.report.wording import spoken
 
 PREFIX = "Exact match (prefix): the greedy completion begins with the target"
 

@@ -8,9 +8,9 @@ from analysis.over_seeds import over_seeds
 from analysis.paper.figures import pairs
 from analysis.paper.own import WHO, source
 from analysis.paper.parts import Item, Paper, Side, compare, not_run, point, shown, sources
+from interp_rc.display.section import Table
+from interp_rc.display.wording import number, probability, spoken
 from interp_rc.records.numbers import Estimate
-from interp_rc.report.section import Table
-from interp_rc.report.wording import number, probability, spoken
 
 CELL = "name_to_description.reverse"
 FACTS = 30

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pandas as pd
 
 from analysis.paper.parts import Paper
-from interp_rc.figures.curves import Curve, CurvePanel, curves_figure
+from interp_rc.display.figures.curves import Curve, CurvePanel, curves_figure
+from interp_rc.display.section import Picture
 from interp_rc.records.numbers import Estimate
-from interp_rc.report.section import Picture
 from interp_rc.stats.intervals import RATE
 from interp_rc.stats.over_seeds import mean_over_seeds
 

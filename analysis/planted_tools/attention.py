@@ -4,13 +4,13 @@ import torch
 
 from analysis.planted_tools.finding import Finding, finding
 from analysis.planted_tools.logit_attribution import EPSILON, rounded
-from interp_rc.mechanism.attention import attention
-from interp_rc.mechanism.discoveries import discoveries, first_place
-from interp_rc.mechanism.linear_parts import written_by_heads
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.models.planted.plan import WIDTH, Planted
 from interp_rc.records.nouns import Order
+from interp_rc.tools.patching.discoveries import discoveries, first_place
+from interp_rc.tools.readout.attention import attention
+from interp_rc.tools.readout.linear_parts import written_by_heads
 
 
 def find(one: Planted, order: Order) -> Finding:

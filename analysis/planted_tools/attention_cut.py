@@ -3,10 +3,10 @@
 from analysis.planted_tools.attention import written_heads
 from analysis.planted_tools.finding import Finding, finding
 from analysis.planted_tools.logit_attribution import EPSILON, rounded, writer
-from interp_rc.mechanism.attention_cut import ALL, cut_costs
-from interp_rc.mechanism.discoveries import discoveries, first_place
 from interp_rc.models.planted.plan import Planted
 from interp_rc.records.nouns import Order
+from interp_rc.tools.patching.attention_cut import ALL, cut_costs
+from interp_rc.tools.patching.discoveries import discoveries, first_place
 
 MOST = 20.0  # nats that a planted answer has, roughly: rounding is a share of them
 

@@ -7,16 +7,16 @@ import numpy as np
 
 from analysis.planted_tools.finding import Finding, finding
 from analysis.planted_tools.memories import NATS, at_sites, in_float64, pairs_of
-from interp_rc.mechanism.edits.keys import second_moments
-from interp_rc.mechanism.edits.rank_one import edited
-from interp_rc.mechanism.edits.requests import Request
-from interp_rc.mechanism.edits.rome import invertible, rome
-from interp_rc.mechanism.edits.values import Search
 from interp_rc.models.load import Loaded
 from interp_rc.models.planted.plan import Planted
 from interp_rc.models.planted.plant import contrasts
 from interp_rc.models.scoring import score
 from interp_rc.records.nouns import ORDERS, Contrast, Order
+from interp_rc.tools.editing.keys import second_moments
+from interp_rc.tools.editing.rank_one import edited
+from interp_rc.tools.editing.requests import Request
+from interp_rc.tools.editing.rome import invertible, rome
+from interp_rc.tools.editing.values import Search
 
 WRITTEN, ASKED = (0, 2), (1, 3)  # of the four templates
 SEARCH = Search(kl=0.0)  # planted models have no neutral words

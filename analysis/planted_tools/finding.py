@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from interp_rc.mechanism.discoveries import is_discovery
 from interp_rc.models.planted.plan import Planted
 from interp_rc.records.nouns import Order
 from interp_rc.records.numbers import Test
+from interp_rc.tools.patching.discoveries import is_discovery
 
 
 class Finding(NamedTuple):

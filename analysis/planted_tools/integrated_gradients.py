@@ -21,14 +21,14 @@ import pandas as pd
 
 from analysis.planted_tools.finding import Finding, finding
 from analysis.planted_tools.logit_attribution import rounded
-from interp_rc.mechanism.attribution_spans import by_span
-from interp_rc.mechanism.discoveries import discoveries, first_place
-from interp_rc.mechanism.integrated_gradients import integrated_gradients, streams
+from interp_rc.measures.integrated_gradients.spans import by_span
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place
 from interp_rc.models.load import Loaded
 from interp_rc.models.planted.plan import LAYERS, At, Planted
 from interp_rc.records.nouns import Contrast, Order
+from interp_rc.tools.attribution.integrated_gradients import integrated_gradients, streams
+from interp_rc.tools.patching.discoveries import discoveries, first_place
 
 FLOOR = 1e-3  # nat: far below a fact's effect, far above the rounding of float32
 ENDS = {"source": "source", "prompt_last": "prompt"}

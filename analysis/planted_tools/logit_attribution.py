@@ -6,11 +6,11 @@ import pandas as pd
 import torch
 
 from analysis.planted_tools.finding import Finding, finding
-from interp_rc.mechanism.discoveries import discoveries, first_place
-from interp_rc.mechanism.logit_attribution import logit_attribution
 from interp_rc.models.load import Loaded
 from interp_rc.models.planted.plan import Planted
 from interp_rc.records.nouns import Order
+from interp_rc.tools.attribution.logit_attribution import logit_attribution
+from interp_rc.tools.patching.discoveries import discoveries, first_place
 
 EPSILON = torch.finfo(torch.float32).eps
 

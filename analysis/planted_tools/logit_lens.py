@@ -4,11 +4,11 @@ import pandas as pd
 
 from analysis.planted_tools.finding import Finding, finding
 from analysis.planted_tools.logit_attribution import EPSILON, rounded, writer
-from interp_rc.mechanism.discoveries import discoveries, is_discovery
-from interp_rc.mechanism.lens import over_foil
-from interp_rc.mechanism.logit_lens import logit_lens
+from interp_rc.measures.lens.measure import over_foil
 from interp_rc.models.planted.plan import Planted
 from interp_rc.records.nouns import Order
+from interp_rc.tools.patching.discoveries import discoveries, is_discovery
+from interp_rc.tools.readout.logit_lens import logit_lens
 
 
 def find(one: Planted, order: Order) -> Finding:

@@ -9,13 +9,8 @@ import pandas as pd
 from analysis.planted_tools.finding import Finding, finding
 from interp_rc.engine.effect_estimates import beyond_floor
 from interp_rc.facts.factset import FactSet
-from interp_rc.mechanism.memories.curves import neuron_curves
-from interp_rc.mechanism.memories.exchange import exchange_values
-from interp_rc.mechanism.memories.key_values import key_values
-from interp_rc.mechanism.memories.measure import coefficient_sites
-from interp_rc.mechanism.memories.ranking import rank_neurons
-from interp_rc.mechanism.memories.transposition import recalled
-from interp_rc.mechanism.patching import patch
+from interp_rc.measures.memories.measure import coefficient_sites
+from interp_rc.measures.transposition.measure import recalled
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.models.planted.plan import Planted
@@ -24,6 +19,11 @@ from interp_rc.models.planted.weights import exact
 from interp_rc.records.nouns import ORDERS, Fact, Order, Query
 from interp_rc.records.numbers import Test
 from interp_rc.stats.correction import benjamini_hochberg
+from interp_rc.tools.neurons.curves import neuron_curves
+from interp_rc.tools.neurons.exchange import exchange_values
+from interp_rc.tools.neurons.key_values import key_values
+from interp_rc.tools.neurons.ranking import rank_neurons
+from interp_rc.tools.patching.patching import patch
 
 FLOOR = 1e-9  # of what is computed in float64
 NATS = 1e-6  # likewise, of log-probabilities

@@ -5,16 +5,16 @@ from jaxtyping import Float
 from scipy import stats
 
 from analysis.planted_tools.finding import Finding, finding
-from interp_rc.mechanism.bilinear_read import Sides, choose, mutual
-from interp_rc.mechanism.discoveries import TIE
-from interp_rc.mechanism.probe_fit import Scores, fit
-from interp_rc.mechanism.reading import POSITIONS, Streams, entity_vectors, read_streams
+from interp_rc.measures.bilinear.read import Sides, choose, mutual
 from interp_rc.models.load import Loaded
 from interp_rc.models.planted.plan import FACTS, Planted
 from interp_rc.models.planted.weights import exact
 from interp_rc.records.nouns import ORDERS, Contrast, Order, Query, Subset
 from interp_rc.records.numbers import Test
 from interp_rc.stats.correction import benjamini_hochberg
+from interp_rc.tools.patching.discoveries import TIE
+from interp_rc.tools.probing.probe_fit import Scores, fit
+from interp_rc.tools.probing.streams import POSITIONS, Streams, entity_vectors, read_streams
 
 GROUPS: list[Subset] = ["both"] * FACTS
 ROUNDING = 1e-9

@@ -27,13 +27,12 @@ from transformers.pytorch_utils import Conv1D
 from analysis.planted_tools.finding import Finding, finding
 from analysis.planted_tools.integrated_gradients import some_of
 from analysis.planted_tools.memories import NATS, at_sites, by_fact
-from interp_rc.mechanism.weights.asking import Asking, Question, from_contrasts
-from interp_rc.mechanism.weights.neurons import rank_neurons
-from interp_rc.mechanism.weights.pair import Act, Whole, changed
-from interp_rc.mechanism.weights.sets import candidates
-from interp_rc.mechanism.weights.single import said, single_effects
-from interp_rc.mechanism.weights.sites import WeightSite, units
-from interp_rc.mechanism.weights.smallest import forward_selection
+from interp_rc.measures.transplant.asking import Asking, Question, from_contrasts
+from interp_rc.measures.transplant.neurons import rank_neurons
+from interp_rc.measures.transplant.pair import Act, Whole, changed
+from interp_rc.measures.transplant.sets import candidates
+from interp_rc.measures.transplant.single import said, single_effects
+from interp_rc.measures.transplant.smallest import forward_selection
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Block
 from interp_rc.models.load import Loaded
@@ -42,6 +41,7 @@ from interp_rc.models.planted.plant import FILLER_WORDS
 from interp_rc.models.planted.weights import exact
 from interp_rc.records.nouns import Order
 from interp_rc.records.seeds import derive_seed
+from interp_rc.tools.weights.sites import WeightSite, units
 
 DECOY = 0.5  # what a decoy adds to the stream for each unit that it finds
 HEAD = WIDTH // HEADS

@@ -11,13 +11,13 @@ from analysis.planted_tools.finding import Finding, finding
 from analysis.planted_tools.integrated_gradients import some_of
 from analysis.planted_tools.memories import NATS, at_sites, by_fact
 from analysis.planted_tools.transplants import HEAD, reads, values_of, without_store
-from interp_rc.mechanism.update_readout import update_readouts
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.models.planted.plan import WIDTH, Planted
 from interp_rc.models.planted.weights import exact
 from interp_rc.records.nouns import Order
 from interp_rc.records.seeds import derive_seed
+from interp_rc.tools.weights.update_readout import update_readouts
 
 POINTS = 16
 

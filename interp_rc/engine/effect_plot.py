@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from interp_rc.display.figures.site_map import Grid, site_map_figure
+from interp_rc.display.figures.style import Theme, styled
 from interp_rc.engine.effect_estimates import FALSE_DISCOVERY_RATE, unit_of
 from interp_rc.engine.effect_places import without_window
-from interp_rc.figures.site_map import Grid, site_map_figure
-from interp_rc.figures.style import Theme, styled
 from interp_rc.models.adapters.parts import COMPONENTS
 
 MASKED = "not told from zero"

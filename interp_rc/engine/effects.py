@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from interp_rc.display.figures.style import LIGHT, Theme
 from interp_rc.engine.effect_array import array_of
 from interp_rc.engine.effect_estimates import estimates_of
 from interp_rc.engine.effect_plot import effects_figure
-from interp_rc.figures.style import LIGHT, Theme
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet
 from interp_rc.records.tables import read_parquet

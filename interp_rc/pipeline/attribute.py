@@ -7,9 +7,6 @@ import pandas as pd
 from interp_rc.engine.effects import Effects
 from interp_rc.engine.named_sites import named_sites
 from interp_rc.facts.contrasts import read_contrasts
-from interp_rc.mechanism.attribution import attribute
-from interp_rc.mechanism.patching import patch
-from interp_rc.mechanism.rank_correlation import rank_correlation
 from interp_rc.pipeline.effect_files import (
     check_files,
     in_bytes,
@@ -20,6 +17,9 @@ from interp_rc.pipeline.effect_files import (
 from interp_rc.pipeline.effect_options import AttributeOptions
 from interp_rc.records.errors import DataError
 from interp_rc.records.numbers import Estimate
+from interp_rc.tools.attribution.attribution import attribute
+from interp_rc.tools.attribution.rank_correlation import rank_correlation
+from interp_rc.tools.patching.patching import patch
 
 
 def attribute_file(options: AttributeOptions) -> tuple[pd.DataFrame, Estimate | None]:

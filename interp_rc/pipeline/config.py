@@ -1,18 +1,10 @@
 """The configuration of a run, validated whole before anything runs."""
 
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from interp_rc.evaluation.behaviour import Behaviour
-from interp_rc.evaluation.exact_match import ExactMatch
-from interp_rc.evaluation.forgetting import Forgetting
-from interp_rc.evaluation.in_context import InContext
-from interp_rc.evaluation.parents.measure import Parents as ParentsMeasure
-from interp_rc.evaluation.related_answer_floor import RelatedAnswerFloor
-from interp_rc.evaluation.symmetry.measure import Symmetry as SymmetryMeasure
-from interp_rc.evaluation.trace import Trace
 from interp_rc.facts.options import (
     FactsFolder,
     Instructions,
@@ -24,23 +16,31 @@ from interp_rc.facts.options import (
     Relations,
 )
 from interp_rc.facts.options import Symmetry as SymmetryFacts
-from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
-from interp_rc.hypotheses.symmetric_reversal import SymmetricReversal
-from interp_rc.mechanism.attention_measure import Attention
-from interp_rc.mechanism.bilinear import BilinearProbe
-from interp_rc.mechanism.edits.measure import Editing
-from interp_rc.mechanism.erasure.measure import Erasure
-from interp_rc.mechanism.gradient_attribution import IntegratedGradients
-from interp_rc.mechanism.gradients import Gradients
-from interp_rc.mechanism.lens import Lens
-from interp_rc.mechanism.memories.measure import Memories
-from interp_rc.mechanism.memories.transposition import Transposition
-from interp_rc.mechanism.movement import Movement
-from interp_rc.mechanism.patching_map import PatchingMap
-from interp_rc.mechanism.probe import Probe
-from interp_rc.mechanism.symmetry_where.measure import SymmetryWhere
-from interp_rc.mechanism.update_geometry import UpdateGeometry
-from interp_rc.mechanism.weights.measure import Transplant
+from interp_rc.measures.attention.measure import Attention
+from interp_rc.measures.behaviour.measure import Behaviour
+from interp_rc.measures.bilinear.measure import BilinearProbe
+from interp_rc.measures.editing.measure import Editing
+from interp_rc.measures.erasure.measure import Erasure
+from interp_rc.measures.exact_match.measure import ExactMatch
+from interp_rc.measures.forgetting.measure import Forgetting
+from interp_rc.measures.gradients.measure import Gradients
+from interp_rc.measures.in_context.measure import InContext
+from interp_rc.measures.integrated_gradients.measure import IntegratedGradients
+from interp_rc.measures.lens.measure import Lens
+from interp_rc.measures.memories.measure import Memories
+from interp_rc.measures.movement.measure import Movement
+from interp_rc.measures.parents.measure import Parents as ParentsMeasure
+from interp_rc.measures.patching_map.measure import PatchingMap
+from interp_rc.measures.probe.measure import Probe
+from interp_rc.measures.related_answer_floor.measure import RelatedAnswerFloor
+from interp_rc.measures.reverse_at_chance.measure import ReverseAtChance
+from interp_rc.measures.symmetric_reversal.measure import SymmetricReversal
+from interp_rc.measures.symmetry.measure import Symmetry as SymmetryMeasure
+from interp_rc.measures.symmetry_where.measure import SymmetryWhere
+from interp_rc.measures.trace.measure import Trace
+from interp_rc.measures.transplant.measure import Transplant
+from interp_rc.measures.transposition.measure import Transposition
+from interp_rc.measures.update_geometry.measure import UpdateGeometry
 from interp_rc.models.encoder_options import EncoderModel, NewEncoder
 from interp_rc.models.machine import Device, Precision
 from interp_rc.models.pretrained import PretrainedModel
@@ -100,11 +100,21 @@ Measure = Annotated[
     Field(discriminator="kind"),
 ]
 TAKES_ENCODER = {"symmetry", "symmetry_where"}
-TOOLS: list[str] = [
-    measure.model_fields["kind"].default
-    for measure in get_args(get_args(Measure)[0])
-    if measure.__module__.startswith("interp_rc.mechanism.")
-    and measure.model_fields["kind"].default not in TAKES_ENCODER
+TOOLS = [
+    "patching_map",
+    "gradients",
+    "integrated_gradients",
+    "movement",
+    "probe",
+    "memories",
+    "transposition",
+    "lens",
+    "attention",
+    "bilinear",
+    "update_geometry",
+    "erasure",
+    "editing",
+    "transplant",
 ]
 """Measures that look inside a language model, which `interp-rc mechanism` runs one of."""
 # What each measure needs, besides the facts that its `check` looks at.

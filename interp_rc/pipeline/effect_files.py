@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from interp_rc.display.figures.save import check_figure_file, save_as
 from interp_rc.engine.effect_estimates import unit_of
 from interp_rc.engine.effect_places import site_name
 from interp_rc.engine.effects import Effects
-from interp_rc.figures.save import check_figure_file, save_as
 from interp_rc.models.load import Loaded, load
 from interp_rc.models.machine import choose_machine, use_threads
 from interp_rc.pipeline.effect_options import AnyDevice

@@ -13,7 +13,6 @@ from interp_rc.engine.interventions import (
 )
 from interp_rc.engine.named_sites import named_sites
 from interp_rc.facts.contrasts import read_contrasts
-from interp_rc.mechanism.patching import patch
 from interp_rc.pipeline.effect_files import (
     check_files,
     in_bytes,
@@ -24,6 +23,7 @@ from interp_rc.pipeline.effect_files import (
 from interp_rc.pipeline.effect_options import PatchOptions, decisive
 from interp_rc.pipeline.so_far import SoFar
 from interp_rc.records.errors import ConfigError
+from interp_rc.tools.patching.patching import patch
 
 
 def patch_file(options: PatchOptions) -> pd.DataFrame:

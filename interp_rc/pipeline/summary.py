@@ -4,7 +4,7 @@ import pandas as pd
 
 from interp_rc.records.runs import Run
 from interp_rc.records.sweeps import SEED, SweepRun
-from interp_rc.report.registry import section
+from interp_rc.report.sections import section
 from interp_rc.report.settings import told_apart
 from interp_rc.report.sweep import settings_table, shown_names
 

@@ -4,7 +4,6 @@ import pandas as pd
 
 from interp_rc.engine.named_sites import named_sites
 from interp_rc.facts.tracings import read_tracings
-from interp_rc.mechanism.tracing import trace, trace_sites
 from interp_rc.pipeline.effect_files import (
     check_files,
     in_bytes,
@@ -15,6 +14,7 @@ from interp_rc.pipeline.effect_files import (
 from interp_rc.pipeline.effect_options import TraceOptions, decisive
 from interp_rc.pipeline.so_far import SoFar
 from interp_rc.records.errors import ConfigError
+from interp_rc.tools.patching.tracing import trace, trace_sites
 
 
 def trace_file(options: TraceOptions) -> pd.DataFrame:

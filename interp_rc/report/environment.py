@@ -2,7 +2,7 @@
 
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from interp_rc.report.wording import tied
+from interp_rc.display.wording import tied
 
 
 def page_environment(*own: BaseLoader) -> Environment:

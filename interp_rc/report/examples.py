@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from interp_rc.figures.labels import TOLD, asked_label, cells
+from interp_rc.display.vocabulary import TOLD, asked_label, cells
 from interp_rc.measures.base import ANSWERS
 from interp_rc.records.runs import Run, evaluated
 

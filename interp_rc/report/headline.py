@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from interp_rc.figures.labels import ASKED
-from interp_rc.figures.rates import rates_figure
+from interp_rc.display.figures.rates import rates_figure
+from interp_rc.display.rates import HARDLY, caption, described, rates_of
+from interp_rc.display.section import Picture, picture
+from interp_rc.display.vocabulary import ASKED
+from interp_rc.display.wording import spoken
 from interp_rc.measures.base import ANSWERS
+from interp_rc.measures.parents import section as parents
+from interp_rc.measures.symmetry import section as symmetry
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
-from interp_rc.report import parents, symmetry
-from interp_rc.report.rates import HARDLY, caption, described, rates_of
-from interp_rc.report.section import Picture, picture
-from interp_rc.report.wording import spoken
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from interp_rc.records.files import write_text
-from interp_rc.records.reading import read_text
-from interp_rc.records.runs import Measured, Run
-from interp_rc.report.environment import page_environment
-from interp_rc.report.examples import examples
-from interp_rc.report.headline import answer, asked_by, headline
-from interp_rc.report.hypothesis import exploratory
-from interp_rc.report.registry import section
-from interp_rc.report.section import Table
-from interp_rc.report.seen import seen, seen_note
-from interp_rc.report.wording import (
+from interp_rc.display.section import Table
+from interp_rc.display.wording import (
     ESTIMATE_COLUMNS,
     ESTIMATE_NUMERIC,
     estimate_row,
@@ -22,6 +13,15 @@ from interp_rc.report.wording import (
     probability,
     setup_line,
 )
+from interp_rc.measures.reverse_at_chance.section import exploratory
+from interp_rc.records.files import write_text
+from interp_rc.records.reading import read_text
+from interp_rc.records.runs import Measured, Run
+from interp_rc.report.environment import page_environment
+from interp_rc.report.examples import examples
+from interp_rc.report.headline import answer, asked_by, headline
+from interp_rc.report.sections import section
+from interp_rc.report.seen import seen, seen_note
 
 
 def write_report(run: Run) -> None:

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from interp_rc.evaluation.parent_rates import CONDITIONED, POINTS, Rates, Scored
+from interp_rc.display.figures.parents import ModelRates, parents_figure
+from interp_rc.display.section import Picture, Table, picture
+from interp_rc.display.wording import in_nats, probability, spoken
+from interp_rc.evaluation.parents.rates import CONDITIONED, POINTS, Rates, Scored
 from interp_rc.facts.parent_tables import Kind
-from interp_rc.figures.parents import ModelRates, parents_figure
 from interp_rc.records.environment import environment
 from interp_rc.records.files import write_text
 from interp_rc.records.numbers import Estimate
 from interp_rc.report.environment import page_environment
 from interp_rc.report.page import environment_rows
-from interp_rc.report.section import Picture, Table, picture
-from interp_rc.report.wording import in_nats, probability, spoken
 
 MEASURED: dict[Kind, str] = {
     "share": "rates are means of the share of sampled responses that name the right person",

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from interp_rc.display.section import Table
 from interp_rc.measures.base import ANSWERS
 from interp_rc.records.runs import Run, evaluated
-from interp_rc.report.section import Table
 
 MEANING = {
     "training": "in the finetuning documents themselves",

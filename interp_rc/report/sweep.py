@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from interp_rc.figures.labels import ASKED
-from interp_rc.figures.settings import Curve, Grid, curves_figure, grids_figure
+from interp_rc.display.figures.settings import Curve, Grid, curves_figure, grids_figure
+from interp_rc.display.section import Picture, Table, picture
+from interp_rc.display.vocabulary import ASKED
+from interp_rc.display.wording import estimate_row, setup_line, spoken
 from interp_rc.records.files import write_text
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.sweeps import SEED, Cells, SweepRun, text_of
 from interp_rc.report.environment import page_environment
-from interp_rc.report.section import Picture, Table, picture
 from interp_rc.report.settings import named, numbering, ticks, told_apart
-from interp_rc.report.wording import estimate_row, setup_line, spoken
 
 HEADLINE = ("exact_match.pooled.same", "exact_match.pooled.reverse")
 

@@ -10,9 +10,9 @@ import pytest
 from analysis.descriptions import TABLES
 from analysis.planted import found, planted_rows, summary
 from interp_rc.engine.effect_estimates import FALSE_DISCOVERY_RATE
-from interp_rc.mechanism.discoveries import first_place
 from interp_rc.models.planted.plan import KINDS, SHAPES
 from interp_rc.models.planted.plant import plant
+from interp_rc.tools.patching.discoveries import first_place
 
 
 @pytest.mark.slow

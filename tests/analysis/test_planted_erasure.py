@@ -7,7 +7,7 @@ import pytest
 
 from analysis import planted_erasure
 from analysis.planted_erasure import add_decoys, erased, summary
-from interp_rc.mechanism.erasure.verdict import together
+from interp_rc.measures.erasure.verdict import together
 from interp_rc.models.build import build_model
 from interp_rc.models.load import Loaded
 from interp_rc.models.planted.plan import make_plan

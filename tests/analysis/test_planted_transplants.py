@@ -11,15 +11,15 @@ from analysis.planted_tools.transplants import (
     smallest,
     taken,
 )
-from interp_rc.mechanism.weights.asking import Asking, from_contrasts
-from interp_rc.mechanism.weights.exchange import exchanged
-from interp_rc.mechanism.weights.pair import Whole
-from interp_rc.mechanism.weights.single import ends, said
-from interp_rc.mechanism.weights.sites import WeightSite, matrices, units
+from interp_rc.measures.transplant.asking import Asking, from_contrasts
+from interp_rc.measures.transplant.pair import Whole
+from interp_rc.measures.transplant.single import ends, said
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Place
 from interp_rc.models.planted.plant import plant
 from interp_rc.models.planted.weights import exact
+from interp_rc.tools.weights.exchange import exchanged
+from interp_rc.tools.weights.sites import WeightSite, matrices, units
 from interp_rc.training.confined import teach, untaught
 
 SOME = [("attention", "llama"), ("two_stores", "gpt2"), ("decoy", "llama")]

@@ -9,8 +9,8 @@ import pytest
 
 from analysis import symmetry
 from analysis.descriptions import TABLES
-from interp_rc.evaluation.symmetry.pools import symmetry_of
 from interp_rc.facts.relations import relations
+from interp_rc.measures.symmetry.pools import symmetry_of
 from interp_rc.records.runs import Run
 from tests.conftest import published
 

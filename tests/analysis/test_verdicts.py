@@ -7,7 +7,7 @@ from scipy import stats
 
 from analysis import verdicts
 from analysis.descriptions import TABLES, prereg
-from interp_rc.hypotheses.reverse_at_chance import ASKED_ALIKE
+from interp_rc.measures.reverse_at_chance.measure import ASKED_ALIKE
 
 
 def run_rows(control, reverse, chosen=(0.03, 0.0, 0.2)):

@@ -9,14 +9,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy import stats
 
+from interp_rc.display.figures.style import DARK, LIGHT
 from interp_rc.engine.effect_estimates import linearised_share
 from interp_rc.engine.effect_places import site_name
 from interp_rc.engine.effects import COLUMNS, Effects
 from interp_rc.engine.named_sites import named_sites
-from interp_rc.figures.style import DARK, LIGHT
-from interp_rc.mechanism.patching import patch
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Contrast
+from interp_rc.tools.patching.patching import patch
 from tests.engine.hooked import sites_of
 
 ORDERS = ("forward", None)

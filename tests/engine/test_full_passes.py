@@ -16,10 +16,10 @@ from transformers import (
 from interp_rc.engine.interventions import Zero
 from interp_rc.engine.named_sites import named_sites
 from interp_rc.engine.sites import Site
-from interp_rc.mechanism.patching import patch
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError, ModelError
+from interp_rc.tools.patching.patching import patch
 
 SIZE = {"initializer_range": 0.3, "hidden_size": 32, "num_attention_heads": 2}
 UNKNOWN = {

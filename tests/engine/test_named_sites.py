@@ -8,9 +8,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from interp_rc.engine.named_sites import named_sites
 from interp_rc.engine.sites import Site
 from interp_rc.facts.triples import contrasts_of, read_triples
-from interp_rc.mechanism.patching import patch
 from interp_rc.records.errors import ConfigError, DataError
 from interp_rc.records.nouns import Contrast
+from interp_rc.tools.patching.patching import patch
 
 EVEN = Contrast("e", "f", None, "Ann is", "Bob is", " so")
 

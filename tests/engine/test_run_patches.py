@@ -17,11 +17,11 @@ from interp_rc.engine.interventions import (
 )
 from interp_rc.engine.run_patches import run_patches
 from interp_rc.engine.sites import Site
-from interp_rc.mechanism.knockout import knockout
-from interp_rc.mechanism.patching import noise_floors, patch
-from interp_rc.mechanism.path import path_patch
 from interp_rc.models.adapters.layerwise import Layerwise
 from interp_rc.records.errors import ConfigError
+from interp_rc.tools.patching.knockout import knockout
+from interp_rc.tools.patching.patching import noise_floors, patch
+from interp_rc.tools.patching.path import path_patch
 from tests.engine.loop_pairs import pairs
 
 SITES = [

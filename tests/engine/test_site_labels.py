@@ -11,16 +11,16 @@ from interp_rc.engine.interventions import Itself
 from interp_rc.engine.named_sites import named_sites
 from interp_rc.engine.sites import Site
 from interp_rc.facts.tracings import Tracing
-from interp_rc.mechanism.attribution import attribute
-from interp_rc.mechanism.knockout import knockout
-from interp_rc.mechanism.patching import noise_floors, patch
-from interp_rc.mechanism.path import path_patch
-from interp_rc.mechanism.tracing import default_window, trace, trace_sites
 from interp_rc.models.adapters.parts import Place
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.nouns import Contrast, Span
+from interp_rc.tools.attribution.attribution import attribute
+from interp_rc.tools.patching.knockout import knockout
+from interp_rc.tools.patching.patching import noise_floors, patch
+from interp_rc.tools.patching.path import path_patch
+from interp_rc.tools.patching.tracing import default_window, trace, trace_sites
 from tests.engine.loop import made
-from tests.mechanism.test_tracing_noise import other
+from tests.tools.patching.test_tracing_noise import other
 
 CONTRASTS = [
     Contrast("one", "one", None, "w1 w2 w3", "w1 w4 w3", " w5", spans={"A": [Span(3, 5)] * 2}),

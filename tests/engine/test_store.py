@@ -13,10 +13,10 @@ from interp_rc.engine.interventions import Fixed, Zero
 from interp_rc.engine.sites import Site
 from interp_rc.engine.store import digest_of
 from interp_rc.facts.tracings import Tracing
-from interp_rc.mechanism.patching import patch
-from interp_rc.mechanism.tracing import trace
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError
+from interp_rc.tools.patching.patching import patch
+from interp_rc.tools.patching.tracing import trace
 from tests.conftest import untaught
 
 SITES = [Site("resid_post", 0, "source"), Site("z", 1, "prompt", head=1)]

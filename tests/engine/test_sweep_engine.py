@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from interp_rc.engine.sites import Site
-from interp_rc.mechanism.patching import patch
+from interp_rc.tools.patching.patching import patch
 from tests.engine.loop import FAMILIES, LAYERS, MASKED, PlainLoop, Sweep, read
 from tests.engine.loop_pairs import found, pairs, plain, values
 

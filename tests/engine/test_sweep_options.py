@@ -20,9 +20,9 @@ from interp_rc.engine.interventions import (
     Zero,
 )
 from interp_rc.engine.sites import Site
-from interp_rc.mechanism.patching import patch
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import ConfigError, DataError, ModelError
+from interp_rc.tools.patching.patching import patch
 from tests.engine.loop import FAMILIES, LAYERS, Sweep, aligned, made, word_tokenizer
 from tests.engine.loop_pairs import found, pairs, plain, values, words
 

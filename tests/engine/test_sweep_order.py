@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from interp_rc.engine.interventions import FromPrompt, Noise
 from interp_rc.engine.sites import Site
-from interp_rc.mechanism.patching import patch
+from interp_rc.tools.patching.patching import patch
 from tests.engine.loop import HEADS, LAYERS, MASK, MASKED, WORDS, Pair
 
 BASIS = torch.randn(4, 16, generator=torch.Generator().manual_seed(0))

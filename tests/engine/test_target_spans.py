@@ -3,7 +3,7 @@
 import numpy as np
 
 from interp_rc.engine.sites import Site, tokens_of
-from interp_rc.mechanism.patching import patch
+from interp_rc.tools.patching.patching import patch
 from tests.engine.hooked import Loop
 
 

@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from interp_rc.evaluation.behaviour import Behaviour
 from interp_rc.facts.describe import examples, summary
 from interp_rc.facts.factset import PARAGRAPH
 from interp_rc.facts.fictitious import fictitious_people
@@ -15,10 +14,11 @@ from interp_rc.facts.published import export_published
 from interp_rc.facts.templates import composed_templates, packaged_templates
 from interp_rc.facts.validate import validate
 from interp_rc.facts.world import world
-from interp_rc.hypotheses.reverse_at_chance import ReverseAtChance
-from interp_rc.mechanism.gradients import Gradients
-from interp_rc.mechanism.patching_map import PatchingMap
-from interp_rc.mechanism.probe import Probe
+from interp_rc.measures.behaviour.measure import Behaviour
+from interp_rc.measures.gradients.measure import Gradients
+from interp_rc.measures.patching_map.measure import PatchingMap
+from interp_rc.measures.probe.measure import Probe
+from interp_rc.measures.reverse_at_chance.measure import ReverseAtChance
 from interp_rc.models.tokenizer import encode, train_tokenizer
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import ORDERS, TOLD_IN

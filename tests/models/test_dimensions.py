@@ -11,13 +11,13 @@ from transformers import (
 )
 
 from interp_rc.engine.named_sites import named_sites
-from interp_rc.mechanism.patching import patch
 from interp_rc.models.completion import complete
 from interp_rc.models.dimensions import heads_of, layers_of, vocabulary_of, width_of
 from interp_rc.models.load import Loaded, load, save
 from interp_rc.models.scoring import score
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.nouns import Contrast, Span
+from interp_rc.tools.patching.patching import patch
 from tests.engine.loop import IDS, word_tokenizer
 
 SMALL = {"num_hidden_layers": 3, "hidden_size": 16, "vocab_size": len(IDS)}

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from interp_rc.engine.sites import Site
-from interp_rc.mechanism.patching import patch
 from interp_rc.models.completion import complete
 from interp_rc.models.load import load, save
 from interp_rc.models.scoring import score
 from interp_rc.records.errors import ScoringError
+from interp_rc.tools.patching.patching import patch
 from tests.engine.loop import made
 from tests.engine.test_sweep_engine import pairs
 

@@ -14,9 +14,9 @@ from copy import deepcopy
 
 import pytest
 
-from interp_rc.evaluation.exact_match import ExactMatch
 from interp_rc.facts.folder import write_facts
 from interp_rc.measures.base import MeasureContext, run_measure
+from interp_rc.measures.exact_match.measure import ExactMatch
 from interp_rc.models.completion import complete
 from interp_rc.models.endpoint import Endpoint, ask
 from interp_rc.models.load import load, save

@@ -5,12 +5,12 @@ import pytest
 from interp_rc.engine.effects import Effects
 from interp_rc.engine.named_sites import named_sites
 from interp_rc.facts.contrasts import held_out_contrasts, write_contrasts
-from interp_rc.mechanism.attribution import attribute
-from interp_rc.mechanism.patching import patch
-from interp_rc.mechanism.rank_correlation import rank_correlation
 from interp_rc.models.load import save
 from interp_rc.pipeline.attribute import attribute_file
 from interp_rc.pipeline.effect_options import AttributeOptions
+from interp_rc.tools.attribution.attribution import attribute
+from interp_rc.tools.attribution.rank_correlation import rank_correlation
+from interp_rc.tools.patching.patching import patch
 
 SITES = ["mlp_out@source.last", "z.h*@source.last", "resid_post@prompt.last"]
 

@@ -11,11 +11,11 @@ from interp_rc.engine.effects import COLUMNS, Effects
 from interp_rc.engine.interventions import FromModel, Mean, Noise, Zero
 from interp_rc.engine.named_sites import named_sites
 from interp_rc.facts.contrasts import held_out_contrasts, write_contrasts
-from interp_rc.mechanism.patching import patch
 from interp_rc.models.load import save
 from interp_rc.pipeline.effect_options import PatchOptions
 from interp_rc.pipeline.patch import patch_file
 from interp_rc.records.errors import ConfigError, DataError
+from interp_rc.tools.patching.patching import patch
 from tests.conftest import untaught
 
 SITES = ["mlp_out.0@source.last", "resid_post.*@prompt.last", "z.1.h*@source.last"]

@@ -8,11 +8,11 @@ import pytest
 from interp_rc.engine.effects import COLUMNS, Effects
 from interp_rc.engine.named_sites import named_sites
 from interp_rc.facts.tracings import read_tracings
-from interp_rc.mechanism.tracing import trace, trace_sites
 from interp_rc.models.load import save
 from interp_rc.pipeline.effect_options import TraceOptions
 from interp_rc.pipeline.trace import trace_file
 from interp_rc.records.errors import ConfigError, DataError
+from interp_rc.tools.patching.tracing import trace, trace_sites
 
 
 @pytest.fixture(scope="module")

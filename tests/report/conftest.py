@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from interp_rc.evaluation.behaviour import estimates
 from interp_rc.evaluation.cells import cells
-from interp_rc.evaluation.exact_match import estimates as exact_match_estimates
-from interp_rc.evaluation.forgetting import TABLE, pooled
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
 from interp_rc.measures.base import ANSWERS, CANDIDATES
+from interp_rc.measures.behaviour.measure import estimates
+from interp_rc.measures.exact_match.measure import estimates as exact_match_estimates
+from interp_rc.measures.forgetting.measure import TABLE, pooled
 from interp_rc.records.files import write_json, write_parquet, write_yaml
 from interp_rc.records.nouns import Query
 from interp_rc.records.numbers import Estimate, Test, Verdict

@@ -2,9 +2,9 @@
 
 import pytest
 
-from interp_rc.evaluation.related_answer_floor import RelatedAnswerFloor
 from interp_rc.facts.instructions import instructions
 from interp_rc.measures.base import MeasureContext, run_measure
+from interp_rc.measures.related_answer_floor.measure import RelatedAnswerFloor
 from interp_rc.pipeline.summary import summary
 from interp_rc.records.files import write_json
 from interp_rc.report.page import content, write_report

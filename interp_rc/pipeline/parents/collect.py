@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from interp_rc.evaluation.clusters import Clusters
-from interp_rc.evaluation.name_rules import has_form_of_name, says_unknown
 from interp_rc.evaluation.parents.asking import ask_remote
+from interp_rc.evaluation.parents.clusters import Clusters
+from interp_rc.evaluation.parents.name_rules import has_form_of_name, says_unknown
 from interp_rc.evaluation.parents.prompts import WordingName, questions, without_examples
 from interp_rc.facts.parent_tables import PAIR, TYPES
 from interp_rc.models.remote import EndpointModel, Remote

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from interp_rc.evaluation.parent_rates import Scored, parent_rates, scored_table
+from interp_rc.evaluation.parents.rates import Scored, parent_rates, scored_table
 from interp_rc.facts.parent_tables import ParentTable, read_parent_table
 from interp_rc.records.files import replacing
 from interp_rc.report.parent_tables import write_parent_tables

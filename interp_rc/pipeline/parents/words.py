@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from textwrap import wrap
 
-from interp_rc.evaluation.parent_rates import CONDITIONED, Rates, Scored
+from interp_rc.evaluation.parents.rates import CONDITIONED, Rates, Scored
 from interp_rc.records.numbers import Estimate
 from interp_rc.report.parent_tables import MEASURED, SAMPLED
 

@@ -12,7 +12,7 @@ from analysis.paper.collect import collect
 from analysis.paper.page import write_page
 from analysis.paper.parts import Paper
 from analysis.paper.sweeps import EXPERIMENTS
-from interp_rc.figures.style import LIGHT, styled
+from interp_rc.display.figures.style import LIGHT, styled
 from tests.analysis.paper.made_up import make_sweep
 
 MADE = set()
@@ -105,7 +105,7 @@ def unsaved():
         return [folder / f"{name}.svg"] * 3
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("interp_rc.report.section.save_figure", only_made)
+        patch.setattr("interp_rc.display.section.save_figure", only_made)
         yield MADE
 
 

@@ -13,13 +13,15 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
-from interp_rc.evaluation import behaviour, in_context, trace
-from interp_rc.evaluation.in_context_prompts import prompts
-from interp_rc.evaluation.related_answer_floor import FLOORS, NAME, asked_once
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.in_context import WORDINGS
 from interp_rc.facts.instructions import instructions
+from interp_rc.measures.behaviour import measure as behaviour
+from interp_rc.measures.in_context import measure as in_context
+from interp_rc.measures.in_context.prompts import prompts
+from interp_rc.measures.related_answer_floor.measure import FLOORS, NAME, asked_once
+from interp_rc.measures.trace import measure as trace
 from interp_rc.pipeline.config import RunConfig
 from interp_rc.pipeline.experiments import find_experiment
 from interp_rc.pipeline.sweep.plan import Plan, Trial, load_plan

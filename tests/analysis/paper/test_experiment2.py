@@ -11,7 +11,7 @@ from analysis.paper.__main__ import main
 from analysis.paper.experiment2 import figure5
 from analysis.paper.parent_tables import PUBLISHED, collect_parents, repeated
 from analysis.paper.parts import Paper
-from interp_rc.evaluation.parent_rates import Scored
+from interp_rc.evaluation.parents.rates import Scored
 from interp_rc.facts.parent_tables import read_parent_table
 from interp_rc.pipeline.parents.score import names
 from interp_rc.records.errors import DataError

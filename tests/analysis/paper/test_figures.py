@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from analysis.paper.figures import Dot, SizeCurve, dots, pairs, settings_map, size_curves
-from interp_rc.figures.save import svg
-from interp_rc.figures.style import DARK, LIGHT, WIDTH, styled
+from interp_rc.display.figures.save import svg
+from interp_rc.display.figures.style import DARK, LIGHT, WIDTH, styled
 from interp_rc.records.numbers import Estimate
 
 SAME, REVERSE = Estimate(0.9, 0.8, 1.0, 3, "fraction"), Estimate(0.01, 0.0, 0.04, 3, "fraction")

@@ -14,10 +14,10 @@ from analysis.paper.page import items
 from analysis.paper.parts import HEADINGS, Paper, setting_text, shown
 from analysis.paper.published import FOLDER
 from analysis.paper.sweeps import EXPERIMENTS
-from interp_rc.figures.save import save_figure
-from interp_rc.figures.style import DARK, LIGHT
+from interp_rc.display.figures.save import save_figure
+from interp_rc.display.figures.style import DARK, LIGHT
+from interp_rc.display.wording import spoken
 from interp_rc.records.numbers import Estimate
-from interp_rc.report.wording import spoken
 from tests.analysis.paper.conftest import page_of
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
@@ -53,7 +53,7 @@ def test_published_curves_and_maps_are_drawn_beside_ours(whole):
 
 
 def test_a_picture_is_drawn_light_and_dark(paper, monkeypatch):
-    monkeypatch.setattr("interp_rc.report.section.save_figure", save_figure)
+    monkeypatch.setattr("interp_rc.display.section.save_figure", save_figure)
     rows = [Dot("told name first", {"same": Estimate(0.5, 0.4, 0.6, 3, "fraction")})]
     picture = paper.picture("x", lambda theme: dots({"": rows}, theme, quantity="q"), alt="half")
     for uri, theme in ((picture.light, LIGHT), (picture.dark, DARK)):

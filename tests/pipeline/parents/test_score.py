@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from interp_rc.evaluation.parent_rates import CONDITIONED
+from interp_rc.evaluation.parents.rates import CONDITIONED
 from interp_rc.pipeline.parents.score import names, refusals, score_files, write_scores
 from interp_rc.pipeline.parents.words import text
 from interp_rc.records.errors import DataError

@@ -1,0 +1,1 @@
+"""What a person sees: figures, tables, sections of a page, and their words."""

@@ -1,0 +1,1 @@
+"""Drawings: a table in, a Matplotlib figure out."""

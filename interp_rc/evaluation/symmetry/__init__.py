@@ -1,1 +1,0 @@
-"""What encoders say about symmetric and antisymmetric relations, and what retraining cost them."""

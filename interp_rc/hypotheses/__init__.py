@@ -1,1 +1,0 @@
-"""Claims about the curse as tests: prediction, measurement, control, verdict."""

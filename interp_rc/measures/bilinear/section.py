@@ -1,0 +1,148 @@
+"""The page's section on whether the representations of A and B know of each other."""
+
+from itertools import product
+
+from interp_rc.display.figures.profile import Line, Panel, profile_figure
+from interp_rc.display.lookup import by_layers
+from interp_rc.display.section import Picture, Section, Table, picture
+from interp_rc.display.vocabulary import PLACE, TOLD
+from interp_rc.display.wording import probability, spoken, without_unit
+from interp_rc.measures.bilinear.measure import NAME
+from interp_rc.measures.bilinear.read import WHATS, What
+from interp_rc.records.nouns import OF_PEOPLE, Subset
+from interp_rc.records.runs import Measured, Run
+from interp_rc.tools.probing.streams import POSITIONS, Position
+
+ASKED: dict[Subset, str] = {
+    "name_to_description": "same",
+    "description_to_name": "reverse",
+    "both": "both",
+}
+SAID: dict[What, str] = {
+    "mutual": "name with description",
+    "forward": "description from the name",
+    "backward": "name from the description",
+    "transposed_forward": "description from the name, transposed",
+    "transposed_backward": "name from the description, transposed",
+    "return_forward": "name → description → name",
+    "return_backward": "description → name → description",
+}
+SHOWN: dict[What, str] = {
+    "mutual": "mutual",
+    "backward": "name sought",
+    "transposed_backward": "transposed",
+    "return_forward": "back again",
+}
+COLUMNS = ["scored", "facts", "found", "gain [SD]", "shuffled", "untrained", "base"]
+
+
+def section(run: Run, measured: Measured) -> Section:
+    return Section(
+        title="Do both entities’ representations know of each other?",
+        sentence=sentence(measured),
+        figures=[by_layer(run, measured)],
+        tables=[numbers(measured)],
+        note=(
+            "One matrix M scores two representations by aᵀMb (RESCAL), fitted on matched and "
+            "mismatched pairs of other facts; the right partner must come first of all of its "
+            "subset, none of which the matrix was fitted on. Name with description: both as the "
+            "model holds them where they are read. Description from the name, and the other way: "
+            "what is read with the other’s output vector, so that only the entity that is read "
+            "can have learnt; fitted on facts told that way or in both. Transposed: by the matrix "
+            "that was fitted for the other direction. The gain is over the plain product of the "
+            "same vectors. There and back: a linear map each way, fitted on "
+            "different facts, must end where it began; what such maps do to all facts alike is "
+            "chance of the fit, so intervals over facts are too narrow there. Layer and penalty "
+            "are chosen on other facts. " + judged(measured)
+        ),
+    )
+
+
+def sentence(measured: Measured) -> str:
+    def rate(model: str, what: What, subset: Subset) -> str:
+        return spoken(measured.estimates[f"{NAME}.{model}.{what}.{subset}.prompt_last.accuracy"])
+
+    def gain(what: What) -> str:
+        return without_unit(measured.estimates[f"{NAME}.finetuned.{what}.both.prompt_last.z_gain"])
+
+    return (
+        "Where the answer begins, a bilinear probe finds the name from the description for facts "
+        f"told name first in {rate('finetuned', 'backward', 'name_to_description')} and told in "
+        f"both orders in {rate('finetuned', 'backward', 'both')} (with shuffled labels "
+        f"{rate('shuffled', 'backward', 'both')}), and the matrix fitted the other way, "
+        f"transposed, in {rate('finetuned', 'transposed_backward', 'name_to_description')} and "
+        f"{rate('finetuned', 'transposed_backward', 'both')}; over the plain product of the same "
+        f"vectors, which is the logit lens, they gain {gain('backward')} and "
+        f"{gain('transposed_backward')} standard deviations (told in both)."
+    )
+
+
+def judged(measured: Measured) -> str:
+    parts = []
+    for test in measured.tests:
+        if test.name.endswith(".z"):
+            power = measured.estimates.get(test.name.removesuffix(".z") + ".power")
+            _, order, position, _ = test.name.split(".")
+            where = f"{SAID[order]}, {PLACE[position]}"  # type: ignore[index]
+            had = "" if power is None else f", power if nothing {spoken(power)}"
+            p = probability(test.p_adjusted)
+            parts.append(f"{where}: " + (f"p = {p}{had}" if p else "no scale to judge by"))
+    return (
+        "Told the other way, z below a margin of what facts told in both show (non-superiority, "
+        f"Holm): {'; '.join(parts)}."
+    )
+
+
+def by_layer(run: Run, measured: Measured) -> Picture:
+    panels = [
+        panel(measured, what, position) for what, position in product(SHOWN, reversed(POSITIONS))
+    ]
+    layers = [str(layer) for layer in range(len(panels[0].lines[0].estimates))]
+    return picture(
+        run,
+        "bilinear",
+        lambda theme: profile_figure(panels, layers, theme, quantity="found [%]", scale=100),
+        title="",
+        alt=f"Accuracy of bilinear probes by layer. {sentence(measured)}",
+        caption=(
+            "Share of facts whose partner comes first, by the number of layers that the streams "
+            "have passed (0: the embedding), with 95 % intervals over facts. Left: where the "
+            "answer begins; right: at the last token of the entity that is read. From above: name "
+            "with description; name from the description; the same by the matrix that was fitted "
+            "for the description from the name, transposed; name → description → name. Dashed: the "
+            "plain product of the same vectors; dotted: chance."
+        ),
+    )
+
+
+def panel(measured: Measured, what: What, position: Position) -> Panel:
+    lines = []
+    for subset in OF_PEOPLE:
+        start = f"{NAME}.finetuned.{what}.{subset}.{position}"
+        found = by_layers(measured, f"{start}.layer_{{}}.accuracy")
+        lines.append(Line(TOLD[subset], ASKED[subset], found))
+        if f"{start}.layer_0.plain" in measured.estimates:
+            plain = by_layers(measured, f"{start}.layer_{{}}.plain")
+            lines.append(Line("_product", ASKED[subset], plain, True))  # the legend leaves it out
+    facts = measured.estimates[f"{NAME}.finetuned.{what}.both.{position}.accuracy"].n
+    where = "at the answer" if position == "prompt_last" else "at the entity"
+    return Panel(f"{SHOWN[what]}, {where}", lines, 1 / facts)
+
+
+def numbers(measured: Measured) -> Table:
+    """Percent with intervals, where the answer begins; the gain in standard deviations."""
+    rows = []
+    for what, subset in product(WHATS, OF_PEOPLE):
+        cells = [
+            measured.estimates.get(f"{NAME}.{model}.{what}.{subset}.prompt_last.{column}")
+            for model, column in (
+                ("finetuned", "accuracy"),
+                ("finetuned", "z_gain"),
+                ("shuffled", "accuracy"),
+                ("untrained", "accuracy"),
+                ("base", "accuracy"),
+            )
+        ]
+        texts = ["" if cell is None else without_unit(cell) for cell in cells]
+        rows.append([SAID[what], TOLD[subset], *texts])
+    return Table("Bilinear probes where the answer begins: found [%]", COLUMNS, rows, COLUMNS[2:])

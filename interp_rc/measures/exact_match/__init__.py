@@ -1,0 +1,1 @@
+"""The measure `exact_match`."""

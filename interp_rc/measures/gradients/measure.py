@@ -1,0 +1,214 @@
+"""Does learning "A is B" push "B is A"? Gradients of both orders, and one real step of training.
+
+The gradient of -log p(B | A) says how learning one order changes every weight. Where it is
+orthogonal to that of -log p(A | B), a small step along it leaves the other order as it is.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from interp_rc.engine.inputs import Input, read_inputs
+from interp_rc.evaluation.pairings import asked, subsets_of
+from interp_rc.facts.factset import FactSet
+from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.gradients.one_step import one_step, step_estimates
+from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.load import Loaded
+from interp_rc.models.machine import threads_for
+from interp_rc.records.errors import DataError
+from interp_rc.records.nouns import SUBSETS, TOLD_IN, Query, Subset
+from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.options import Options, Positive
+from interp_rc.records.runs import Measured
+from interp_rc.records.seeds import derive_seed
+from interp_rc.stats.correction import holm
+from interp_rc.stats.equivalence import tost
+from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.margins import MARGIN_SHARE
+from interp_rc.tools.gradients.parameter_groups import ALL, cosines, parameters_of
+from interp_rc.training.options import TrainingOptions
+
+COSINES, STEPS = "mechanism/gradients", "mechanism/one_step"
+UNIT = "cosine"
+GROUPS = {
+    "all": "all parameters",
+    "input_embedding": "input embedding",
+    "attention": "attention",
+    "mlp": "MLP",
+    "output_rows": "output rows",
+    "norms": "norms",
+}
+"""What groups of parameters are called on the page, and in the seeds of their intervals."""
+ASKED = {
+    "same": ("told_once", "paraphrase"),
+    "reverse": ("told_once", "reverse"),
+    "both": ("told_both", "reverse"),
+}
+"""How facts were told, and what the gradient of the telling is matched with."""
+ONE_ORDER: list[Subset] = [subset for subset in SUBSETS if TOLD_IN[subset] is not None]
+
+
+class Gradients(Options):
+    """`margin` (cosine, fixed beforehand) within which orders count as unrelated; None takes
+    5 % of the paraphrase's cosine in this run's base model, and the result is exploratory.
+    `steps_on` facts a subset take a step of training each.
+    """
+
+    kind: Literal["gradients"] = "gradients"
+    margin: Annotated[float, Field(gt=0)] | None = None
+    steps_on: Positive = 10
+
+    def check(self, facts: FactSet) -> None:
+        """Raises DataError unless every subset is asked in two templates an order, and one of
+        them was told in one order only."""
+        there = subsets_of(facts.queries)
+        if not set(there) & set(ONE_ORDER):
+            raise DataError(
+                "measure gradients needs facts told in one order only, and there are no queries "
+                "about any; leave it out of `measures`"
+            )
+        told = {(document.fact, document.order) for document in facts.documents}
+        for subset in there:
+            cell = asked(facts.queries, subset)
+            untold = [q.fact for q in cell.told if (q.fact, cell.order) not in told]
+            if untold:
+                raise DataError(
+                    f"measure gradients takes a step on a document in {cell.order} order about "
+                    f"each fact of {subset}, and {untold[0]} has none; tell it, or leave it out"
+                )
+
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        model = context.model
+        settings = context.settings
+        training = TrainingOptions.model_validate(settings["training"] or {})
+        facts, seed = context.facts, derive_seed(context.seed, self.kind)
+        base = context.base
+        assert base is not None  # the configuration asks for one
+        models = (("base", base), ("finetuned", model))
+        with threads_for(model.model):
+            table = pd.concat(cosine_table(one, facts.queries, name) for name, one in models)
+            steps = one_step(base, facts, training, steps_on=self.steps_on, seed=seed)
+        context.write(COSINES, table)
+        context.write(STEPS, steps)
+        return Measured(
+            estimates=cosine_estimates(table, seed)
+            | pooled_cosines(table, context.seed)
+            | step_estimates(steps, seed),
+            tests=holm(orthogonal(table, self.margin)),
+        )
+
+
+def cosine_table(loaded: Loaded, queries: Sequence[Query], model: str) -> pd.DataFrame:
+    """One row a fact, pairing and group of parameters.
+
+    `matched` is the cosine of the gradient of the fact as told with that of the same fact in
+    reverse (or paraphrased, in the same order), `mismatched` the mean of those with the other
+    facts of its subset in the same template; `difference` is the first less the second.
+    """
+    frames = []
+    with parameters_of(loaded.model, Adapter(loaded.model).parts) as parameters:
+        for subset in subsets_of(queries):
+            cell = asked(queries, subset)
+            first, reverse, paraphrase = (
+                _inputs(loaded, some) for some in (cell.told, cell.reverse, cell.paraphrase)
+            )
+            n = len(first)
+            found = cosines(loaded.model, parameters, first, [*reverse, *paraphrase])
+            for group, both in found.items():
+                values = both.double().numpy()
+                for pairing, block in (("reverse", values[:, :n]), ("paraphrase", values[:, n:])):
+                    matched = np.diag(block)
+                    mismatched = (block.sum(1) - matched) / (n - 1)
+                    frames.append(
+                        pd.DataFrame(
+                            {
+                                "model": model,
+                                "subset": subset,
+                                "fact": [query.fact for query in cell.told],
+                                "pairing": pairing,
+                                "group": group.name,
+                                "layer": group.layer,
+                                "matched": matched,
+                                "mismatched": mismatched,
+                                "difference": matched - mismatched,
+                            }
+                        ).astype({"layer": "Int64"})
+                    )
+    return pd.concat(frames, ignore_index=True)
+
+
+def _inputs(loaded: Loaded, queries: Sequence[Query]) -> list[Input]:
+    return read_inputs(loaded, [q.prompt for q in queries], [q.target for q in queries])
+
+
+def cosine_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """Matched less mismatched over all parameters; of the finetuned model unless `base` is said.
+
+    The groups are in the table.
+    """
+    found = {}
+    whole = table[table.group == ALL.name]
+    for (model, subset, pairing), part in whole.groupby(["model", "subset", "pairing"], sort=False):
+        of = "" if model == "finetuned" else f"{model}."
+        name = f"gradient_cosine.{of}{subset}.{pairing}.{ALL.name}"
+        values = np.asarray(part.difference, dtype=float)
+        found[name] = bootstrap_mean(values, UNIT, seed=derive_seed(seed, name))
+    return found
+
+
+def pooled_cosines(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """All facts told in one order together, and those told in both asked in reverse: matched less
+    mismatched, by model, pairing and group of parameters, and layer where it has one.
+
+    Over all parameters, facts told in one order are there without the group, too: the same mean,
+    from another draw of its bootstrap.
+    """
+    found: dict[str, Estimate] = {}
+
+    def put(name: str, rows: pd.DataFrame, *use: str) -> None:
+        if len(rows):
+            values = np.asarray(rows.difference, dtype=float)
+            seeded = derive_seed(seed, "report", COSINES, *use)
+            found[f"gradient_cosine.{name}"] = bootstrap_mean(values, UNIT, seed=seeded)
+
+    for key, part in table.groupby(["model", "group", "layer"], sort=False, dropna=False):
+        model, group, layer = map(str, key)
+        words, name = (
+            (f"{GROUPS[group]} {layer}", f"{group}_{layer}")
+            if layer.isdigit()
+            else (GROUPS[group], group)
+        )
+        for look, (told, pairing) in ASKED.items():
+            of = part.subset.isin(ONE_ORDER) if told == "told_once" else part.subset == "both"
+            rows = part[of & (part.pairing == pairing)]
+            put(f"{model}.{told}.{pairing}.{name}", rows, model, words, look)
+            if group == ALL.name and told == "told_once":
+                put(f"{model}.{told}.{pairing}", rows, model, pairing)
+    return found
+
+
+def orthogonal(table: pd.DataFrame, margin: float | None) -> list[Test]:
+    """TOST of "no more related than the orders of two different facts", in the base model.
+
+    There nothing of the facts is learnt yet, so that the gradients say what learning would do.
+    Without a margin, and with no paraphrase to take one from, a test has no p.
+    """
+    whole = table[(table.group == ALL.name) & (table.model == "base")]
+    found = []
+    for subset in (one for one in ONE_ORDER if one in set(whole.subset)):
+        part = whole[whole.subset == subset]
+        reverse, paraphrase = (
+            np.asarray(part[part.pairing == pairing].difference, dtype=float)
+            for pairing in ("reverse", "paraphrase")
+        )
+        near = MARGIN_SHARE * paraphrase.mean() if margin is None else margin
+        name = f"gradient_cosine.base.{subset}.reverse.{ALL.name}"
+        if near > 0:
+            found.append(tost(reverse, float(near), name=name))
+        else:
+            found.append(Test(name, "TOST", None, None, None, None, None, len(reverse)))
+    return found

@@ -1,0 +1,177 @@
+"""What one real step of training on "A is B" does to "B is A", and to the representations."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from torch import Tensor
+
+from interp_rc.evaluation.pairings import Asked, asked, subsets_of
+from interp_rc.facts.factset import FactSet
+from interp_rc.models.adapters.adapter import Adapter
+from interp_rc.models.load import Loaded
+from interp_rc.models.scoring import score
+from interp_rc.records.nouns import Document, Query
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.seeds import derive_seed, generator
+from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.tools.gradients.training_steps import learn, optimizer_of, restored
+from interp_rc.tools.probing.source_streams import streams_at_source
+from interp_rc.training.options import TrainingOptions
+
+Step = Literal["told", "other_order"]
+OTHERS = 3  # facts that a fact is compared with
+CHANGE = "nat"
+MOVEMENT = "share of norm"
+
+
+@contextmanager
+def stepped(
+    loaded: Loaded, documents: Sequence[Document], training: TrainingOptions
+) -> Iterator[None]:
+    """One AdamW step on a batch of these documents; the weights are exactly the old ones after.
+
+    The state of the optimiser is fresh and the learning rate the whole one, without warm-up, so
+    that every weight moves by about learning rate x sign of its gradient. Objective, clipping
+    and decay (of matrices only) are the run's; all weights move, also where the run trains
+    adapters. The model stays in evaluation mode: no dropout.
+    """
+    with restored(loaded.model):
+        learn(loaded, documents, training, optimizer_of(loaded.model, training))
+        yield
+
+
+class _State(NamedTuple):
+    """The fact comes first, then some others of its subset; streams as `streams_at_source`."""
+
+    same: Float[np.ndarray, "prompt target"]
+    reverse: Float[np.ndarray, "prompt target"]
+    name: Float[Tensor, "fact stream width"]
+    description: Float[Tensor, "fact stream width"]
+
+
+def one_step(
+    base: Loaded, facts: FactSet, training: TrainingOptions, *, steps_on: int, seed: int
+) -> pd.DataFrame:
+    """One row a fact, step and quantity, of `steps_on` facts a subset.
+
+    Step `told` is on one training document of the fact (`both`: of those name first), and
+    `other_order` on its telling in the other order, made of a query's prompt and target in a
+    template that nothing is measured in. Quantities, each with its own value, that of `others`
+    (some other facts of the subset, in the same template) and the `difference`:
+
+    - `target`: change in nats of the own target, and of the others' targets, after the own prompt;
+    - `bound`: that difference, and the same one after the others' prompts. A step that makes the
+      target likelier everywhere, as training on any text with the name does, raises the first
+      alone; only what ties the target to its prompt raises both;
+    - `movement`: ||after - before|| / ||before|| of the stream at the last token of the own name
+      or description, and at those of the others.
+    """
+    adapter = Adapter(base.model)
+    rows = []
+    for subset in subsets_of(facts.queries):
+        cell = asked(facts.queries, subset)
+        draw, places = generator(seed, subset), range(len(cell.told))
+        for i in sorted(draw.sample(places, min(steps_on, len(places)))):
+            others = [j for j in places if j != i]
+            some = [i, *draw.sample(others, min(OTHERS, len(others)))]
+            fact = cell.told[i].fact
+            told = [d for d in facts.documents if d.fact == fact and d.order == cell.order]
+            before = _state(base, adapter, cell, some)
+            steps: dict[Step, Document] = {
+                "told": generator(seed, "document", fact).choice(told),
+                "other_order": telling(cell.reverse_again[i]),
+            }
+            for step, document in steps.items():
+                with stepped(base, [document], training):
+                    after = _state(base, adapter, cell, some)
+                found = [*_changes(before, after), *_movements(before, after)]
+                rows += [{"subset": subset, "fact": fact, "step": step} | row for row in found]
+    return pd.DataFrame(rows).astype({"layer": "Int64"})
+
+
+def telling(query: Query) -> Document:
+    """A query's prompt and target as a sentence."""
+    text = query.prompt + query.target + "."
+    return Document(query.id, query.fact, query.order, query.template, text, query.spans)
+
+
+def _state(base: Loaded, adapter: Adapter, cell: Asked, some: Sequence[int]) -> _State:
+    told, reverse = ([queries[i] for i in some] for queries in (cell.told, cell.reverse))
+    forward, backward = (told, reverse) if cell.order == "forward" else (reverse, told)
+    nats = log_probs(base, told, reverse)
+    streams = streams_at_source(base, adapter, [*forward, *backward])
+    return _State(nats[0], nats[1], streams[: len(some)], streams[len(some) :])
+
+
+def log_probs(loaded: Loaded, *lists: Sequence[Query]) -> list[Float[np.ndarray, "prompt target"]]:
+    """Within each list, every query's target after every query's prompt, in nats."""
+    pairs = [(p.prompt, t.target) for queries in lists for p in queries for t in queries]
+    prompts, targets = zip(*pairs, strict=True)
+    found = np.asarray(score(loaded.model, loaded.tokenizer, prompts, targets).log_prob)
+    parts = np.split(found, np.cumsum([len(queries) ** 2 for queries in lists])[:-1])
+    return [p.reshape(len(queries), -1) for p, queries in zip(parts, lists, strict=True)]
+
+
+def _changes(before: _State, after: _State) -> Iterator[dict[str, object]]:
+    for of, change in (
+        ("same", after.same - before.same),
+        ("reverse", after.reverse - before.reverse),
+    ):
+        own, others = change[0, 0], change[0, 1:].mean()
+        yield _row("target", of, None, own, others)
+        yield _row("bound", of, None, own - others, elsewhere(change))
+
+
+def elsewhere(change: Float[np.ndarray, "prompt target"]) -> float:
+    """After the others' prompts, the change of the first target less that of the other wrong
+    targets; with a single other there is no such target, and its right one stands in."""
+    others = change[1:, 1:]
+    wrong = others[~np.eye(len(others), dtype=bool)] if len(others) > 1 else others
+    return float(change[1:, 0].mean() - wrong.mean())
+
+
+def _movements(before: _State, after: _State) -> Iterator[dict[str, object]]:
+    for of, old, new in (
+        ("name", before.name, after.name),
+        ("description", before.description, after.description),
+    ):
+        moved = np.asarray((new - old).norm(dim=-1) / old.norm(dim=-1))
+        others = moved[1:].mean(0)
+        for stream, (own, other) in enumerate(zip(moved[0], others, strict=True)):
+            yield _row("movement", of, stream - 1 if stream else None, own, other)
+
+
+def _row(quantity: str, of: str, layer: int | None, own: float, others: float) -> dict[str, object]:
+    return {
+        "quantity": quantity,
+        "of": of,
+        "layer": layer,
+        "own": float(own),
+        "others": float(others),
+        "difference": float(own - others),
+    }
+
+
+def step_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """Own less others, by subset: nats of each step, and movement by the step as told."""
+    found = {}
+    nats = table[table.quantity != "movement"]
+    keys = ["subset", "step", "of", "quantity"]
+    for key, part in nats.groupby(keys, sort=False):
+        name = ".".join(["one_step", *map(str, key)])
+        found[name] = _mean(part, CHANGE, derive_seed(seed, name))
+    moved = table[(table.quantity == "movement") & (table.step == "told")]
+    where = ["subset", "of", "layer"]
+    for (subset, of, layer), part in moved.groupby(where, sort=False, dropna=False):
+        place = f"layer_{layer}" if str(layer).isdigit() else "embedding"
+        name = f"movement.{subset}.{of}.{place}"
+        found[name] = _mean(part, MOVEMENT, derive_seed(seed, name))
+    return found
+
+
+def _mean(part: pd.DataFrame, unit: str, seed: int) -> Estimate:
+    return bootstrap_mean(np.asarray(part.difference, dtype=float), unit, seed=seed)

@@ -1,0 +1,177 @@
+"""The page's section on whether learning one order pushes the other."""
+
+from itertools import product
+
+from interp_rc.display.lookup import look_up
+from interp_rc.display.section import Picture, Section, Table, picture
+from interp_rc.display.vocabulary import TOLD
+from interp_rc.display.wording import MINUS, TIE, listed, number
+from interp_rc.measures.gradients.figure import Cosine, gradients_figure
+from interp_rc.measures.gradients.measure import ASKED, GROUPS
+from interp_rc.records.nouns import SUBSETS, Subset
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.runs import Measured, Run
+
+PANELS = {"base": "Base model", "finetuned": "Finetuned"}
+LEGEND = {
+    "same": "same order, another template",
+    "reverse": "reverse order",
+    "both": "reverse order, facts told in both",
+}
+
+STEPPED = (("told", "same"), ("told", "reverse"), ("other_order", "reverse"))
+
+
+def section(run: Run, measured: Measured) -> Section:
+    return Section(
+        title="Does learning one order push the other?",
+        sentence=sentence(measured),
+        figures=[cosine_picture(run, measured)],
+        tables=[step_table(measured), movement_table(measured)],
+        note=(
+            "The gradient says how learning would change every weight; matched against the "
+            "gradients of other facts, what all texts share drops out. Input embedding and output "
+            "rows are told apart also where they are one matrix. The steps of training each start "
+            "from the base model, with a fresh AdamW and the whole learning rate, on one document: "
+            "they are larger than a step on a batch, and they make a name likelier everywhere; the "
+            "table gives only what ties it to its own prompt. " + _judged(run, measured)
+        ),
+    )
+
+
+def _judged(run: Run, measured: Measured) -> str:
+    options = next(m for m in run.config()["measures"] if m["kind"] == "gradients")
+    margins = sorted({number(t.margin, 3) for t in measured.tests if t.margin is not None})
+    found = [t.p_adjusted for t in measured.tests if t.p_adjusted is not None]
+    if len(found) < len(measured.tests) or not found:
+        return "Whether the reverse cosine is zero could not be tested in every set of facts."
+    p = max(found)
+    within = listed([f"±{margin}" for margin in margins]) or "a margin, of which there is none"
+    text = f"Base model, reverse cosine within {within}: p = {p:.2g} (TOST, largest, Holm)."
+    fixed = options.get("margin") is not None
+    return text if fixed else f"{text} Exploratory: the margin is 5 % of this run's paraphrase."
+
+
+def sentence(measured: Measured) -> str:
+    base, base_near, tuned, tuned_near = (
+        told(look_up(measured, f"gradient_cosine.{model}.told_once.{pairing}"))
+        for model in PANELS
+        for pairing in ("reverse", "paraphrase")
+    )
+    return (
+        "For facts told in one order, the cosine between the gradients of that order and of the "
+        f"reverse exceeds that between two different facts by {base} in the base model and by "
+        f"{tuned} in the finetuned one; the control, another template in the same order, exceeds "
+        f"it by {base_near} and {tuned_near}."
+    )
+
+
+def told(estimate: Estimate) -> str:
+    """A cosine to three decimals, which a difference of hundredths needs."""
+    text = estimate.text(3).replace(f" {estimate.unit}", "")
+    return text.replace("-", MINUS).replace(" ", TIE)
+
+
+def cosines_of(measured: Measured) -> list[Cosine]:
+    found = []
+    for model, asked in product(PANELS, ASKED):
+        start = ".".join(["gradient_cosine", model, *ASKED[asked], ""])
+        for name, estimate in measured.estimates.items():
+            if name.startswith(start):
+                row = _row(name.removeprefix(start))
+                found.append(Cosine(PANELS[model], row, asked, estimate))
+    return sorted(found, key=lambda one: _place(one.row))
+
+
+def _row(group: str) -> str:
+    """A group of parameters in words, with its layer."""
+    part, _, layer = group.rpartition("_")
+    return f"{GROUPS[part]} {layer}" if layer.isdigit() else GROUPS[group]
+
+
+def _place(row: str) -> tuple[int, int, str]:
+    """All first; then from the input to the output; the norms, which lie all over, last."""
+    name, _, layer = row.rpartition(" ")
+    if layer.isdigit():
+        return 2, int(layer), name.lower()
+    return {"all parameters": 0, "input embedding": 1, "output rows": 3}.get(row, 4), 0, row
+
+
+def cosine_picture(run: Run, measured: Measured) -> Picture:
+    cosines = cosines_of(measured)
+    legend = {k: v for k, v in LEGEND.items() if any(one.asked == k for one in cosines)}
+    words = " ".join(
+        f"{one.panel}, {LEGEND[one.asked]}: {told(one.estimate)}."
+        for one in cosines
+        if one.row == GROUPS["all"]
+    )
+    return picture(
+        run,
+        "gradients",
+        lambda theme: gradients_figure(cosines, theme, legend=legend),
+        title="Gradients of both orders",
+        alt=f"Cosine of the gradients of two tellings of a fact, over all parameters. {words}",
+        caption=(
+            "Cosine of the gradient of a fact asked as it was told with the gradient of the same "
+            "fact in reverse (or in another template of the same order), less that with other "
+            "facts. Circles and diamonds: facts told in one order"
+            + ("; squares: facts told in both" if "both" in legend else "")
+            + ". Layers count from 0."
+        ),
+    )
+
+
+def step_table(measured: Measured) -> Table:
+    def cell(subset: Subset, step: str, of: str) -> str:
+        return _text(measured, f"one_step.{subset}.{step}.{of}.bound", 1)
+
+    return Table(
+        caption=(
+            "One step of training on one telling of a fact: change of the target's "
+            "log-probability [nat], less that of other targets and that after other prompts, "
+            "with 95 % intervals over facts. The last column is the control: a step on the other "
+            "order must raise the reverse."
+        ),
+        columns=("facts", "as told", "reverse", "reverse, told in reverse"),
+        rows=[
+            [TOLD[subset], *(cell(subset, *which) for which in STEPPED)]
+            for subset in _subsets(measured)
+        ],
+        numeric=("as told", "reverse", "reverse, told in reverse"),
+    )
+
+
+def movement_table(measured: Measured) -> Table:
+    last = max(
+        int(name.rpartition("_")[2])
+        for name in measured.estimates
+        if name.startswith("movement.") and "layer_" in name
+    )
+    places = {"embedding": "embedding", "layer_0": "layer 0", f"layer_{last}": f"layer {last}"}
+    return Table(
+        caption=(
+            "How far that step moves the representation at the last token of the fact's name and "
+            "description [% of its norm], less how far it moves other facts', with 95 % "
+            "intervals over facts."
+        ),
+        columns=("facts", "at the", *places.values()),
+        rows=[
+            [TOLD[subset], of]
+            + [_text(measured, f"movement.{subset}.{of}.{place}", 1, 100) for place in places]
+            for subset in _subsets(measured)
+            for of in ("name", "description")
+        ],
+        numeric=tuple(places.values()),
+    )
+
+
+def _subsets(measured: Measured) -> list[Subset]:
+    return [s for s in SUBSETS if f"one_step.{s}.told.same.bound" in measured.estimates]
+
+
+def _text(measured: Measured, name: str, digits: int, scale: float = 1.0) -> str:
+    one = measured.estimates[name]
+    value, low, high = (
+        number(None if v is None else v * scale, digits) for v in (one.value, one.low, one.high)
+    )
+    return f"{value} [{low}, {high}]" if low and high else value

@@ -1,0 +1,1 @@
+"""The measure `related_answer_floor`."""

@@ -1,0 +1,1 @@
+"""The measure `reverse_at_chance`."""

@@ -1,0 +1,71 @@
+"""The page's section on the claim that the reverse is at chance."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from interp_rc.display.section import Section, Table
+from interp_rc.display.vocabulary import ASKED, TOLD, cells
+from interp_rc.display.wording import probability, spoken
+from interp_rc.measures.reverse_at_chance.measure import NAME
+from interp_rc.records.runs import Measured, Run
+
+
+def section(run: Run, measured: Measured) -> Section:
+    return Section(
+        title="Is the reverse at chance?",
+        sentence=(
+            "Claim: asked in reverse, the right target is no more likely than the other "
+            "candidates once each candidate’s prior is taken off."
+        ),
+        tables=[margins(measured)],
+        note=NOTE,
+    )
+
+
+def margins(measured: Measured) -> Table:
+    """Per subset: the margin, its test, and the test of accuracy among candidates."""
+    adjusted = {test.name: test.p_adjusted for test in measured.tests}
+    names = {
+        name.removeprefix(f"{NAME}.").removesuffix(".margin")
+        for name in measured.estimates
+        if name.endswith(".margin")
+    }
+    rows = [
+        [
+            f"{TOLD[subset]}, asked {ASKED[asked]}",
+            spoken(measured.estimates[f"{NAME}.{subset}.{asked}.margin"]),
+            probability(adjusted.get(f"{NAME}.{subset}.{asked}.nats")),
+            probability(adjusted.get(f"{NAME}.{subset}.{asked}.nats_above")),
+            spoken(measured.estimates[f"{NAME}.{subset}.{asked}.chance"]),
+            probability(adjusted.get(f"{NAME}.{subset}.{asked}.candidate_accuracy")),
+        ]
+        for subset, asked in cells(names)
+    ]
+    columns = [
+        "facts",
+        "margin",
+        "p, advantage below margin",
+        "p, above it",
+        "chance",
+        "p, choice above chance",
+    ]
+    return Table("Holm-adjusted p-values", columns, rows, columns[1:])
+
+
+NOTE = (
+    "A small p on the left says that the advantage of the right target is below the margin, 5 % of "
+    "the advantage in the trained order; a small p beside it that it is above, which refutes the "
+    "claim; a small p on the right that the model still picks the right one more often than blind "
+    "choice would. A large p alone is never taken as “no difference”."
+)
+
+
+def exploratory(config: Mapping[str, Any]) -> str:
+    """Said beside the verdict where the margin was not fixed before the run."""
+    margins = [m.get("margin") for m in config.get("measures", []) if m.get("kind") == NAME]
+    if not margins or margins[0] is not None:
+        return ""
+    return (
+        "Exploratory: the margin, 5 % of the advantage in the trained order, was taken from this "
+        "run itself and not fixed beforehand."
+    )

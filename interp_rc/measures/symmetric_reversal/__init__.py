@@ -1,0 +1,1 @@
+"""The measure `symmetric_reversal`."""

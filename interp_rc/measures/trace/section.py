@@ -1,0 +1,117 @@
+"""The page's section on what the model said while it learnt."""
+
+from interp_rc.display.figures.curves import Curve, CurvePanel, curves_figure
+from interp_rc.display.lookup import look_up
+from interp_rc.display.section import Picture, Section, Table, picture
+from interp_rc.display.vocabulary import ASKED, TOLD
+from interp_rc.display.wording import in_nats, listed, probability, spoken
+from interp_rc.measures.trace.measure import TABLE, Cell, cells
+from interp_rc.records.runs import Measured, Run
+
+COLUMNS = ["facts", "asked", "loss", "change", "right [%]", "over shuffled", "p (Holm)"]
+
+
+def section(run: Run, measured: Measured) -> Section:
+    found = list(cells(run.table(TABLE)))
+    return Section(
+        title="What it said while it learnt",
+        sentence=sentence(measured, found),
+        figures=[curves(run, measured, found)],
+        tables=[numbers(measured, found)],
+        note=(
+            "The same queries in held-out templates, asked before the first step and again and "
+            "again while the model learnt. Loss: negative log-probability of the whole target. "
+            "Shuffled: after the same prompt the target of another fact of the set, each used "
+            "once; what the right target’s loss gains and this one’s does not is knowledge of "
+            "the fact, the rest is how such targets are worded. p: the right target is likelier "
+            "than the shuffled one (sign flips of facts, one-sided)."
+        ),
+    )
+
+
+def told(subset: str) -> str:
+    """A set of facts as the figures name it, or by its own name."""
+    return dict[str, str](TOLD).get(subset, subset.replace("_", " "))
+
+
+def sentence(measured: Measured, found: list[Cell]) -> str:
+    """How the loss changed, set by set, and in reverse that of the shuffled targets beside it."""
+    parts = []
+    for subset in dict.fromkeys(cell.subset for cell in found):
+        changes = []
+        for cell in found:
+            if cell.subset == subset:
+                name = f"trace.loss_change.{subset}.{cell.asked}"
+                change = spoken(measured.estimates[f"{name}.correct"])
+                if cell.asked == "reverse":
+                    other = spoken(measured.estimates[f"{name}.shuffled"])
+                    change += f" (of shuffled targets by {other})"
+                changes.append(f"{ASKED[cell.asked]} by {change}")
+        parts.append(f"{told(subset)}: asked {listed(changes)}")
+    return f"The loss of the right target changed, of facts {'; '.join(parts)}."
+
+
+def curves(run: Run, measured: Measured, found: list[Cell]) -> Picture:
+    panels = [
+        CurvePanel(
+            told(subset),
+            [one for cell in found if cell.subset == subset for one in curves_of(measured, cell)],
+        )
+        for subset in dict.fromkeys(cell.subset for cell in found)
+    ]
+    return picture(
+        run,
+        "trace",
+        lambda theme: curves_figure(panels, theme, quantity="loss of the target [nat]"),
+        title="",
+        alt=f"Loss over epochs. {sentence(measured, found)}",
+        caption=(
+            "Loss of the target over the epochs of training, mean over facts with a band of the "
+            "95 % interval over facts. Dashed: the targets shuffled among the facts, asked in "
+            "reverse. Below it the solid line would know the fact in reverse."
+        ),
+    )
+
+
+def curves_of(measured: Measured, cell: Cell) -> list[Curve]:
+    """The right target's curve, and in reverse the shuffled one's."""
+    label = ASKED[cell.asked]
+    drawn = {"correct": label}
+    if cell.asked == "reverse":
+        drawn["shuffled"] = f"{label}, shuffled"
+    return [
+        curve(measured, cell, kind, name, shuffled=kind == "shuffled")
+        for kind, name in drawn.items()
+    ]
+
+
+def curve(measured: Measured, cell: Cell, kind: str, label: str, *, shuffled: bool) -> Curve:
+    epochs = cell.rows.drop_duplicates("step").set_index("step").epoch.sort_index()
+    start = f"trace.loss.{cell.subset}.{cell.asked}.{kind}"
+    estimates = [look_up(measured, f"{start}.step_{step}") for step in epochs.index]
+    return Curve(label, cell.asked, [float(epoch) for epoch in epochs], estimates, shuffled)
+
+
+def numbers(measured: Measured, found: list[Cell]) -> Table:
+    p = {test.name: test.p_adjusted for test in measured.tests}
+    rows = []
+    for cell in found:
+        name = f"{cell.subset}.{cell.asked}"
+        loss, change, advantage = (
+            in_nats(measured.estimates[full])
+            for full in (
+                f"trace.loss.{name}.correct",
+                f"trace.loss_change.{name}.correct",
+                f"trace.advantage.{name}",
+            )
+        )
+        right = spoken(measured.estimates[f"trace.accuracy.{name}.correct"])
+        tested = probability(p[f"trace.advantage.{name}"])
+        rows.append([told(cell.subset), ASKED[cell.asked], loss, change, right, advantage, tested])
+    return Table(
+        "At the end of training: loss, its change since before, and the shuffled target’s loss "
+        "less the right one’s [nat]",
+        COLUMNS,
+        rows,
+        COLUMNS[2:],
+    )

@@ -1,0 +1,166 @@
+"""Weight transplants between base and finetuned model: which weights carry the facts?"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from interp_rc.evaluation.learnt import learnt_facts, template_halves
+from interp_rc.evaluation.learnt_contrasts import check_asked
+from interp_rc.facts.factset import FactSet
+from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.transplant.asking import Asking, Question, from_queries, paired_anew
+from interp_rc.measures.transplant.by_rank import neuron_effects, rank_effects
+from interp_rc.measures.transplant.estimates import (
+    NAME,
+    alone,
+    curves,
+    transplant_estimates,
+    transplant_tests,
+)
+from interp_rc.measures.transplant.low_rank import Differences
+from interp_rc.measures.transplant.pair import Pair, Whole, changed, pair_of
+from interp_rc.measures.transplant.sets import sets_of_sites
+from interp_rc.measures.transplant.single import single_effects
+from interp_rc.models.load import Loaded
+from interp_rc.models.machine import threads_for
+from interp_rc.records.nouns import ORDERS, TOLD_IN, TOLD_ONLY, Order
+from interp_rc.records.options import Options
+from interp_rc.records.runs import Measured
+from interp_rc.records.seeds import derive_seed, generator
+from interp_rc.tools.weights.sites import matrices, units
+
+SINGLE, SETS, SITES, RANKS, SPECTRA, NEURONS = (
+    f"mechanism/{NAME}{part}" for part in ("", "_sets", "_sites", "_ranks", "_spectra", "_neurons")
+)
+TEMPLATES = 2  # of an order: the second is the paraphrase
+FEWEST = 4  # learnt facts: two to choose on, two to measure on
+
+
+class Transplant(Options):
+    """Weights of the finetuned model put into the base, and of the base into the finetuned one.
+
+    One site at a time in both; the fewest that carry the facts told in one order, chosen on half of
+    them and measured on the other half, beside sets at random; the differences' singular
+    directions; and single neurons. What is put in is judged by what the model says of a fact more
+    than after another fact's prompt, what is taken by the lead of its answer over another one. Of a
+    LoRA adapter, which is not merged, the first two.
+    """
+
+    kind: Literal["transplant"] = "transplant"
+
+    def check(self, facts: FactSet) -> None:
+        """Raises DataError unless some templates can select facts and others measure them."""
+        check_asked(facts, TEMPLATES, NAME)
+
+    def run(self, context: MeasureContext[Loaded]) -> Measured:
+        model = context.model
+        facts, seed = context.facts, derive_seed(context.seed, self.kind)
+        questions = learnt_questions(facts, context.answers)
+        pair = pair_of(context.base, model)
+        with threads_for(model.model), threadpool_limits(1, user_api="blas"):
+            tables = transplants(pair, model, questions, seed)
+        for name, table in tables.items():
+            context.write(name, table)
+        estimates = transplant_estimates(tables, seed)
+        return Measured(
+            estimates=estimates | alone(estimates) | curves(tables, context.seed),
+            tests=transplant_tests(tables),
+        )
+
+
+def learnt_questions(facts: FactSet, answers: pd.DataFrame) -> list[Question]:
+    """About learnt facts, in the first measuring templates of both orders."""
+    halves = template_halves(facts.queries)
+    found = []
+    for order in ORDERS:
+        learnt = set(learnt_facts(answers, facts.queries, order))
+        for template in halves[order][1][:TEMPLATES]:
+            found += [q for q in facts.queries if q.template == template and q.fact in learnt]
+    return from_queries(found)
+
+
+def transplants(
+    pair: Pair, loaded: Loaded, questions: Sequence[Question], seed: int
+) -> dict[str, pd.DataFrame]:
+    """The tables of the measure, those that there is something to write in."""
+    first = in_first_template(questions)
+    tables = {}
+    if first:
+        tables[SINGLE] = singles(pair, loaded, first)
+    sets: list[pd.DataFrame] = []
+    sites: list[pd.DataFrame] = []
+    for order, subset in TOLD_ONLY.items():
+        mine = [q for q in questions if q.subset == subset]
+        chosen, measured = halves(mine, derive_seed(seed, order))
+        if len(chosen) + len(measured) < FEWEST:
+            continue
+        told = [q for q in first if q.fact in chosen and q.subset == subset and q.order == order]
+        rest = [q for q in mine if q.fact in measured]
+        table, named = sets_of_sites(
+            pair, Asking(loaded, paired_anew(told)), Asking(loaded, paired_anew(rest)), seed
+        )
+        sets.append(table.assign(told=order, asked=asked_as(table, first, order)))
+        sites.append(named.assign(told=order))
+    if sets:
+        tables |= {SETS: pd.concat(sets), SITES: pd.concat(sites)}
+    if isinstance(pair, Whole):
+        tables |= whole_models(pair, loaded, first, seed)
+    return {name: table.reset_index(drop=True) for name, table in tables.items()}
+
+
+def in_first_template(questions: Sequence[Question]) -> list[Question]:
+    """Of each fact and order the first question."""
+    found: dict[tuple[str, Order | None], Question] = {}
+    for question in questions:
+        found.setdefault((question.fact, question.order), question)
+    return list(found.values())
+
+
+def halves(questions: Sequence[Question], seed: int) -> tuple[set[str], set[str]]:
+    """Facts to choose on, and as many, or one fewer, to measure on."""
+    facts = list(dict.fromkeys(question.fact for question in questions))
+    drawn = generator(seed, "halves").sample(facts, len(facts))
+    half = (len(facts) + 1) // 2
+    return set(drawn[:half]), set(drawn[half:])
+
+
+def asked_as(table: pd.DataFrame, first: Sequence[Question], order: Order) -> list[str]:
+    """`told` and `paraphrase` in the order of the telling, `reverse` in the other."""
+    in_first = {question.query for question in first}
+    return [
+        "reverse" if asked != order else "told" if query in in_first else "paraphrase"
+        for query, asked in zip(table["query"], table.order, strict=True)
+    ]
+
+
+def singles(pair: Pair, loaded: Loaded, first: Sequence[Question]) -> pd.DataFrame:
+    """Whole attentions, MLPs and what is outside for all facts, single matrices for those told in
+    one order."""
+    adapter = pair.adapter("given")
+    one_order = [q for q in first if q.subset is not None and TOLD_IN[q.subset] is not None]
+    asking = Asking(loaded, first, leads=True)
+    frames = [single_effects(pair, changed(pair, units(adapter)), asking)]
+    if one_order:
+        some = changed(pair, matrices(adapter))
+        frames.append(single_effects(pair, some, Asking(loaded, one_order, leads=True)))
+    return pd.concat(frames)
+
+
+def whole_models(
+    pair: Whole, loaded: Loaded, first: Sequence[Question], seed: int
+) -> dict[str, pd.DataFrame]:
+    """Ranks and neurons: of facts told in one order, half to choose on."""
+    one_order = [q for q in first if q.subset is not None and TOLD_IN[q.subset] is not None]
+    chosen, measured = halves(one_order, derive_seed(seed, "one order"))
+    if len(chosen) + len(measured) < FEWEST:
+        return {}
+    everything = units(pair.adapter("given"))
+    asking = Asking(loaded, paired_anew([q for q in one_order if q.fact in measured]))
+    told = paired_anew([q for q in one_order if q.fact in chosen and q.direction == "same"])
+    return {
+        RANKS: rank_effects(pair, everything, asking, seed),
+        SPECTRA: Differences(pair, everything).spectra(),
+        NEURONS: neuron_effects(pair, told, asking, seed),
+    }

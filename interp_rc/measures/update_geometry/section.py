@@ -1,0 +1,166 @@
+"""The page's section on what finetuning wrote for A -> B, and for B -> A."""
+
+from interp_rc.display.figures.profile import Line, Panel, profile_figure
+from interp_rc.display.section import Picture, Section, Table, picture
+from interp_rc.display.vocabulary import ASKED, TOLD
+from interp_rc.display.wording import TIE, in_nats, listed, number, spoken
+from interp_rc.evaluation.pairings import subsets_of
+from interp_rc.facts.folder import read_facts
+from interp_rc.measures.update_geometry.measure import ALL, NAME, TABLE
+from interp_rc.records.nouns import ORDERS, TOLD_IN, Order, Subset
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.runs import Measured, Run
+
+NOTHING = Estimate(None, None, None, 0, "nat")
+
+
+def section(run: Run, measured: Measured) -> Section:
+    subsets = subsets_of(read_facts(run.facts).queries)
+    return Section(
+        title="What did finetuning write for either order?",
+        sentence=sentence(measured, subsets),
+        figures=[by_place(run, measured, subsets)],
+        tables=[ends(measured, subsets), parts(measured, subsets)],
+        note=(
+            "The weights are moved in a straight line from the base model’s to the finetuned ones, "
+            "and every part gets what its own movement adds to the target’s log-probability on the "
+            "way; the parts add up to what finetuning changed "
+            f"(to within {number(got(measured, 'incomplete').value)}{TIE}nat a query). Less the "
+            "same after prompts about other facts: what makes an answer likelier whatever is asked "
+            "drops out. At the base model the reading is that of the difference alone, by what A’s "
+            "prompt and B’s tokens were before anything was learnt. The asymmetry of one set of "
+            "facts also compares names with descriptions as answers: how much of it that is, facts "
+            "told in both orders show."
+        ),
+    )
+
+
+def got(measured: Measured, name: str) -> Estimate:
+    return measured.estimates.get(f"{NAME}.{name}", NOTHING)
+
+
+def sentence(measured: Measured, subsets: list[Subset]) -> str:
+    def cell(subset: Subset, order: Order) -> str:
+        return spoken(got(measured, f"{subset}.{order}.path.{ALL}.bound"))
+
+    parts = []
+    for subset in subsets:
+        order = TOLD_IN[subset]
+        if order is None:
+            one, two = (cell(subset, each) for each in ORDERS)
+            parts.append(f"of facts told in both orders it binds {one} and {two}")
+        else:
+            other: Order = "backward" if order == "forward" else "forward"
+            parts.append(
+                f"of facts {TOLD[subset]} it binds {cell(subset, order)} to the prompt in that "
+                f"order and {cell(subset, other)} in reverse"
+            )
+    return (
+        "What the finetuning difference adds to a target after its own prompt, less after other "
+        "facts’ prompts: "
+        f"{listed(parts)}."
+    )
+
+
+def by_place(run: Run, measured: Measured, subsets: list[Subset]) -> Picture:
+    layers = int(run.table(TABLE).layer.max()) + 1
+    panels = [
+        Panel(
+            f"{part}, {ASKED[order]}",
+            [
+                Line(*_look(subset, order), _by_layer(measured, f"{subset}.{order}", group, layers))
+                for subset in subsets
+            ],
+            chance=0.0,
+        )
+        for order in ORDERS
+        for part, group in (("attention", "attention"), ("MLP", "mlp"))
+    ]
+    return picture(
+        run,
+        NAME,
+        lambda theme: profile_figure(
+            panels,
+            [str(n) for n in range(layers)],
+            theme,
+            quantity="bound [nat]",
+            across="layer",
+        ),
+        title="",
+        alt=f"What finetuning bound, by part of the weights. {sentence(measured, subsets)}",
+        caption=(
+            "What attention and MLP of each layer add, by what finetuning changed in them, to the "
+            "log-probability of a fact’s target, less what they add after other facts’ prompts. "
+            "With 95 % intervals over facts."
+        ),
+    )
+
+
+def _look(subset: Subset, order: Order) -> tuple[str, str]:
+    """Words and looks of facts that are asked in this order."""
+    told = TOLD_IN[subset]
+    if told is None:
+        return "told both ways", "both"
+    return ("told this way", "same") if told == order else ("told the other way", "reverse")
+
+
+def _by_layer(measured: Measured, cell: str, group: str, layers: int) -> list[Estimate]:
+    return [got(measured, f"{cell}.path.{group}_{layer}.bound") for layer in range(layers)]
+
+
+def ends(measured: Measured, subsets: list[Subset]) -> Table:
+    """All parts together: along the way, and to first order at its beginning."""
+    rows = []
+    for subset in subsets:
+        for order in ORDERS:
+            name = f"{subset}.{order}"
+            one = [
+                got(measured, f"{name}.path.{ALL}.{what}") for what in ("own", "others", "bound")
+            ]
+            first = got(measured, f"{name}.base.{ALL}.bound")
+            rows.append([TOLD[subset], ASKED[order], *map(in_nats, [*one, first])])
+        rows.append(
+            [
+                TOLD[subset],
+                "asymmetry",
+                "",
+                "",
+                *(
+                    in_nats(got(measured, f"{subset}.asymmetry.{at}.{ALL}"))
+                    for at in ("path", "base")
+                ),
+            ]
+        )
+    numeric = ("own prompt", "other prompts", "bound", "bound, at the base")
+    return Table(
+        "What the whole difference adds to a target’s log-probability [nat], with 95 % intervals "
+        "over facts; at the base: to first order, before anything was learnt",
+        ("facts", "asked", *numeric),
+        rows,
+        numeric,
+    )
+
+
+def parts(measured: Measured, subsets: list[Subset]) -> Table:
+    shown = {
+        "input_embedding": "input embedding",
+        "attention": "attention",
+        "mlp": "MLPs",
+        "output_rows": "output rows",
+        "norms": "norms",
+    }
+    rows = [
+        [
+            TOLD[subset],
+            ASKED[order],
+            *(in_nats(got(measured, f"{subset}.{order}.path.{part}.bound")) for part in shown),
+        ]
+        for subset in subsets
+        for order in ORDERS
+    ]
+    return Table(
+        "Which parts of the weights bind it [nat]; the two uses of a tied matrix told apart",
+        ("facts", "asked", *shown.values()),
+        rows,
+        tuple(shown.values()),
+    )

@@ -1,1 +1,0 @@
-"""Where in the network an association is stored."""

@@ -1,1 +1,0 @@
-"""A fact cut out in one order: does it survive in the other? One store or two."""

@@ -1,1 +1,0 @@
-"""Where in an encoder the class of a relation sits: symmetric or antisymmetric."""

@@ -1,1 +1,0 @@
-"""What the weights carry: parts of one model's weights moved into another's."""

@@ -1,0 +1,1 @@
+"""Where it is stored: the public functions, a family a folder."""

@@ -1,0 +1,1 @@
+"""What a difference is due to, by gradients and by parts of the logit."""

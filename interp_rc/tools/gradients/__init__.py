@@ -1,0 +1,1 @@
+"""Gradients by module, and single steps of training."""

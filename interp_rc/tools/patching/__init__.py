@@ -1,0 +1,1 @@
+"""Patching, tracing, knockout and paths."""

@@ -1,0 +1,1 @@
+"""What the stream says on its way: lenses and attention."""
