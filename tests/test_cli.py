@@ -19,7 +19,7 @@ from interp_rc.engine.effects import Effects
 from interp_rc.facts.contrasts import held_out_contrasts, read_contrasts, write_contrasts
 from interp_rc.facts.folder import read_facts, write_facts
 from interp_rc.models.load import save
-from interp_rc.pipeline.config import TOOLS
+from interp_rc.pipeline.experiments import tools
 from interp_rc.records.runs import Run
 
 PROGRAM = [sys.executable, "-m", "interp_rc.cli"]
@@ -413,7 +413,7 @@ def test_mechanism_runs_one_tool_on_a_model_and_facts(works, smoke_run):
 
 def test_mechanism_names_every_tool(works):
     out, _ = works("mechanism", "--help")
-    assert all(tool in out for tool in TOOLS)
+    assert all(tool in out for tool in tools())
 
 
 @pytest.mark.slow

@@ -46,14 +46,29 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """`sentence` gives the numbers, `meaning` what follows from them and what does not."""
+
+    sentence: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
-    """One measure's part of the page. `sentence` says what was found, `note` how to read it."""
+    """One measure's part of the page. `sentence` says what was found, `note` how to read it.
+
+    `answer` stands on top of the page where the run asks no queries; `unit` is what intervals are
+    over; `exploratory` says why a verdict is.
+    """
 
     title: str
     sentence: str
     figures: Sequence[Picture] = ()
     tables: Sequence[Table] = ()
     note: str = ""
+    answer: Answer | None = None
+    unit: str = "facts"
+    exploratory: str = ""
 
 
 class HasFigures(Protocol):

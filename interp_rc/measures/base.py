@@ -1,12 +1,16 @@
 """What a measure is given: the facts, models and tables of a run, and where its own tables go."""
 
+from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
+from interp_rc.display.section import Section
 from interp_rc.facts.factset import FactSet
 from interp_rc.facts.folder import read_facts
 from interp_rc.models.load import Loaded, load
 from interp_rc.records.files import write_parquet
+from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run
 
 if TYPE_CHECKING:
@@ -83,10 +87,41 @@ class MeasureContext(Generic[M]):
         self.written.append(name)
 
 
-class Measure(Protocol[M]):
-    """The part of a measure that makes it."""
+Takes = Literal["causal", "encoder", "remote"]
+Needs = Literal["training", "base", "answers", "corpus", "trace"]
 
-    def run(self, context: MeasureContext[M]) -> Measured: ...
+
+class Measure(Options, ABC, Generic[M]):
+    """What is measured of a run: its options, what it needs, how it is made and shown.
+
+    A measure lives in a folder of its own, with this class in `measure.py` and its part of the page
+    in `section.py`, whose `section(run, measured)` is called.
+    """
+
+    kind: str
+    takes: ClassVar[frozenset[Takes]] = frozenset({"causal"})
+    """The models that it can be made of: language models here or behind an API, or encoders."""
+    needs: ClassVar[frozenset[Needs]] = frozenset()
+    """A training; the model before it; the answers of `behaviour`; the corpus of the base model;
+    the trace of the training."""
+    looks_inside: ClassVar[bool] = False
+    """At activations or weights, so the model must read texts as they are."""
+    asks_about_facts: ClassVar[bool] = True
+    """About all of them, and so of a model that was told all of them."""
+
+    def check(self, facts: FactSet) -> None:
+        """Raise DataError for facts that this measure cannot be made on, before any training."""
+
+    @abstractmethod
+    def run(self, context: MeasureContext[M]) -> Measured:
+        """Measure, write the tables, and return the numbers."""
+
+    @classmethod
+    def section(cls, run: Run, measured: Measured) -> Section:
+        """Show what was found, on the page of the run."""
+        part = import_module(f"{cls.__module__.rpartition('.')[0]}.section")
+        found: Section = part.section(run, measured)
+        return found
 
 
 def run_measure(measure: Measure[M], context: MeasureContext[M]) -> Measured:

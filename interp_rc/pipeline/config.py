@@ -1,7 +1,9 @@
 """The configuration of a run, validated whole before anything runs."""
 
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -16,31 +18,8 @@ from interp_rc.facts.options import (
     Relations,
 )
 from interp_rc.facts.options import Symmetry as SymmetryFacts
-from interp_rc.measures.attention.measure import Attention
-from interp_rc.measures.behaviour.measure import Behaviour
-from interp_rc.measures.bilinear.measure import BilinearProbe
-from interp_rc.measures.editing.measure import Editing
-from interp_rc.measures.erasure.measure import Erasure
-from interp_rc.measures.exact_match.measure import ExactMatch
-from interp_rc.measures.forgetting.measure import Forgetting
-from interp_rc.measures.gradients.measure import Gradients
-from interp_rc.measures.in_context.measure import InContext
-from interp_rc.measures.integrated_gradients.measure import IntegratedGradients
-from interp_rc.measures.lens.measure import Lens
-from interp_rc.measures.memories.measure import Memories
-from interp_rc.measures.movement.measure import Movement
-from interp_rc.measures.parents.measure import Parents as ParentsMeasure
-from interp_rc.measures.patching_map.measure import PatchingMap
-from interp_rc.measures.probe.measure import Probe
-from interp_rc.measures.related_answer_floor.measure import RelatedAnswerFloor
-from interp_rc.measures.reverse_at_chance.measure import ReverseAtChance
-from interp_rc.measures.symmetric_reversal.measure import SymmetricReversal
-from interp_rc.measures.symmetry.measure import Symmetry as SymmetryMeasure
-from interp_rc.measures.symmetry_where.measure import SymmetryWhere
-from interp_rc.measures.trace.measure import Trace
-from interp_rc.measures.transplant.measure import Transplant
-from interp_rc.measures.transposition.measure import Transposition
-from interp_rc.measures.update_geometry.measure import UpdateGeometry
+from interp_rc.measures.base import Measure
+from interp_rc.measures.registry import MEASURES, measure_class
 from interp_rc.models.encoder_options import EncoderModel, NewEncoder
 from interp_rc.models.machine import Device, Precision
 from interp_rc.models.pretrained import PretrainedModel
@@ -71,73 +50,14 @@ Model = Annotated[
     Field(discriminator="kind"),
 ]
 Training = Annotated[TrainingOptions | PromptTuning | HostedFinetuning, Field(discriminator="kind")]
-Measure = Annotated[
-    Behaviour
-    | ExactMatch
-    | Forgetting
-    | InContext
-    | ParentsMeasure
-    | RelatedAnswerFloor
-    | SymmetryMeasure
-    | ReverseAtChance
-    | SymmetricReversal
-    | PatchingMap
-    | Gradients
-    | IntegratedGradients
-    | Movement
-    | Probe
-    | Memories
-    | Transposition
-    | Lens
-    | Attention
-    | BilinearProbe
-    | UpdateGeometry
-    | Erasure
-    | Editing
-    | Transplant
-    | SymmetryWhere
-    | Trace,
-    Field(discriminator="kind"),
-]
-TAKES_ENCODER = {"symmetry", "symmetry_where"}
-TOOLS = [
-    "patching_map",
-    "gradients",
-    "integrated_gradients",
-    "movement",
-    "probe",
-    "memories",
-    "transposition",
-    "lens",
-    "attention",
-    "bilinear",
-    "update_geometry",
-    "erasure",
-    "editing",
-    "transplant",
-]
-"""Measures that look inside a language model, which `interp-rc mechanism` runs one of."""
-# What each measure needs, besides the facts that its `check` looks at.
-NEEDS_TRAINING = {"forgetting", "reverse_at_chance", "symmetric_reversal", "trace"}
-ASKS_ABOUT_THE_CORPUS = {"forgetting"}
-NEEDS_BASE = {"gradients", "transplant", "update_geometry"}
-NEEDS_PLAIN_MODEL = set(TOOLS)
-TAKES_REMOTE = {"exact_match", "parents"}
+if TYPE_CHECKING:
+    AnyMeasure = Measure[Any]
+else:
+    AnyMeasure = Annotated[
+        reduce(or_, map(measure_class, MEASURES)),
+        Field(discriminator="kind"),
+    ]
 ENCODERS = {"encoder", "new_encoder"}
-MINDS_WHAT_WAS_TOLD = {"forgetting", "trace"}
-READS_BEHAVIOUR = {
-    "reverse_at_chance",
-    "symmetric_reversal",
-    "patching_map",
-    "related_answer_floor",
-    "memories",
-    "lens",
-    "attention",
-    "integrated_gradients",
-    "erasure",
-    "editing",
-    "transplant",
-}
 
 
 class MachineOptions(Options):
@@ -160,7 +80,7 @@ class RunConfig(Options):
     model: Model
     base: PretrainedModel | None = None
     training: Training | None = TrainingOptions()
-    measures: list[Measure]
+    measures: list[AnyMeasure]
     machine: MachineOptions = MachineOptions()
 
     @field_validator("training", mode="before")
@@ -176,22 +96,16 @@ class RunConfig(Options):
         if {"behaviour", "exact_match"} <= set(kinds):
             raise ValueError("`behaviour` measures exact match, too: leave `exact_match` out")
         if self.training is None:
-            for kind in NEEDS_TRAINING.intersection(kinds):
-                raise ValueError(f"measure `{kind}` needs a training")
-            for kind in NEEDS_BASE.intersection(kinds) if self.base is None else ():
-                raise ValueError(
-                    f"measure `{kind}` needs the model before it was finetuned: give `base` (or "
-                    "`--base`), or a training"
-                )
+            self._needs_no_training()
         else:
             if self.base is not None:
                 raise ValueError(
                     "`base` is of runs without training; with one, the base is `model`"
                 )
-            self._training_fits(self.training, kinds)
-        self._reads_pairs(kinds)
+            self._training_fits(self.training)
+        self._reads_pairs()
         if self.model.kind == "endpoint":
-            self._asks_an_endpoint(kinds)
+            self._asks_an_endpoint()
         elif self.training is not None and self.training.kind == "hosted":
             raise ValueError(
                 "`training.kind: hosted` is of models behind an API (kind `endpoint`): give "
@@ -207,31 +121,41 @@ class RunConfig(Options):
                 raise ValueError(
                     "`training.replay` needs an embedded model, whose corpus is known: set it to 0"
                 )
-        for kind in READS_BEHAVIOUR.intersection(kinds):
-            if "behaviour" not in kinds[: kinds.index(kind)]:
-                raise ValueError(f"measure `{kind}` reads `behaviour`: put that before")
+        for place, measure in enumerate(self.measures):
+            if "answers" in measure.needs and "behaviour" not in kinds[:place]:
+                raise ValueError(f"measure `{measure.kind}` reads `behaviour`: put that before")
         return self
 
-    def made(self) -> list[Measure]:
+    def _needs_no_training(self) -> None:
+        for measure in self.measures:
+            if "training" in measure.needs:
+                raise ValueError(f"measure `{measure.kind}` needs a training")
+            if "base" in measure.needs and self.base is None:
+                raise ValueError(
+                    f"measure `{measure.kind}` needs the model before it was finetuned: give "
+                    "`base` (or `--base`), or a training"
+                )
+
+    def made(self) -> list[AnyMeasure]:
         """The measures that can be made of this model: all, but for what asks about a corpus that
         is not known. Experiments name that for their embedded model, and take others all the same.
         """
         if self.model.kind == "embedded":
             return self.measures
-        return [one for one in self.measures if one.kind not in ASKS_ABOUT_THE_CORPUS]
+        return [measure for measure in self.measures if "corpus" not in measure.needs]
 
-    def _reads_pairs(self, kinds: list[str]) -> None:
+    def _reads_pairs(self) -> None:
         """Encoders are measured by what asks about pairs, and language models by the rest."""
         encodes = self.model.kind in ENCODERS
-        for kind in kinds:
-            if encodes and kind not in TAKES_ENCODER:
+        for measure in self.measures:
+            if encodes and "encoder" not in measure.takes:
                 raise ValueError(
-                    f"measure `{kind}` asks a language model; of an encoder can be made: "
-                    f"{', '.join(sorted(TAKES_ENCODER))}"
+                    f"measure `{measure.kind}` asks a language model; of an encoder can be made: "
+                    f"{that_take('encoder')}"
                 )
-            if not encodes and kind in TAKES_ENCODER:
+            if not encodes and measure.takes == {"encoder"}:
                 raise ValueError(
-                    f"measure `{kind}` needs an encoder: give a model of kind "
+                    f"measure `{measure.kind}` needs an encoder: give a model of kind "
                     f"{' or '.join(sorted(ENCODERS))}"
                 )
         if encodes and (self.training is not None or self.base is not None):
@@ -240,7 +164,7 @@ class RunConfig(Options):
                 "no `base`"
             )
 
-    def _asks_an_endpoint(self, kinds: list[str]) -> None:
+    def _asks_an_endpoint(self) -> None:
         if self.training is not None and self.training.kind != "hosted":
             raise ValueError(
                 "a model behind an API is not trained here: give `training: null`, or have it "
@@ -248,29 +172,34 @@ class RunConfig(Options):
             )
         if self.base is not None:
             raise ValueError("`base` is of models that are loaded here, not of those behind an API")
-        for kind in kinds:
-            if kind not in TAKES_REMOTE:
+        for measure in self.measures:
+            if "remote" not in measure.takes:
                 raise ValueError(
-                    f"measure `{kind}` needs a model that is loaded here; of one behind an API "
-                    f"`measures` can be: {', '.join(sorted(TAKES_REMOTE))}"
+                    f"measure `{measure.kind}` needs a model that is loaded here; of one behind an "
+                    f"API `measures` can be: {that_take('remote')}"
                 )
 
-    @staticmethod
-    def _training_fits(training: AnyTraining, kinds: list[str]) -> None:
-        if training.kind == "prompt_tuning":
-            for kind in NEEDS_PLAIN_MODEL.intersection(kinds):
+    def _training_fits(self, training: AnyTraining) -> None:
+        for measure in self.measures:
+            if training.kind == "prompt_tuning" and measure.looks_inside:
                 raise ValueError(
-                    f"measure `{kind}` looks inside a model that reads texts as they are, and "
-                    "prompt tuning puts a soft prompt before them: use training.kind=finetune"
+                    f"measure `{measure.kind}` looks inside a model that reads texts as they are, "
+                    "and prompt tuning puts a soft prompt before them: use training.kind=finetune"
                 )
-        if "trace" in kinds and training.trace is None:
-            raise ValueError("measure `trace` needs `training.trace`, e.g. {every: 1}")
-        if training.only is not None:
-            for kind in set(kinds) - MINDS_WHAT_WAS_TOLD:
+            if "trace" in measure.needs and training.trace is None:
                 raise ValueError(
-                    f"measure `{kind}` asks about facts that `training.only` leaves untold: "
-                    "leave one of them out"
+                    f"measure `{measure.kind}` needs `training.trace`, e.g. {{every: 1}}"
                 )
+            if training.only is not None and measure.asks_about_facts:
+                raise ValueError(
+                    f"measure `{measure.kind}` asks about facts that `training.only` leaves "
+                    "untold: leave one of them out"
+                )
+
+
+def that_take(model: str) -> str:
+    """The kinds of measures that can be made of a kind of model."""
+    return ", ".join(sorted(k for k in MEASURES if model in measure_class(k).takes))
 
 
 def load_config(file: Path, sets: list[str] | None = None, *, smoke: bool = False) -> RunConfig:

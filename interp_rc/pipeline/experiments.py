@@ -11,7 +11,8 @@ from interp_rc.facts.published import import_published
 from interp_rc.facts.published_instructions import import_instructions
 from interp_rc.facts.published_symmetry import read_published_symmetry
 from interp_rc.facts.published_symmetry_pairs import published_symmetry
-from interp_rc.pipeline.config import READS_BEHAVIOUR, TOOLS, RunConfig, validate
+from interp_rc.measures.registry import MEASURES, measure_class
+from interp_rc.pipeline.config import RunConfig, validate
 from interp_rc.pipeline.yaml_source import Source
 from interp_rc.records.errors import ConfigError
 from interp_rc.records.packaged import packaged
@@ -49,6 +50,11 @@ def evaluation_config(model: str, revision: str | None, facts: Path, batch_size:
     return validate(data, Source(Path("evaluate"), data))
 
 
+def tools() -> list[str]:
+    """The measures that look inside a language model, which `interp-rc mechanism` runs one of."""
+    return [kind for kind in MEASURES if measure_class(kind).looks_inside]
+
+
 def mechanism_config(
     tool: str,
     model: str,
@@ -61,10 +67,10 @@ def mechanism_config(
 
     Raises ConfigError for a tool that there is not.
     """
-    if tool not in TOOLS:
-        raise ConfigError(f"no tool {tool!r}; give one of: {', '.join(sorted(TOOLS))}")
+    if tool not in tools():
+        raise ConfigError(f"no tool {tool!r}; give one of: {', '.join(sorted(tools()))}")
     asked: list[Any] = [{"kind": tool}]
-    if tool in READS_BEHAVIOUR:
+    if "answers" in measure_class(tool).needs:
         asked.insert(0, {"kind": "behaviour"})
     data: dict[str, Any] = {
         "name": tool,

@@ -1,27 +1,15 @@
 """The answer in one sentence, with its intervals, and the picture that shows it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from interp_rc.display.figures.rates import rates_figure
 from interp_rc.display.rates import HARDLY, caption, described, rates_of
-from interp_rc.display.section import Picture, picture
+from interp_rc.display.section import Answer, Picture, Section, picture
 from interp_rc.display.vocabulary import ASKED
 from interp_rc.display.wording import spoken
 from interp_rc.measures.base import ANSWERS
-from interp_rc.measures.parents import section as parents
-from interp_rc.measures.symmetry import section as symmetry
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`sentence` gives the numbers, `meaning` what follows from them and what does not."""
-
-    sentence: str
-    meaning: str
-
 
 NO_BEHAVIOUR = Answer(
     "This run looks at the model without asking how often it is right.",
@@ -36,17 +24,12 @@ def asked_by(measured: Mapping[str, Measured]) -> Measured | None:
     return next((measured[kind] for kind in ASKS if kind in measured), None)
 
 
-def answer(run: Run, measured: Mapping[str, Measured]) -> Answer:
-    """The pooled rates in both directions over all facts told in one order, or of parents and
-    children, or of symmetric relations, where these alone were asked about."""
+def answer(run: Run, measured: Mapping[str, Measured], sections: Sequence[Section]) -> Answer:
+    """The pooled rates in both directions over all facts told in one order, or what a section
+    answers where no query was asked."""
     asked = asked_by(measured)
-    if asked is None and "parents" in measured:
-        return Answer(parents.sentence(measured["parents"]), parents.meaning(measured["parents"]))
-    if asked is None and "symmetry" in measured:
-        found = measured["symmetry"]
-        return Answer(symmetry.sentence(found), symmetry.meaning(found))
     if asked is None:
-        return NO_BEHAVIOUR
+        return next((one.answer for one in sections if one.answer), NO_BEHAVIOUR)
     trained = bool((run.table(ANSWERS).model == "finetuned").any())
     rates = {
         direction: asked.estimates[name]

@@ -1,10 +1,10 @@
 """The page of a run: one file that needs nothing else."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from interp_rc.display.section import Table
+from interp_rc.display.section import Section, Table
 from interp_rc.display.wording import (
     ESTIMATE_COLUMNS,
     ESTIMATE_NUMERIC,
@@ -13,7 +13,6 @@ from interp_rc.display.wording import (
     probability,
     setup_line,
 )
-from interp_rc.measures.reverse_at_chance.section import exploratory
 from interp_rc.records.files import write_text
 from interp_rc.records.reading import read_text
 from interp_rc.records.runs import Measured, Run
@@ -38,17 +37,18 @@ def content(run: Run) -> dict[str, Any]:
     measured = run.all_measured()
     config = run.config()
     asked = asked_by(measured)
-    unit = unit_of(set(measured))
+    sections = [section(kind, run, part) for kind, part in measured.items()]
+    unit = unit_of(sections)
     return {
         "name": config.get("name", run.folder.name),
         "setup": setup_line(config),
         "seed": config.get("seed"),
         "unit": unit,
-        "answer": answer(run, measured),
+        "answer": answer(run, measured, sections),
         "headline": headline(run, asked) if asked else None,
         "verdicts": [verdict for part in measured.values() for verdict in part.verdicts],
-        "exploratory": exploratory(config),
-        "sections": [section(kind, run, part) for kind, part in measured.items()],
+        "exploratory": next((one.exploratory for one in sections if one.exploratory), ""),
+        "sections": sections,
         "examples": examples(run) if asked else [],
         "seen": seen(run) if asked else None,
         "seen_note": seen_note(config),
@@ -60,11 +60,11 @@ def content(run: Run) -> dict[str, Any]:
     }
 
 
-def unit_of(kinds: set[str]) -> str:
-    """What intervals are over, in a run of these measures."""
-    if kinds == {"parents"}:
-        return "children"
-    return "draws, pairs or relations, as said," if "symmetry" in kinds else "facts"
+def unit_of(sections: Sequence[Section]) -> str:
+    """What intervals are over: facts, unless all sections or the one that answers say otherwise."""
+    units = {one.unit for one in sections}
+    answering = [one.unit for one in sections if one.answer]
+    return units.pop() if len(units) == 1 else next(iter(answering), "facts")
 
 
 def tests(measured: Mapping[str, Measured]) -> Table | None:

@@ -2,7 +2,6 @@
 
 import copy
 import inspect
-from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -14,10 +13,11 @@ import interp_rc as rc
 from interp_rc.facts.tracings import Tracing
 from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.measures.gradients.measure import cosine_table
+from interp_rc.measures.registry import measure_class
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded, load
 from interp_rc.models.pooled_states import pooled_states
-from interp_rc.pipeline.config import TOOLS, Measure
+from interp_rc.pipeline.experiments import tools
 from interp_rc.tools.gradients.training_steps import learn, restored
 from interp_rc.training.options import TrainingOptions
 from tests.conftest import untaught
@@ -234,12 +234,10 @@ LIGHT = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", TOOLS)
+@pytest.mark.parametrize("kind", tools())
 def test_no_measure_inside_a_model_minds_its_mode(kind, learnt_run):
-    """Every kind of the union, so that a new one is tested without being named here."""
-    measure = next(
-        one for one in get_args(get_args(Measure)[0]) if one.model_fields["kind"].default == kind
-    )
+    """Every kind of the registry, so that a new one is tested without being named here."""
+    measure = measure_class(kind)
     model = with_dropout(load(learnt_run.model))
     found = []
     for training in (False, True):

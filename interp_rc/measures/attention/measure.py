@@ -1,7 +1,7 @@
 """Where the answer's position looks, and what it costs to keep it from looking there."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -9,12 +9,12 @@ from jaxtyping import Float
 
 from interp_rc.evaluation.learnt_contrasts import check_asked, learnt_contrasts, with_conditions
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.models.dimensions import layers_of
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import TOLD_ONLY, Order
 from interp_rc.records.numbers import Estimate, Test
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.choice import choose_places
@@ -30,7 +30,7 @@ CHOSEN = 3  # heads an order
 OF_LAYERS = 5  # a window has a fifth of the layers (Geva et al. 2023: 9 of 48)
 
 
-class Attention(Options):
+class Attention(Measure[Loaded]):
     """Attention from the answer and from the source, and attention knockout, on learnt facts in
     both orders.
 
@@ -40,6 +40,8 @@ class Attention(Options):
     """
 
     kind: Literal["attention"] = "attention"
+    needs: ClassVar = frozenset({"answers"})
+    looks_inside: ClassVar = True
     templates: Positive = 2
     window: Positive | None = None
 

@@ -23,16 +23,16 @@ from interp_rc.evaluation.candidates import (
 )
 from interp_rc.evaluation.cells import cells, match_estimates, over_facts
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import ANSWERS, CANDIDATES, MeasureContext
+from interp_rc.measures.base import ANSWERS, CANDIDATES, Measure, MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Query
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured, evaluated
 
 
-class Behaviour(Options):
+class Behaviour(Measure[Loaded]):
     """Both orders asked of the finetuned model and, for comparison, of the base model.
 
     Every query is answered. Candidates, which cost thirty times as much, are scored in the first

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,13 @@ from tqdm import tqdm
 
 from interp_rc.evaluation.pairings import check_people
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.bilinear.read import WHATS, Read, Sides, choose, read_all
 from interp_rc.measures.compared import with_floors
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Subset
 from interp_rc.records.numbers import Estimate, Test
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.candidates import label_permutation
@@ -42,7 +42,7 @@ COLUMNS = {
 }
 
 
-class BilinearProbe(Options):
+class BilinearProbe(Measure[Loaded]):
     """One matrix between two representations, on facts that it was not fitted on.
 
     `mutual` scores A's stream with B's; `forward` and `backward` score what is read with the other
@@ -53,6 +53,7 @@ class BilinearProbe(Options):
     """
 
     kind: Literal["bilinear"] = "bilinear"
+    looks_inside: ClassVar = True
     margin: Annotated[float, Field(gt=0)] | None = None
     shuffles: Positive = 3
 

@@ -1,14 +1,14 @@
 """Facts edited by hand: is the other direction edited with them, and does locating tell where?"""
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pandas as pd
 from pydantic import Field
 
 from interp_rc.evaluation.learnt_contrasts import check_asked
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.editing.cases import ASKED, FEWEST, Case, Known, cases_of
 from interp_rc.measures.editing.edits import Edits, Moments, best_layers
 from interp_rc.measures.editing.estimates import NAME, by_layer, edit_estimates, edit_tests
@@ -18,7 +18,6 @@ from interp_rc.models.causality import prove_causal
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.limits import MOST_COUNT
-from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed, generator
 from interp_rc.tools.editing.keys import second_moments
@@ -28,7 +27,7 @@ EDITS, BY_LAYER, LOCATED = (f"mechanism/{NAME}{part}" for part in ("", "_layers"
 TEXTS = 1000  # that second moments are taken over, of each of the two corpora
 
 
-class Editing(Options):
+class Editing(Measure[Loaded]):
     """Rank-one edits of `facts` learnt facts of every subset in the orders they were told in, each
     to the answer of another: one way, both ways, and many at once; and the same facts written
     into the base model, which never learnt them.
@@ -38,6 +37,8 @@ class Editing(Options):
     """
 
     kind: Literal["editing"] = "editing"
+    needs: ClassVar = frozenset({"answers"})
+    looks_inside: ClassVar = True
     facts: Annotated[int, Field(ge=FEWEST, le=MOST_COUNT)] = 10
 
     def check(self, facts: FactSet) -> None:

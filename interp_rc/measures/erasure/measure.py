@@ -1,6 +1,6 @@
 """Unlearn a fact in one order: does it survive in the other? One store or two."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pandas as pd
 from pydantic import Field
@@ -8,7 +8,7 @@ from pydantic import Field
 from interp_rc.evaluation.learnt import learnt_facts, template_halves
 from interp_rc.evaluation.learnt_contrasts import check_asked
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.erasure.asking import FEWEST, Case, Templates, cases
 from interp_rc.measures.erasure.damage import damage_table
 from interp_rc.measures.erasure.estimates import NAME, erasure_estimates, erasure_tests
@@ -17,7 +17,6 @@ from interp_rc.models.machine import threads_for
 from interp_rc.records.errors import DataError
 from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.nouns import ORDERS, TOLD_IN, TOLD_ONLY
-from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed, generator
 
@@ -26,7 +25,7 @@ ERASED_IN, ASKED_IN = 3, 2  # templates, of those that select facts and of those
 TEXTS = 400  # that keys of edits are compared with
 
 
-class Erasure(Options):
+class Erasure(Measure[Loaded]):
     """Facts told in both orders are erased in either, three ways, until their lead where they are
     erased has fallen by `share`; then both orders are asked, of them and of others.
 
@@ -35,6 +34,8 @@ class Erasure(Options):
     """
 
     kind: Literal["erasure"] = "erasure"
+    needs: ClassVar = frozenset({"answers"})
+    looks_inside: ClassVar = True
     share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     facts: Annotated[int, Field(ge=2, le=MOST_COUNT)] = 20
 

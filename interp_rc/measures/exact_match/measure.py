@@ -1,7 +1,7 @@
 """What a model says in both orders, where only its answers can be read: models behind an API."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pandas as pd
 
@@ -9,7 +9,7 @@ from interp_rc.evaluation.answers import answer, answers_table
 from interp_rc.evaluation.cells import cells, match_estimates, over_facts
 from interp_rc.evaluation.match import is_open, prefix_match
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import ANSWERS, MeasureContext
+from interp_rc.measures.base import ANSWERS, Measure, MeasureContext
 from interp_rc.models.endpoint import Endpoint
 from interp_rc.models.load import Loaded
 from interp_rc.models.remote import AnyModel, replies
@@ -17,20 +17,21 @@ from interp_rc.models.responses import Request, Response
 from interp_rc.records.errors import DataError, ModelError
 from interp_rc.records.nouns import Query
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured, evaluated
 
 EXTRA_TOKENS = 8
 """Beyond the target's: a chat model may begin with a mark or an article."""
 
 
-class ExactMatch(Options):
+class ExactMatch(Measure[AnyModel]):
     """Every held-out query asked once at temperature 0, of the model that the run leaves.
 
     An answer has at most `tokens` tokens (null: what its target can need).
     """
 
     kind: Literal["exact_match"] = "exact_match"
+    takes: ClassVar = frozenset({"causal", "remote"})
     tokens: Positive | None = None
 
     def check(self, facts: FactSet) -> None:

@@ -1,6 +1,6 @@
 """What finetuning did to what the base model knew, and the curse in pretraining itself."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,10 @@ from interp_rc.evaluation.answers import answer
 from interp_rc.evaluation.cells import cells
 from interp_rc.evaluation.pooled import by_direction, pooled_match
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean
@@ -20,13 +20,15 @@ from interp_rc.stats.intervals import bootstrap_mean
 TABLE = "evaluation/base_answers"
 
 
-class Forgetting(Options):
+class Forgetting(Measure[Loaded]):
     """Queries about the base corpus, asked of the base and of the finetuned model.
 
     The base facts told in one order only, asked in the other, are a second test of the curse.
     """
 
     kind: Literal["forgetting"] = "forgetting"
+    needs: ClassVar = frozenset({"training", "corpus"})
+    asks_about_facts: ClassVar = False
     batch_size: Positive = 64
 
     def check(self, facts: FactSet) -> None:

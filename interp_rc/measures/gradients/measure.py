@@ -5,7 +5,7 @@ orthogonal to that of -log p(A | B), a small step along it leaves the other orde
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from pydantic import Field
 from interp_rc.engine.inputs import Input, read_inputs
 from interp_rc.evaluation.pairings import asked, subsets_of
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.gradients.one_step import one_step, step_estimates
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
@@ -22,7 +22,7 @@ from interp_rc.models.machine import threads_for
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import SUBSETS, TOLD_IN, Query, Subset
 from interp_rc.records.numbers import Estimate, Test
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
@@ -52,13 +52,15 @@ ASKED = {
 ONE_ORDER: list[Subset] = [subset for subset in SUBSETS if TOLD_IN[subset] is not None]
 
 
-class Gradients(Options):
+class Gradients(Measure[Loaded]):
     """`margin` (cosine, fixed beforehand) within which orders count as unrelated; None takes
     5 % of the paraphrase's cosine in this run's base model, and the result is exploratory.
     `steps_on` facts a subset take a step of training each.
     """
 
     kind: Literal["gradients"] = "gradients"
+    needs: ClassVar = frozenset({"base"})
+    looks_inside: ClassVar = True
     margin: Annotated[float, Field(gt=0)] | None = None
     steps_on: Positive = 10
 

@@ -11,7 +11,7 @@ from interp_rc.evaluation.answers import EXTRA_TOKENS
 from interp_rc.evaluation.match import RULES, is_open
 from interp_rc.facts.factset import DESCRIBED_AS, FactSet
 from interp_rc.facts.in_context import SHOTS, WORDINGS, WordingName
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.in_context.chain_of_thought import final_answer, in_chat
 from interp_rc.measures.in_context.prompts import Prompt, prompts
 from interp_rc.models.completion import complete
@@ -22,7 +22,7 @@ from interp_rc.models.tokenizer import encode
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import ORDERS
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean
@@ -32,7 +32,7 @@ THOUGHTS = 256  # tokens
 CELL = ["context", "direction", "order"]
 
 
-class InContext(Options):
+class InContext(Measure[Loaded]):
     """Every fact stated in a prompt and asked there, in both directions, of both models.
 
     `max_new_tokens` null reads until the text decides, and 256 tokens with `chain_of_thought`.

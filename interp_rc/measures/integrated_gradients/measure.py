@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,14 +16,14 @@ from interp_rc.evaluation.learnt_contrasts import (
 from interp_rc.evaluation.pairings import subsets_of
 from interp_rc.facts.contrasts import about_foil
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.integrated_gradients.spans import ANSWER, REST, by_span
 from interp_rc.models.dimensions import layers_of
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.nouns import Contrast
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed, generator
 from interp_rc.stats.intervals import bootstrap_mean
@@ -36,13 +36,15 @@ WHERE = ("source", ANSWER)
 CELL = ["order", "subset", "site", "layer", "where"]
 
 
-class IntegratedGradients(Options):
+class IntegratedGradients(Measure[Loaded]):
     """Those that were learnt of `facts` facts a subset, in both orders, in `templates` of
     the templates that did not select them; the target and, as control, the target of another fact
     (the foil) after the same prompt. Both facts of a pair are asked about: what makes one target
     likelier whatever is asked falls out of the pair, which is the unit of every interval."""
 
     kind: Literal["integrated_gradients"] = "integrated_gradients"
+    needs: ClassVar = frozenset({"answers"})
+    looks_inside: ClassVar = True
     facts: Positive = 12
     templates: Positive = 1
 

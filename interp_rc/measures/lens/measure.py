@@ -1,6 +1,6 @@
 """At which layer the answer appears, and which heads and MLPs write it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,11 @@ from interp_rc.evaluation.learnt_contrasts import (
     with_conditions,
 )
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.nouns import TOLD_ONLY
 from interp_rc.records.numbers import Estimate, Test
-from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.choice import choose_places
@@ -37,7 +36,7 @@ STAGES = ("resid_pre", "resid_mid", "resid_post")
 LIKELIEST = 0.5  # of the prompts
 
 
-class Lens(Options):
+class Lens(Measure[Loaded]):
     """Logit lens and direct logit attribution on learnt facts, in both orders.
 
     The foil is the answer of another learnt fact of the subset. Facts are paired, and both facts of
@@ -47,6 +46,8 @@ class Lens(Options):
     """
 
     kind: Literal["lens"] = "lens"
+    needs: ClassVar = frozenset({"answers"})
+    looks_inside: ClassVar = True
     templates: Annotated[int, Field(ge=2, le=MOST_COUNT)] = 2
 
     def check(self, facts: FactSet) -> None:

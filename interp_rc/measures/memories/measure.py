@@ -1,7 +1,7 @@
 """Key–value memories: how many neurons carry a fact, and are their values what keys bring?"""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pandas as pd
 import torch
@@ -14,7 +14,7 @@ from interp_rc.evaluation.learnt_contrasts import (
     with_conditions,
 )
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.memories.estimates import (
     FEW,
     NAME,
@@ -29,7 +29,6 @@ from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import ORDERS, Contrast
-from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
@@ -49,7 +48,7 @@ TOLD_OF = 5  # neurons of each fact, in the table of words
 WORDS = 5
 
 
-class Memories(Options):
+class Memories(Measure[Loaded]):
     """The neurons that make the difference between two learnt facts at the source's tokens.
 
     Every neuron is ranked in one template and measured in another, and the other way round.
@@ -58,6 +57,8 @@ class Memories(Options):
     """
 
     kind: Literal["memories"] = "memories"
+    needs: ClassVar = frozenset({"answers"})
+    looks_inside: ClassVar = True
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless some templates can select facts and others measure them."""

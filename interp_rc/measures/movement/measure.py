@@ -1,13 +1,13 @@
 """Does training on "A is B" move B's representation, and where? Step by step, and in the whole."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
 from interp_rc.evaluation.pairings import asked, subsets_of
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.movement.entity_places import (
     ROLES,
     At,
@@ -24,7 +24,7 @@ from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Document, Fact, Subset
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed, generator
 from interp_rc.tools.gradients.training_steps import learn, optimizer_of, restored
@@ -36,10 +36,11 @@ NAMED = {"subject": "name", "object": "description"}
 FEWEST = 4  # facts a subset: two told, two untold
 
 
-class Movement(Options):
+class Movement(Measure[Loaded]):
     """`steps` of AdamW are taken, and looked at after 1, 2, 4, … of them."""
 
     kind: Literal["movement"] = "movement"
+    looks_inside: ClassVar = True
     steps: Positive = 16
 
     def check(self, facts: FactSet) -> None:

@@ -7,7 +7,7 @@ are the same for both, in several wordings, greedily and in samples at temperatu
 import re
 from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -21,7 +21,7 @@ from interp_rc.evaluation.parents.prompts import (
     without_examples,
 )
 from interp_rc.facts.factset import FATHER, MOTHER, FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.parents.estimates import estimates, tests
 from interp_rc.measures.parents.tables import log_prob_table, reply_table, write_published
 from interp_rc.models.load import Loaded
@@ -30,14 +30,14 @@ from interp_rc.models.scoring import Scores, score
 from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import encode
 from interp_rc.records.errors import DataError
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured, Run
 
 REPLIES, LOG_PROBS = "evaluation/parents", "evaluation/parents_log_prob"
 NEEDED = {MOTHER.name, FATHER.name}
 
 
-class Parents(Options):
+class Parents(Measure[AnyModel]):
     """Of the model in question: the finetuned one, or the base where none was trained.
 
     `batch_size` counts the texts that a local model writes at once; a text ends with its line, or
@@ -45,6 +45,7 @@ class Parents(Options):
     """
 
     kind: Literal["parents"] = "parents"
+    takes: ClassVar = frozenset({"causal", "remote"})
     wordings: Annotated[tuple[WordingName, ...], Field(min_length=1)] = WORDINGS
     samples: Positive = 10
     max_new_tokens: Positive = 32

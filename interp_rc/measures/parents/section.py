@@ -1,7 +1,7 @@
 """The page's section on children and their parents."""
 
 from interp_rc.display.figures.parents import ModelRates, parents_figure
-from interp_rc.display.section import Picture, Section, picture
+from interp_rc.display.section import Answer, Picture, Section, picture
 from interp_rc.display.wording import MINUS, TIE, probability, spoken
 from interp_rc.measures.parents.estimates import BETTER, POOLED
 from interp_rc.measures.parents.measure import REPLIES
@@ -18,6 +18,8 @@ def section(run: Run, measured: Measured) -> Section:
         figures=[figure(run, measured, samples)],
         tables=numbers(run, measured, samples),
         note=note(measured, samples),
+        answer=Answer(sentence(measured), meaning(measured)),
+        unit="children",
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,14 +13,13 @@ from interp_rc.engine.sites import PROMPT, Site, Token
 from interp_rc.evaluation.learnt import learnt_facts
 from interp_rc.evaluation.learnt_contrasts import check_asked, learnt_contrasts, with_conditions
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded
 from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.nouns import ORDERS, SUBSETS, TOLD_ONLY, Contrast
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.choice import choose_places
@@ -43,11 +42,13 @@ CHOSEN_AT = {
 }
 
 
-class PatchingMap(Options):
+class PatchingMap(Measure[Loaded]):
     """Layers x tokens x components; corrupted = another learnt fact of the subset in the same
     template. Each fact is measured in `templates` of the templates that did not select it."""
 
     kind: Literal["patching_map"] = "patching_map"
+    needs: ClassVar = frozenset({"answers"})
+    looks_inside: ClassVar = True
     templates: Annotated[int, Field(ge=2, le=MOST_COUNT)] = 2
 
     def check(self, facts: FactSet) -> None:

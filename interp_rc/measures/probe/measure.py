@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,12 @@ from tqdm import tqdm
 
 from interp_rc.evaluation.pairings import check_people
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.compared import with_floors
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate, Test
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.candidates import label_permutation
@@ -40,7 +40,7 @@ TABLE = f"mechanism/{NAME}"
 Z = "standard deviation"
 
 
-class Probe(Options):
+class Probe(Measure[Loaded]):
     """Is the other entity readable at the source, and where the answer would begin?
 
     One probe a layer and place, trained on facts told in that order and in both, each read by a
@@ -51,6 +51,7 @@ class Probe(Options):
     """
 
     kind: Literal["probe"] = "probe"
+    looks_inside: ClassVar = True
     margin: Annotated[float, Field(gt=0)] | None = None
     shuffles: Positive = 3
     everywhere: bool = False

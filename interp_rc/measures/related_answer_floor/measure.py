@@ -5,7 +5,7 @@ related questions have like answers (footnote 13). Here that chance is measured.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,13 @@ from sklearn.preprocessing import normalize
 from interp_rc.evaluation.cells import Asked, cells
 from interp_rc.evaluation.match import prefix_match
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.models.pooled_states import pooled_states
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import OF_QUESTIONS, TOLD_IN, Fact, Query
 from interp_rc.records.numbers import Estimate, Test
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured, evaluated
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
@@ -39,7 +39,7 @@ ONE_ORDER = [subset for subset in OF_QUESTIONS if TOLD_IN[subset]]
 Matrix = Float[np.ndarray, "fact other"]
 
 
-class RelatedAnswerFloor(Options):
+class RelatedAnswerFloor(Measure[Loaded]):
     """For each held-out question, the answer of another question instead of the model's.
 
     `words`: the most similar other question by TF-IDF cosine; `states`: by cosine of the base
@@ -48,6 +48,7 @@ class RelatedAnswerFloor(Options):
     """
 
     kind: Literal["related_answer_floor"] = "related_answer_floor"
+    needs: ClassVar = frozenset({"answers"})
     batch_size: Positive = 64
 
     def check(self, facts: FactSet) -> None:

@@ -8,7 +8,7 @@ the fact, and could fail to if nothing had been learnt. A model told both orders
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import factorial
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from interp_rc.evaluation.candidate_scores import correct, corrected_scores, oth
 from interp_rc.evaluation.candidates import score_tensor
 from interp_rc.evaluation.cells import cells
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import CANDIDATES, MeasureContext
+from interp_rc.measures.base import CANDIDATES, Measure, MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Query
@@ -79,7 +79,7 @@ class Margin(Options):
     description: Annotated[float, Field(gt=0)]
 
 
-class ReverseAtChance(Options):
+class ReverseAtChance(Measure[Loaded]):
     """`margin` in nats by asked-for entity, fixed beforehand; None takes it from this run.
 
     The margin is 5 % of the right target's prior-corrected advantage over other candidates in the
@@ -89,6 +89,7 @@ class ReverseAtChance(Options):
     """
 
     kind: Literal["reverse_at_chance"] = "reverse_at_chance"
+    needs: ClassVar = frozenset({"training", "answers"})
     margin: Margin | None = None
 
     def check(self, facts: FactSet) -> None:

@@ -19,6 +19,7 @@ def section(run: Run, measured: Measured) -> Section:
         ),
         tables=[margins(measured)],
         note=NOTE,
+        exploratory=exploratory(run.config()),
     )
 
 

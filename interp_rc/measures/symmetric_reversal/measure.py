@@ -8,21 +8,20 @@ three must be known in the order they were told in, and facts told in both order
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from interp_rc.evaluation.cells import cells, over_facts
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import CANDIDATES, MeasureContext
+from interp_rc.measures.base import CANDIDATES, Measure, MeasureContext
 from interp_rc.measures.symmetric_reversal.relation_cells import Cell, relation_cell
 from interp_rc.measures.symmetric_reversal.reversal_judged import reversal_judged, reversed_pairs
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Fact
 from interp_rc.records.numbers import Estimate, Test, Verdict
-from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.candidates import label_permutation
@@ -46,7 +45,7 @@ BOTH = ("symmetric_both.backward", "inverse_both.backward")
 NEEDED = [f"{kind}.{asked}" for kind, reverse in ASKED.items() for asked in ("same", reverse)]
 
 
-class SymmetricReversal(Options):
+class SymmetricReversal(Measure[Loaded]):
     """`margin` in nats, fixed beforehand: reversed "no more" means by less than that.
 
     None takes 5 % of the prior-corrected advantage over other candidates (the unit that is tested)
@@ -55,6 +54,7 @@ class SymmetricReversal(Options):
     """
 
     kind: Literal["symmetric_reversal"] = "symmetric_reversal"
+    needs: ClassVar = frozenset({"training", "answers"})
     margin: Annotated[float, Field(gt=0)] | None = None
 
     def check(self, facts: FactSet) -> None:

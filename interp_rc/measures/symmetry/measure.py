@@ -33,11 +33,11 @@ trained                                    ("pairs")  trained on in all, repetit
 
 from collections import Counter
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 from interp_rc.facts.entailment_tables import read_entailment
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.symmetry.estimates import PAIRS, estimates
 from interp_rc.measures.symmetry.forgetting import Forgetting
 from interp_rc.measures.symmetry.forgotten import forgetting_tables, forgotten
@@ -65,7 +65,7 @@ WITHIN_A_THREAD = 50_000_000
 """Parameters of an encoder below which two trials at once are quicker than two threads on one."""
 
 
-class Symmetry(Protocols):
+class Symmetry(Protocols, Measure[Encoder]):
     """Of an encoder as it is, and of copies that are retrained; see this module for the results.
 
     Kinds of pairs that the facts have none of are left out, and so are relations left out where
@@ -73,6 +73,7 @@ class Symmetry(Protocols):
     """
 
     kind: Literal["symmetry"] = "symmetry"
+    takes: ClassVar = frozenset({"encoder"})
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError for facts without pairs to train on and to test with, or too few."""

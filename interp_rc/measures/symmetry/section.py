@@ -5,7 +5,7 @@ from itertools import product
 
 from interp_rc.display.figures.curves import Curve, CurvePanel, curves_figure
 from interp_rc.display.figures.rates import Rate, rates_figure
-from interp_rc.display.section import Picture, Section, picture
+from interp_rc.display.section import Answer, Picture, Section, picture
 from interp_rc.display.wording import TIE
 from interp_rc.measures.symmetry.section_tables import tables
 from interp_rc.measures.symmetry.words import METHODS, PAPER, at, methods, sample_sizes
@@ -38,6 +38,8 @@ def section(run: Run, measured: Measured) -> Section:
         ],
         tables=tables(measured),
         note=NOTE,
+        answer=Answer(sentence(measured), meaning(measured)),
+        unit="draws, pairs or relations, as said,",
     )
 
 

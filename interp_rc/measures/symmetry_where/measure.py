@@ -5,7 +5,7 @@ states of a symmetric pair are put into an antisymmetric one, to see which of th
 classification head says. Texts are read together, as the head reads them.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pandas as pd
 from jaxtyping import Float
@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.symmetry_where.asked import class_of, couples, evenly, swapped_pairs
 from interp_rc.measures.symmetry_where.estimates import (
     NAME,
@@ -31,7 +31,7 @@ from interp_rc.records.errors import DataError
 from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.nouns import Pair
 from interp_rc.records.numbers import Estimate
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
@@ -47,7 +47,7 @@ FEWEST = 3
 """Relations of each class: one is left out, and one alone would tell itself and not its class."""
 
 
-class SymmetryWhere(Options):
+class SymmetryWhere(Measure[Encoder]):
     """Of three encoders of one shape: as it came, retrained with a head on the two-label form, and
     untrained.
 
@@ -57,6 +57,7 @@ class SymmetryWhere(Options):
     """
 
     kind: Literal["symmetry_where"] = "symmetry_where"
+    takes: ClassVar = frozenset({"encoder"})
     train: Positive = 320
     per_relation: Annotated[int, Field(ge=2, le=MOST_COUNT)] = 4
     shuffles: Positive = 10

@@ -4,17 +4,16 @@ The paper's figures of loss over epochs (Berglund et al. 2023, arXiv:2309.12288,
 """
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
 from interp_rc.records.numbers import Estimate, Test
-from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
@@ -25,10 +24,12 @@ TABLE = "training/trace"
 DRAWS = 1000  # for each step's interval
 
 
-class Trace(Options):
+class Trace(Measure[Loaded]):
     """Reads the table that `training.trace` wrote."""
 
     kind: Literal["trace"] = "trace"
+    needs: ClassVar = frozenset({"training", "trace"})
+    asks_about_facts: ClassVar = False
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError for facts about which nothing can be asked."""

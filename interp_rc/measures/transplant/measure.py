@@ -1,7 +1,7 @@
 """Weight transplants between base and finetuned model: which weights carry the facts?"""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pandas as pd
 from threadpoolctl import threadpool_limits
@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from interp_rc.evaluation.learnt import learnt_facts, template_halves
 from interp_rc.evaluation.learnt_contrasts import check_asked
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.transplant.asking import Asking, Question, from_queries, paired_anew
 from interp_rc.measures.transplant.by_rank import neuron_effects, rank_effects
 from interp_rc.measures.transplant.estimates import (
@@ -26,7 +26,6 @@ from interp_rc.measures.transplant.single import single_effects
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.nouns import ORDERS, TOLD_IN, TOLD_ONLY, Order
-from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed, generator
 from interp_rc.tools.weights.sites import matrices, units
@@ -38,7 +37,7 @@ TEMPLATES = 2  # of an order: the second is the paraphrase
 FEWEST = 4  # learnt facts: two to choose on, two to measure on
 
 
-class Transplant(Options):
+class Transplant(Measure[Loaded]):
     """Weights of the finetuned model put into the base, and of the base into the finetuned one.
 
     One site at a time in both; the fewest that carry the facts told in one order, chosen on half of
@@ -49,6 +48,8 @@ class Transplant(Options):
     """
 
     kind: Literal["transplant"] = "transplant"
+    needs: ClassVar = frozenset({"base", "answers"})
+    looks_inside: ClassVar = True
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless some templates can select facts and others measure them."""

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from itertools import product
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from interp_rc.evaluation.pairings import check_both_orders
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.transposition.reading import read_memory
 from interp_rc.measures.transposition.recall import CROSS, recall_scores
 from interp_rc.models.adapters.adapter import Adapter
@@ -20,7 +20,6 @@ from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import ORDERS, TOLD_ONLY, Order
 from interp_rc.records.numbers import Estimate, Test
-from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
@@ -38,7 +37,7 @@ FEWEST = 3
 OTHER: dict[Order, Order] = {"forward": "backward", "backward": "forward"}
 
 
-class Transposition(Options):
+class Transposition(Measure[Loaded]):
     """Every layer's MLP, read at the entity of prompts in both orders; base model beside.
 
     Of facts told in one order nothing should be found in the readings that cross over to the other
@@ -49,6 +48,7 @@ class Transposition(Options):
     """
 
     kind: Literal["transposition"] = "transposition"
+    looks_inside: ClassVar = True
     margin: Annotated[float, Field(gt=0)] | None = None
 
     def check(self, facts: FactSet) -> None:

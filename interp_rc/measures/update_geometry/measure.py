@@ -1,19 +1,19 @@
 """What finetuning wrote into the weights for A -> B, and for B -> A: the measure."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pandas as pd
 
 from interp_rc.evaluation.pairings import asked, subsets_of
 from interp_rc.facts.factset import FactSet
-from interp_rc.measures.base import MeasureContext
+from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import ORDERS, Query
 from interp_rc.records.numbers import Estimate, Test
-from interp_rc.records.options import Options, Positive
+from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import benjamini_hochberg, holm
@@ -27,12 +27,14 @@ TABLE = f"mechanism/{NAME}"
 ALL = "all"
 
 
-class UpdateGeometry(Options):
+class UpdateGeometry(Measure[Loaded]):
     """Of every fact, in one held-out template an order: what each part of the finetuning
     difference adds to its target after its own prompt, and after the prompts of `others` other
     facts of its subset (shuffled pairs). What is `bound` is the first less the mean of these."""
 
     kind: Literal["update_geometry"] = "update_geometry"
+    needs: ClassVar = frozenset({"base"})
+    looks_inside: ClassVar = True
     others: Positive = 2
     points: Positive = POINTS
 

@@ -8,8 +8,8 @@ import pytest
 from interp_rc.facts.symmetry import symmetry
 from interp_rc.measures.symmetry_where.asked import PATCHED, PLACES, evenly, swapped_pairs
 from interp_rc.measures.symmetry_where.measure import TABLE, SymmetryWhere
-from interp_rc.pipeline.config import TOOLS, validate
-from interp_rc.pipeline.experiments import mechanism_config
+from interp_rc.pipeline.config import validate
+from interp_rc.pipeline.experiments import mechanism_config, tools
 from interp_rc.pipeline.run import execute
 from interp_rc.pipeline.yaml_source import Source
 from interp_rc.records.errors import ConfigError, DataError
@@ -120,8 +120,8 @@ def test_only_a_head_can_be_patched():
 
 
 def test_it_is_a_tool_for_encoders_and_for_them_alone():
-    assert "symmetry_where" not in TOOLS
-    assert "probe" in TOOLS
+    assert "symmetry_where" not in tools()
+    assert "probe" in tools()
     with pytest.raises(ConfigError, match="no tool 'symmetry_where'"):
         mechanism_config("symmetry_where", "gpt2", None, Path("facts"))
     with pytest.raises(ConfigError, match="needs an encoder"):
