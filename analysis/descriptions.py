@@ -68,7 +68,7 @@ def nats_tests(advantages: Mapping[str, Sequence[float]], plan: dict[str, Any]) 
 
 def asked_for(cell: str) -> str:
     """What is asked for in a cell of `ASKED_ALIKE`."""
-    return "name" if cell.startswith("name_") else "description"
+    return "name" if cell.startswith("trained_forward") else "description"
 
 
 def power_table(plan: dict[str, Any], n: int) -> pd.DataFrame:

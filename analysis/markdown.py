@@ -4,16 +4,17 @@ import math
 
 import pandas as pd
 
-from analysis.descriptions import TABLES
+from analysis.descriptions import TABLES, asked_for
+from analysis.old_names import read_table
 from analysis.paper.sweeps import axes, spreads
 from interp_rc.records.nouns import TOLD_ONLY, TOLD_OTHERWISE
 from interp_rc.records.numbers import Estimate
 
 COLUMNS = {
-    "name_to_description.same": "name→description, same",
-    "name_to_description.reverse": "reverse",
-    "description_to_name.same": "description→name, same",
-    "description_to_name.reverse": "reverse",
+    "trained_forward.same": "name→description, same",
+    "trained_forward.reverse": "reverse",
+    "trained_backward.same": "description→name, same",
+    "trained_backward.reverse": "reverse",
     "both.forward": "both, name→description",
     "both.backward": "description→name",
 }
@@ -42,8 +43,8 @@ def estimate(row: "pd.Series[float]") -> Estimate:
 
 def seeds_table() -> str:
     """Exact match of every seed, their mean with its interval, and the choice among candidates."""
-    by_seed = pd.read_csv(TABLES / "descriptions_by_seed.csv")
-    over = pd.read_csv(TABLES / "descriptions.csv").set_index("name")
+    by_seed = read_table(TABLES / "descriptions_by_seed.csv")
+    over = read_table(TABLES / "descriptions.csv").set_index("name")
     wide = by_seed.pivot(index="seed", columns="name", values="value")
     rows = [
         [f"seed {seed}", *(percent(values[f"exact_match.{cell}"]) for cell in COLUMNS)]
@@ -60,12 +61,12 @@ def seeds_table() -> str:
 
 def tests_table() -> str:
     """The preregistered tests with their margins and the power they had."""
-    tests = pd.read_csv(TABLES / "descriptions_tests.csv")
-    power = pd.read_csv(TABLES / "descriptions_power.csv").set_index("asked_for")
+    tests = read_table(TABLES / "descriptions_tests.csv")
+    power = read_table(TABLES / "descriptions_power.csv").set_index("asked_for")
     rows = []
     for _, test in tests.iterrows():
         cell, claim = test["name"].rsplit(".", 1)
-        asked = "name" if cell.startswith("name_") else "description"
+        asked = asked_for(cell)
         equivalence = claim == "nats"
         rows.append(
             [
@@ -83,7 +84,7 @@ def tests_table() -> str:
 
 def published_table() -> str:
     """The published dataset beside the paper's GPT-3 numbers."""
-    found = pd.read_csv(TABLES / "published.csv")
+    found = read_table(TABLES / "published.csv")
     cells = [cell for cell in COLUMNS if not cell.startswith("both")]
     paper = found.dropna(subset="paper").drop_duplicates("name").set_index("name").paper
     rows = [["GPT-3 175B, the paper", *(percent(paper[f"exact_match.{cell}"]) for cell in cells)]]
@@ -100,7 +101,7 @@ def published_table() -> str:
 
 def mechanism_table() -> str:
     """What is inside, over ten seeds: where, gradients, one step, probes."""
-    over = pd.read_csv(TABLES / "mechanism.csv").set_index("name")
+    over = read_table(TABLES / "mechanism.csv").set_index("name")
 
     def row(label: str, digits: int, name: str, unit: str = "") -> list[str]:
         """`name` has places for the order and for the subset told in it or in the other."""
@@ -154,13 +155,13 @@ CLAIMS = {
 
 def mechanism_tests_table() -> str:
     """The preregistered tests of the mechanism, with their power where there is an equivalence."""
-    tests = pd.read_csv(TABLES / "mechanism_tests.csv")
-    power = pd.read_csv(TABLES / "mechanism_power.csv").set_index("name").value
+    tests = read_table(TABLES / "mechanism_tests.csv")
+    power = read_table(TABLES / "mechanism_power.csv").set_index("name").value
     rows = []
     for _, test in tests.iterrows():
         claim, _, rest = test["name"].partition(".")
         order, _, what = rest.partition(".")
-        asked = ASKED.get(order) or order.replace("_to_", " → ")
+        asked = ASKED.get(order.removeprefix("trained_"), "")
         had = power.get("gradient" if claim == "gradient" else f"probe.{order}"
                         if what == "z" else claim)  # fmt: skip
         p = test["p_adjusted"]
@@ -176,7 +177,7 @@ def mechanism_tests_table() -> str:
 
 def planted_table() -> str:
     """How often patching finds what was planted."""
-    found = pd.read_csv(TABLES / "planted.csv")
+    found = read_table(TABLES / "planted.csv")
     rows = []
     for kind, part in found.groupby("kind", sort=False):
         null = int(part.null_sites.sum())
@@ -210,7 +211,7 @@ SWEEPS = {
 
 def parents_table() -> str:
     """The published answers of Experiment 2: each file's rates of all its rows."""
-    rates = pd.read_csv(TABLES / "parents.csv").query("counted == 'all'")
+    rates = read_table(TABLES / "parents.csv").query("counted == 'all'")
     rows = []
     for _, row in rates.iterrows():
         ends = [
@@ -238,7 +239,7 @@ SIDES = {
 
 def speed_table() -> str:
     """How many times as long as the engine others take, by vocabulary and number of prompts."""
-    speed = pd.read_csv(BENCHMARKS / "patching_speed.csv")
+    speed = read_table(BENCHMARKS / "patching_speed.csv")
     rows = []
     for (vocabulary, pairs), part in speed.groupby(["vocabulary", "pairs"]):
         times = part.set_index("side").times_as_long
@@ -252,7 +253,7 @@ def sweeps_table() -> str:
     """Each sweep of ours: its runs, and the lowest and highest exact match of its settings."""
     rows = []
     for name, varied in SWEEPS.items():
-        trials = pd.read_csv(TABLES / f"{name}.csv")
+        trials = read_table(TABLES / f"{name}.csv")
         cells = []
         for asked in ("same", "reverse"):
             names = (f"exact_match.pooled.{asked}", f"trace.accuracy.pooled.{asked}.correct")

@@ -2,10 +2,9 @@
 
 import math
 
-import pandas as pd
-
 from analysis.descriptions import TABLES
 from analysis.markdown import estimate, table
+from analysis.old_names import read_table
 from interp_rc.measures.symmetry.forgetting_numbers import PUBLISHED
 from interp_rc.measures.symmetry.words import METHODS, NEEDED
 from interp_rc.records.numbers import Estimate
@@ -45,7 +44,7 @@ PUBLISHED_ROWS = {
 
 
 def results(name: str = "symmetry") -> dict[str, Estimate]:
-    rows = pd.read_csv(TABLES / f"{name}.csv")
+    rows = read_table(TABLES / f"{name}.csv")
     return {
         str(row["name"]).removeprefix("symmetry."): estimate(row)
         for _, row in rows.iterrows()
@@ -110,7 +109,7 @@ ASKED = {
 
 def reversal_table() -> str:
     """Causal models, told one way: what they say as told and in reverse, with and without text."""
-    rows = pd.read_csv(TABLES / "symmetric_reversal.csv").query("quantity == 'level'")
+    rows = read_table(TABLES / "symmetric_reversal.csv").query("quantity == 'level'")
     found = {
         (row["model.world.symmetry"], row["name"]): estimate(row) for _, row in rows.iterrows()
     }

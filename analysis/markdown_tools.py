@@ -2,11 +2,10 @@
 
 import math
 
-import pandas as pd
-
 from analysis.descriptions import TABLES
 from analysis.markdown import ASKED, estimate, percent, table
 from analysis.mechanism_tools import NAME, STEPS
+from analysis.old_names import read_table
 from interp_rc.records.nouns import TOLD_ONLY, TOLD_OTHERWISE
 
 FIRST = {"forward": "name", "backward": "description"}
@@ -16,7 +15,7 @@ SCALES = {"share of norm": 100.0}
 
 def tools_table() -> str:
     """What the tools found, over ten seeds."""
-    over = pd.read_csv(TABLES / f"{NAME}.csv").set_index("name")
+    over = read_table(TABLES / f"{NAME}.csv").set_index("name")
 
     def row(label: str, digits: int, name: str) -> list[str]:
         """`name` has places for the order, the subsets, and the entities told first and second."""
@@ -99,8 +98,8 @@ OF_NOTHING = ("exchange", "transposition.told_one_way", "gained.told_otherwise",
 
 def tools_tests_table() -> str:
     """The preregistered tests in both orders, with their power where they are of nothing."""
-    tests = pd.read_csv(TABLES / f"{NAME}_tests.csv")
-    power = pd.read_csv(TABLES / f"{NAME}_power.csv").set_index("name").value
+    tests = read_table(TABLES / f"{NAME}_tests.csv")
+    power = read_table(TABLES / f"{NAME}_power.csv").set_index("name").value
     found: dict[str, dict[str, str]] = {claim: {} for claim in CLAIMS}
     for _, test in tests.iterrows():
         parts = test["name"].split(".")
@@ -122,7 +121,7 @@ def tools_tests_table() -> str:
 
 def planted_tools_table() -> str:
     """How often each tool finds what was planted."""
-    found = pd.read_csv(TABLES / "planted_tools.csv")
+    found = read_table(TABLES / "planted_tools.csv")
     rows = []
     for tool, part in found.groupby("tool", sort=False):
         there = part.dropna(subset="first")

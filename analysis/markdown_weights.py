@@ -5,6 +5,7 @@ import pandas as pd
 from analysis.descriptions import TABLES
 from analysis.markdown import ASKED, estimate, percent, table
 from analysis.mechanism_weights import NAME, RANK
+from analysis.old_names import read_table
 from interp_rc.records.nouns import TOLD_ONLY, TOLD_OTHERWISE
 
 HEADER = ["mean over ten seeds", "name → description", "description → name"]
@@ -21,7 +22,7 @@ def _said(row: "pd.Series[float]", digits: int, sign: float = 1.0) -> str:
 
 def weights_table() -> str:
     """What moving, reading out and cutting out weights gave, by order of asking."""
-    over = pd.read_csv(TABLES / f"{NAME}.csv").set_index("name")
+    over = read_table(TABLES / f"{NAME}.csv").set_index("name")
 
     def row(label: str, name: str, digits: int = 1) -> list[str]:
         """`name` has places for the order and its subsets."""
@@ -59,7 +60,7 @@ def weights_table() -> str:
 
 def edits_table() -> str:
     """What is said after rank-one edits."""
-    over = pd.read_csv(TABLES / f"{NAME}.csv").set_index("name")
+    over = read_table(TABLES / f"{NAME}.csv").set_index("name")
 
     def row(label: str, name: str, *, sign: float = 1.0) -> list[str]:
         cells = []
@@ -92,7 +93,7 @@ LOCATED = {
 
 def locating_table() -> str:
     """What locating says of where edits succeed."""
-    over = pd.read_csv(TABLES / f"{NAME}.csv").set_index("name")
+    over = read_table(TABLES / f"{NAME}.csv").set_index("name")
     rows = [
         [
             label,
@@ -145,8 +146,8 @@ METHODS = ("ablation", "gradient", "edit")
 
 def weights_tests_table() -> str:
     """The preregistered tests; of those made in both orders or three ways, the largest p."""
-    tests = pd.read_csv(TABLES / f"{NAME}_tests.csv")
-    power = pd.read_csv(TABLES / f"{NAME}_power.csv").set_index("name").value
+    tests = read_table(TABLES / f"{NAME}_tests.csv")
+    power = read_table(TABLES / f"{NAME}_power.csv").set_index("name").value
     parts = tests["name"].str.split(".")
     dropped = {*ASKED, *METHODS}
     claim = parts.map(lambda some: ".".join(part for part in some if part not in dropped))
@@ -162,7 +163,7 @@ def weights_tests_table() -> str:
 
 def planted_weights_table() -> str:
     """How often tools that move weights find what was planted."""
-    found = pd.read_csv(TABLES / "planted_weights.csv")
+    found = read_table(TABLES / "planted_weights.csv")
     rows = []
     for tool, part in found.groupby("tool", sort=False):
         first = (part["first"] * part.plantings).sum() / part.plantings.sum()
@@ -174,7 +175,7 @@ def planted_weights_table() -> str:
 
 def planted_erasure_table() -> str:
     """How often erasure says the planted number of stores."""
-    found = pd.read_csv(TABLES / "planted_erasure.csv")
+    found = read_table(TABLES / "planted_erasure.csv")
     methods = list(dict.fromkeys(found.method))
     rows = []
     for (kind, decoys), part in found.groupby(["kind", "decoys"], sort=False):

@@ -5,8 +5,8 @@ python -m analysis.numbers_kept compare OLD NEW     # exits with 1 if a number d
 
 Runs are the small forms of all experiments that need nothing from elsewhere, and the demo at seed
 0. Every value of each `results.json` and every cell of each table must be the same, bit for bit;
-with `--within`, numbers may differ by so much and texts may not. Numbers, columns and tables that
-there were none of before are not compared.
+names are those of today (`analysis.old_names`). With `--within`, numbers may differ by so much and
+texts may not. Numbers, columns and tables that there were none of before are not compared.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.old_names import rename_table, renamed
 from interp_rc.pipeline.experiments import experiments
 
 ELSEWHERE = {"hosted", "published"}
@@ -53,6 +54,7 @@ def differences(old: Path, new: Path, within: float) -> Iterator[str]:
 
 def _results(old: Path, new: Path, within: float) -> Iterator[str]:
     before, after = (json.loads(path.read_text(encoding="utf-8")) for path in (old, new))
+    before = {renamed(name): value for name, value in before.items()}
     yield from (f"{name} is gone" for name in sorted(before.keys() - after.keys()))
     for name in before.keys() & after.keys():
         if not _alike(before[name], after[name], within):
@@ -60,7 +62,7 @@ def _results(old: Path, new: Path, within: float) -> Iterator[str]:
 
 
 def _tables(old: Path, new: Path, within: float) -> Iterator[str]:
-    before, after = pd.read_parquet(old), pd.read_parquet(new)
+    before, after = rename_table(pd.read_parquet(old)), pd.read_parquet(new)
     yield from (f"column {name} is gone" for name in sorted({*before} - {*after}))
     if NAME in before and NAME in after:  # a table of numbers by name, of a sweep
         after = after[after[NAME].isin(before[NAME])]

@@ -23,10 +23,10 @@ from analysis.over_seeds import (
 # Berglund et al. (2023, arXiv:2309.12288), Table 1: mean over three finetuned davinci models
 # (as_published/table1.csv). Its "± SD" is a standard error.
 PAPER = {
-    "exact_match.name_to_description.same": 0.500,
-    "exact_match.name_to_description.reverse": 0.000,
-    "exact_match.description_to_name.same": 0.967,
-    "exact_match.description_to_name.reverse": 0.001,
+    "exact_match.trained_forward.same": 0.500,
+    "exact_match.trained_forward.reverse": 0.000,
+    "exact_match.trained_backward.same": 0.967,
+    "exact_match.trained_backward.reverse": 0.001,
 }
 SEEDS = (0, 1, 2)
 

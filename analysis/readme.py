@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from analysis import markdown, markdown_symmetry, markdown_tools, markdown_weights
 from analysis.descriptions import TABLES
 from analysis.markdown import estimate
+from analysis.old_names import read_table
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_text
 from interp_rc.records.nouns import TOLD_ONLY, TOLD_OTHERWISE
@@ -33,7 +34,7 @@ TIED = "\0"
 @cache
 def rows(table: str) -> pd.DataFrame:
     """A committed table, by the name of its rows."""
-    return pd.read_csv(TABLES / f"{table}.csv").set_index("name")
+    return read_table(TABLES / f"{table}.csv").set_index("name")
 
 
 def value(table: str, name: str, times: float = 1.0, column: str = "value") -> float:
@@ -134,10 +135,10 @@ def gain_in_reverse() -> list[float]:
     """The share of the gain over the base model that appears in reverse, of names and then of
     descriptions that are asked for: of the same targets, told as answers and told as sources."""
     return [
-        value("descriptions", "gain.name_to_description.reverse")
-        / value("descriptions", "gain.description_to_name.same"),
-        value("descriptions", "gain.description_to_name.reverse")
-        / value("descriptions", "gain.name_to_description.same"),
+        value("descriptions", "gain.trained_forward.reverse")
+        / value("descriptions", "gain.trained_backward.same"),
+        value("descriptions", "gain.trained_backward.reverse")
+        / value("descriptions", "gain.trained_forward.same"),
     ]
 
 
@@ -208,7 +209,7 @@ def never_in_reverse() -> bool:
 
 def null_called() -> str:
     """How many of the places that carry nothing patching called something."""
-    found = pd.read_csv(TABLES / "planted.csv")
+    found = read_table(TABLES / "planted.csv")
     count = float((found.false_per_null_site * found.null_sites).sum())
     return "none" if count == 0 else shown(count)
 
@@ -225,7 +226,7 @@ def shots(texts: int) -> float:
 
 def verdicts() -> str:
     """How many single runs of sweeps came to which verdict about reversal, and their power."""
-    every = pd.concat(pd.read_csv(file) for file in sorted(TABLES.glob("*_verdicts.csv")))
+    every = pd.concat(read_table(file) for file in sorted(TABLES.glob("*_verdicts.csv")))
     found = every[every.hypothesis == "reverse_at_chance"]
     counts = ", ".join(f"{n} {verdict}" for verdict, n in found.verdict.value_counts().items())
     return f"{counts}, with a power of {among(found.power, 0, 100)} %"
@@ -259,14 +260,14 @@ def mean_of(table: str, name: str, **where: object) -> float:
 
 def parents(model: str, kind: str, column: str) -> float:
     """A rate [%] of all rows of a published file of answers."""
-    every = pd.read_csv(TABLES / "parents.csv").query("counted == 'all' and parent_type == 'all'")
+    every = read_table(TABLES / "parents.csv").query("counted == 'all' and parent_type == 'all'")
     (found,) = every[(every.model == model) & (every.kind == kind)][column]
     return float(found)
 
 
 def as_published(item: str, quantity: str, **where: object) -> float:
     """A number of the paper."""
-    every = pd.read_csv(HERE / "as_published" / f"{item}.csv")
+    every = read_table(HERE / "as_published" / f"{item}.csv")
     for column, wanted in {"quantity": quantity, **where}.items():
         every = every[every[column] == wanted]
     (found,) = set(every["value"])

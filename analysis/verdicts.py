@@ -18,6 +18,7 @@ import pandas as pd
 
 from analysis import mechanism_weights
 from analysis.descriptions import TABLES, nats_tests, power_table, prereg
+from analysis.old_names import read_table
 from analysis.over_seeds import write_csv
 from interp_rc.measures.reverse_at_chance.measure import ASKED_ALIKE, NAME
 from interp_rc.records.numbers import Estimate
@@ -116,12 +117,12 @@ def remade_tests(by_seed: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
 
 def remade_edits(folder: Path) -> None:
     """The tests of edits one way and their power, with margins in the unit that is tested."""
-    by_seed = pd.read_csv(folder / "mechanism_weights_by_seed.csv")
+    by_seed = read_table(folder / "mechanism_weights_by_seed.csv")
     plan = mechanism_weights.STUDY.prereg()
     value = by_seed.pivot(index="seed", columns="name", values="value")
     made = {test.name: test for test in holm(mechanism_weights.edits(value, plan))}
-    tests = pd.read_csv(folder / "mechanism_weights_tests.csv").set_index("name")
-    powers = pd.read_csv(folder / "mechanism_weights_power.csv").set_index("name")
+    tests = read_table(folder / "mechanism_weights_tests.csv").set_index("name")
+    powers = read_table(folder / "mechanism_weights_power.csv").set_index("name")
     for name, test in made.items():
         tests.loc[name, ["statistic", "p", "p_adjusted", "margin"]] = [
             test.statistic,
@@ -144,7 +145,7 @@ def main() -> None:
     folder = parser.parse_args().tables
 
     def read(name: str) -> pd.DataFrame:
-        return pd.read_csv(folder / f"{name}.csv", dtype={"trial": str})
+        return read_table(folder / f"{name}.csv", dtype={"trial": str})
 
     for name in SWEEPS:
         sweep = with_margins(read(name), ["trial"])

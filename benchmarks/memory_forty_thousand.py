@@ -65,7 +65,7 @@ def measured(folder: Path, out: Path) -> dict[str, Any]:
         "name": "memory",
         "facts": {"kind": "published", "path": str(folder.absolute()), "seen": "nowhere"},
         "model": {"kind": "embedded", "size": {"layers": 2, "width": 64, "heads": 2},
-                  "world": {"both": 40, "name_to_description": 10, "description_to_name": 10,
+                  "world": {"both": 40, "trained_forward": 10, "trained_backward": 10,
                             "exposures": 10}},
         "training": {"epochs": 1, "batch_size": BATCH},
         "measures": [{"kind": "behaviour", "candidate_templates": 1}],

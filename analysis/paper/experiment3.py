@@ -24,7 +24,7 @@ from interp_rc.measures.related_answer_floor.measure import FLOORS, NAME
 
 NOTHING = Side("", missing=["No completions were published to score again."])
 RULE = "Exact match of the answer"
-HELD_OUT = {"same": "question_to_answer.same", "reverse": "answer_to_question.reverse"}
+HELD_OUT = {"same": "trained_forward.same", "reverse": "trained_backward.reverse"}
 """Held-out questions are all asked question first, so the order they were told in decides."""
 
 

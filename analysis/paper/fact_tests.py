@@ -19,7 +19,7 @@ from interp_rc.records.runs import Run
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.distributions import two_sample_ks
 
-CELLS = ("name_to_description.reverse", "description_to_name.reverse")
+CELLS = ("trained_forward.reverse", "trained_backward.reverse")
 
 
 def one_other(scores: Scores, seed: int) -> Float[np.ndarray, " fact"]:

@@ -47,8 +47,8 @@ class Asked(NamedTuple):
 
 
 ASKED = {
-    "name_to_description": Asked("name", "backward"),
-    "description_to_name": Asked("description", "forward"),
+    "trained_forward": Asked("name", "backward"),
+    "trained_backward": Asked("description", "forward"),
 }
 COLUMNS = {
     ("reverse", LETTERS): "in reverse, letters",

@@ -81,8 +81,8 @@ def figure7(paper: Paper) -> Item:
 
 def figure8(paper: Paper) -> Item:
     found = paper.item("figure8")
-    published = {"reverse": published_map(found, "first_name.name_to_description.reverse")}
-    names = {"reverse": ("exact_match.name_to_description.reverse",)}
+    published = {"reverse": published_map(found, "first_name.trained_forward.reverse")}
+    names = {"reverse": ("exact_match.trained_forward.reverse",)}
     rule = f"{PREFIX}: the whole name"
     own, mine = own_maps(paper, "learning_rates", "figure8_own", rule, names)
     left = Side(

@@ -19,10 +19,10 @@ SMALL = (
     "only, so levels are not to be compared; how the directions differ is. "
 )
 ONE = "one seed"
-SUBSETS = ("name_to_description", "description_to_name")
+SUBSETS = ("trained_forward", "trained_backward")
 CELLS = {
-    "name_to_description": "name → description",
-    "description_to_name": "description → name",
+    "trained_forward": "name → description",
+    "trained_backward": "description → name",
 }
 DIRECTIONS = ("same", "reverse")
 QUANTITIES = tuple(f"{subset}.{asked}" for subset in SUBSETS for asked in DIRECTIONS)

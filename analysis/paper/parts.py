@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.descriptions import TABLES
+from analysis.old_names import read_table
 from analysis.paper.published import FOLDER, as_published, not_found
 from analysis.paper.sweeps import Spread
 from interp_rc.display.figures.save import Draw
@@ -72,7 +73,7 @@ class Paper:
         file = self.tables / f"{name}.csv"
         if not file.is_file():
             return None
-        table = pd.read_csv(file)
+        table = read_table(file)
         for column in needed:
             if column not in table:
                 raise DataError(

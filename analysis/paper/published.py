@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.old_names import read_table
 from interp_rc.records.errors import DataError
 
 FOLDER = Path(__file__).parents[1] / "as_published"
@@ -34,7 +35,7 @@ def as_published(folder: Path = FOLDER) -> pd.DataFrame:
     for file in sorted(folder.glob("*.csv")):
         if file.stem == NOT_FOUND:
             continue
-        table = pd.read_csv(file, dtype={"seed": str, "note": str})
+        table = read_table(file, dtype={"seed": str, "note": str})
         if list(table.columns) != COLUMNS:
             raise DataError(f"columns are {', '.join(table)}; give {', '.join(COLUMNS)}", file=file)
         bare = table[["value", "unit", "source"]].isna().any(axis=1)
@@ -49,4 +50,4 @@ def as_published(folder: Path = FOLDER) -> pd.DataFrame:
 
 def not_found(folder: Path = FOLDER) -> pd.DataFrame:
     """What no source was found for: item, what, looked_in."""
-    return pd.read_csv(folder / f"{NOT_FOUND}.csv")
+    return read_table(folder / f"{NOT_FOUND}.csv")

@@ -13,7 +13,7 @@ from analysis.paper.table1 import PREFIX
 from interp_rc.display.section import Picture, Table
 from interp_rc.display.wording import spoken
 
-RIGHT = "log_prob.name_to_description.reverse"
+RIGHT = "log_prob.trained_forward.reverse"
 
 
 def scaling(paper: Paper) -> Item:

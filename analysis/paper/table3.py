@@ -12,7 +12,7 @@ from interp_rc.display.section import Table
 from interp_rc.display.wording import number, probability, spoken
 from interp_rc.records.numbers import Estimate
 
-CELL = "name_to_description.reverse"
+CELL = "trained_forward.reverse"
 FACTS = 30
 
 

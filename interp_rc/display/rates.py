@@ -1,7 +1,7 @@
 """Rates by subset and direction: what figures, captions and sentences of them share."""
 
 from interp_rc.display.figures.rates import Rate
-from interp_rc.display.vocabulary import TOLD, asked_label, cells
+from interp_rc.display.vocabulary import TOLD, Words, cells
 from interp_rc.display.wording import spoken
 from interp_rc.records.runs import Measured
 
@@ -21,22 +21,27 @@ def caption(rates: list[Rate]) -> str:
 
 
 def rates_of(quantity: str, measured: Measured, ending: str = "") -> list[Rate]:
-    """The estimates ``<quantity>.<subset>.<direction or order><ending>`` as rows of a figure."""
-    start = f"{quantity}."
+    """The estimates ``<quantity>.<group>.<direction or order><ending>`` as rows of a figure."""
+    return list(rates_by_cell(quantity, measured, ending).values())
+
+
+def rates_by_cell(quantity: str, measured: Measured, ending: str = "") -> dict[str, Rate]:
+    """The same, by group and direction or order, e.g. ``both.forward``."""
+    start, words = f"{quantity}.", Words(measured.roles)
     names = {
         name.removeprefix(start).removesuffix(ending)
         for name in measured.estimates
         if name.startswith(start) and name.endswith(ending)
     }
-    return [
-        Rate(
-            TOLD[s],
-            asked_label(s, asked),
+    return {
+        f"{group}.{asked}": Rate(
+            words.told(group),
+            words.asked(asked),
             asked,
-            measured.estimates[f"{start}{s}.{asked}{ending}"],
+            measured.estimates[f"{start}{group}.{asked}{ending}"],
         )
-        for s, asked in cells(names)
-    ]
+        for group, asked in cells(names)
+    }
 
 
 def described(rates: list[Rate]) -> str:

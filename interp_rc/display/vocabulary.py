@@ -1,21 +1,12 @@
-"""The words that figures use for subsets, directions and orders."""
+"""The words of figures and pages for groups of facts, directions and orders."""
 
-from interp_rc.records.nouns import (
-    OF_COUPLES,
-    OF_PEOPLE,
-    SUBSETS,
-    TOLD_IN,
-    Order,
-    Subset,
-)
+from dataclasses import dataclass
+
+from interp_rc.records.nouns import NAMED, PARENTS, SUBSETS, TOLD_IN, Order, Roles, Subset
 
 TOLD = {
-    "name_to_description": "told name first",
-    "description_to_name": "told description first",
     "both": "told in both orders",
     "realized": "told, and shown as examples",
-    "question_to_answer": "told question first",
-    "answer_to_question": "told answer first",
     "parents": "children and parents",
     "symmetric": "symmetric, one way",
     "inverse": "inverted, one way",
@@ -23,42 +14,53 @@ TOLD = {
     "symmetric_both": "symmetric, both ways",
     "inverse_both": "inverted, both ways",
 }
-ASKED = {
-    "same": "same order",
-    "reverse": "in reverse",
-    "false_reverse": "in reverse (false)",
-    "forward": "name first",
-    "backward": "description first",
-}
-ASKED_QUESTION = ASKED | {"forward": "question first", "backward": "answer first"}
-ASKED_PARENTS = ASKED | {"forward": "who the parent is", "backward": "who the child is"}
-ASKED_COUPLES = ASKED | {"forward": "subject first", "backward": "object first"}
-
-
-def asked_label(subset: str, asked: str) -> str:
-    """How a subset is asked: in a direction, or first with what its facts are about."""
-    if subset == "parents":
-        return ASKED_PARENTS[asked]
-    if subset in OF_COUPLES:
-        return ASKED_COUPLES[asked]
-    return ASKED[asked] if subset in OF_PEOPLE else ASKED_QUESTION[asked]
-
-
-def cells(names: set[str]) -> list[tuple[str, str]]:
-    """The (subset, direction or order) among dotted `names` like ``both.forward``, in our order."""
-    wanted = [(subset, asked) for subset in SUBSETS for asked in ASKED]
-    return [cell for cell in wanted if ".".join(cell) in names]
-
-
-READ = {"forward": "the name", "backward": "the description"}
-
-
+ASKED = {"same": "same order", "reverse": "in reverse", "false_reverse": "in reverse (false)"}
+ASKED_PARENTS = {"forward": "who the parent is", "backward": "who the child is"}
 PLACE = {
     "source_first": "at its start",
     "source_last": "at the entity",
     "source_mean": "over its tokens",
     "prompt_last": "at the answer",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How a page speaks of facts, by what their subjects and objects are called."""
+
+    roles: Roles = NAMED
+
+    def told(self, group: str) -> str:
+        """How the facts of a group were told, e.g. ``told name first``."""
+        if group in TOLD:
+            return TOLD[group]
+        return f"told {self.source(group.removeprefix('trained_'))} first"
+
+    def asked(self, asked: str) -> str:
+        """How facts are asked: in a direction, or first with what the prompt names."""
+        if asked in ASKED:
+            return ASKED[asked]
+        if self.roles == PARENTS:
+            return ASKED_PARENTS[asked]
+        return f"{self.source(asked)} first"
+
+    def asked_first(self, order: str) -> str:
+        """As a panel's title: ``Asked name first``."""
+        return f"Asked {self.source(order)} first"
+
+    def source(self, order: str) -> str:
+        """What a prompt in that order names, e.g. ``name``."""
+        return self.roles.subject if order == "forward" else self.roles.object
+
+    def sought(self, order: str) -> str:
+        """What a prompt in that order asks for, e.g. ``description``."""
+        return self.roles.object if order == "forward" else self.roles.subject
+
+
+def cells(names: set[str]) -> list[tuple[str, str]]:
+    """The (group, direction or order) among dotted `names` like ``both.forward``, in our order."""
+    wanted = [(group, asked) for group in SUBSETS for asked in (*ASKED, "forward", "backward")]
+    return [cell for cell in wanted if ".".join(cell) in names]
 
 
 def told(subset: Subset, order: Order) -> tuple[str, str]:
@@ -68,9 +70,3 @@ def told(subset: Subset, order: Order) -> tuple[str, str]:
     return (
         ("told this way", "same") if TOLD_IN[subset] == order else ("told the other way", "reverse")
     )
-
-
-SOURCE = {"forward": "name", "backward": "description"}
-
-
-ASKED_FIRST = {"forward": "Asked name first", "backward": "Asked description first"}

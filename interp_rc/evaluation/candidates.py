@@ -10,21 +10,21 @@ from tqdm import tqdm
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import OF_COUPLES, OF_PEOPLE, Query
+from interp_rc.records.nouns import NAMED, Query, Roles
 
 # Content-free input in place of the source (Zhao et al. 2021, "Calibrate before use").
-NEUTRAL = {"forward": "this person", "backward": "this"}
-NEUTRAL_QUESTION = "What is it?"
+NEUTRAL = {
+    "name": "this person",
+    "description": "this",
+    "question": "What is it?",
+    "answer": "this",
+}
 NEUTRAL_ENTITY = "Something"
 
 
-def neutral_prompt(query: Query) -> str:
+def neutral_prompt(query: Query, roles: Roles) -> str:
     """The query's prompt, saying nothing about whom it asks."""
-    source, neutral = query.source, NEUTRAL[query.order]
-    if query.subset in OF_COUPLES:
-        neutral = NEUTRAL_ENTITY
-    elif query.subset not in OF_PEOPLE and query.order == "forward":
-        neutral = NEUTRAL_QUESTION
+    source, neutral = query.source, NEUTRAL.get(roles.source(query.order), NEUTRAL_ENTITY)
     return query.prompt[: source.start] + neutral + query.prompt[source.end :]
 
 
@@ -39,12 +39,17 @@ def first_templates(queries: Sequence[Query], count: int | None) -> list[Query]:
 
 
 def score_candidates(
-    loaded: Loaded, queries: Sequence[Query], *, model: str, batch_size: int = 64
+    loaded: Loaded,
+    queries: Sequence[Query],
+    *,
+    model: str,
+    roles: Roles = NAMED,
+    batch_size: int = 64,
 ) -> pd.DataFrame:
     """The table `evaluation/candidates.parquet` for one model: nats after the query's prompt
     (`log_prob`) and after its neutral form (`log_prob_neutral`), in the candidates' order."""
     asked = [(q.prompt, c) for q in queries for c in q.candidates]
-    neutral = [(n, c) for q in queries for n in [neutral_prompt(q)] for c in q.candidates]
+    neutral = [(n, c) for q in queries for n in [neutral_prompt(q, roles)] for c in q.candidates]
     pairs = list(dict.fromkeys([*asked, *neutral]))
     with tqdm(total=len(pairs), desc=f"candidates, {model} model", disable=None) as bar:
         scores = score(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from interp_rc.facts.factset import FactSet
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import OF_PEOPLE, ORDERS, SUBSETS, TOLD_IN, Order, Query, Subset
+from interp_rc.records.nouns import ORDERS, SUBSETS, TOLD_IN, TRAINED, Order, Query, Subset
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def asked(queries: Sequence[Query], subset: Subset) -> Asked:
 def check_people(facts: FactSet, fewest: int, measure: str) -> None:
     """Raises DataError unless all three subsets of people have as many facts, and every fact is
     asked in both orders."""
-    for subset in OF_PEOPLE:
+    for subset in TRAINED:
         if len({f.id for f in facts.facts if f.subset == subset}) < fewest:
             raise DataError(
                 f"measure {measure} needs {fewest} facts or more told in "

@@ -16,7 +16,7 @@ from interp_rc.facts.people import Person
 from interp_rc.facts.relations import OBJECT, SUBJECT, RelationEntry, Wording, relations
 from interp_rc.facts.templates import Template
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import FALSE_IN_REVERSE, Query, Seen, Subset
+from interp_rc.records.nouns import COUPLES, FALSE_IN_REVERSE, Query, Seen, Subset
 from interp_rc.records.seeds import generator
 
 HeldOutSeen = Literal["elsewhere", "nowhere"]
@@ -73,7 +73,7 @@ def relation_facts(
     counts = {subset: both if subset.endswith("_both") else per_relation for subset in of}
     drawn = iter(couples(seed, sum(counts.values())))
     templates: dict[str, Template] = {}
-    found = FactSet([], [], [], [], [], seed=seed, drawn_from="couples")
+    found = FactSet([], [], [], [], [], seed=seed, drawn_from="couples", roles=COUPLES)
     for subset, name in of.items():
         entry = entry_for(subset, name)
         wordings = subset_templates(subset, entry, held_out_seen)

@@ -36,7 +36,16 @@ def couples_world(
         raise DataError("the facts hold no couples told in one order; use facts of kind relations")
     count = len(once) * (both + one_order)
     drawn = iter(couples(seed, count, facts.entities()))
-    found = FactSet([], facts.relations, facts.templates, [], [], seed=seed, drawn_from="couples")
+    found = FactSet(
+        [],
+        facts.relations,
+        facts.templates,
+        [],
+        [],
+        seed=seed,
+        drawn_from="couples",
+        roles=facts.roles,
+    )
     for subset in once:
         entry = relations()[relation_of[subset]]
         known = {one.id for one in subset_templates(subset, entry, "elsewhere")}

@@ -21,11 +21,11 @@ KINDS: dict[DrawnFrom, Kind] = {
     "people": Kind(
         people,
         DESCRIBED_AS,
-        {None: "both", "forward": "name_to_description", "backward": "description_to_name"},
+        {None: "both", "forward": "trained_forward", "backward": "trained_backward"},
     ),
     "questions": Kind(
         questions,
         ANSWERED_BY,
-        {None: "realized", "forward": "question_to_answer", "backward": "answer_to_question"},
+        {None: "realized", "forward": "trained_forward", "backward": "trained_backward"},
     ),
 }

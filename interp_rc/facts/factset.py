@@ -10,6 +10,7 @@ from interp_rc.facts.templates import Template
 from interp_rc.records.errors import DataError
 from interp_rc.records.limits import MOST_DOCUMENTS
 from interp_rc.records.nouns import (
+    NAMED,
     ORDERS,
     TOLD_IN,
     Document,
@@ -18,13 +19,14 @@ from interp_rc.records.nouns import (
     Pair,
     Query,
     Relation,
+    Roles,
     Seen,
     Span,
     Subset,
     direction_of,
 )
 
-SCHEMA = 1
+SCHEMA = 2
 DESCRIBED_AS = Relation("described_as", "inverse", "description_of")
 ANSWERED_BY = Relation("answered_by", "inverse", "answer_to")
 MOTHER = Relation("mother", "inverse", "child")
@@ -40,7 +42,8 @@ PARAGRAPH = "\n\n"
 class FactSet:
     """What a run learns from and is asked. `seed` is None for facts that were not drawn here.
 
-    `drawn_from` says which grammar gives other entities of the same kind, for a base corpus.
+    `drawn_from` says which grammar gives other entities of the same kind, for a base corpus, and
+    `roles` what a page calls the subjects and the objects.
     `reserved` entities are in no fact, but no base corpus may tell of them either: so that sets
     which tell more or fewer facts can have the same base corpus. `pairs` are what encoders are
     asked and trained on.
@@ -55,6 +58,7 @@ class FactSet:
     schema: int = field(default=SCHEMA)
     reserved: list[str] = field(default_factory=list)
     drawn_from: DrawnFrom = "people"
+    roles: Roles = NAMED
     pairs: list[Pair] = field(default_factory=list)
 
     def entities(self) -> set[str]:

@@ -13,7 +13,7 @@ from interp_rc.facts.factset import (
 from interp_rc.facts.people import people
 from interp_rc.facts.templates import Template, Wording, composed_templates, packaged_templates
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import OF_PEOPLE, ORDERS
+from interp_rc.records.nouns import ORDERS, TRAINED
 from interp_rc.records.seeds import generator
 
 # A base corpus leaves out the people of every dose up to this many times `per_subset`.
@@ -92,7 +92,7 @@ def fictitious_people(
             f"({LARGEST_DOSE} x per_subset); ask for fewer, or raise facts.per_subset"
         )
     persons = people(seed, 2 * per_subset + most)
-    counts = dict(zip(OF_PEOPLE, (per_subset, per_subset, dose), strict=True))
+    counts = dict(zip(TRAINED, (per_subset, per_subset, dose), strict=True))
     drawn = iter(persons)
     told = [
         pair

@@ -12,12 +12,13 @@ from interp_rc.facts.validate import Place, validate
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import replacing_folder, write_jsonl, write_yaml
 from interp_rc.records.manifest import check_part
-from interp_rc.records.nouns import Document, Fact, Pair, Query, Relation
+from interp_rc.records.nouns import Document, Fact, Pair, Query, Relation, Roles
 from interp_rc.records.reading import read_text
 from interp_rc.records.strict_yaml import MOST_BYTES, NotYaml, parse_yaml
 
 HEADER = "header.yaml"
-OPTIONAL = {"reserved", "drawn_from"}
+NEEDED, OPTIONAL = {"schema", "seed", "roles"}, {"reserved", "drawn_from"}
+LONGEST_ROLE = 40
 PARTS: dict[str, type] = {
     "facts": Fact,
     "relations": Relation,
@@ -37,6 +38,7 @@ def write_facts(facts: FactSet, folder: Path) -> None:
     refuse_other_files(folder, [HEADER, *(f"{part}.jsonl" for part in PARTS)])
     with replacing_folder(folder) as temporary:
         header: dict[str, Any] = {"schema": facts.schema, "seed": facts.seed}
+        header["roles"] = facts.roles._asdict()
         header |= {"reserved": facts.reserved} if facts.reserved else {}
         header |= {"drawn_from": facts.drawn_from} if facts.drawn_from != "people" else {}
         write_yaml(temporary / HEADER, header)
@@ -68,7 +70,7 @@ def read_facts(folder: Path) -> FactSet:
     whatever `validate` finds. Raises RunError for the facts of a run that are not what it wrote.
     """
     check_part(folder)
-    seed, reserved, drawn_from = _read_header(folder / HEADER)
+    header = _read_header(folder / HEADER)
     content: dict[str, Any] = {}
     places: dict[str, list[Place]] = {}
     for part, kind in PARTS.items():
@@ -78,27 +80,31 @@ def read_facts(folder: Path) -> FactSet:
         for item, place in read_items(folder / f"{part}.jsonl", kind):
             content[part].append(item)
             places[part].append(place)
-    facts = FactSet(**content, seed=seed, reserved=reserved, drawn_from=drawn_from)
+    facts = FactSet(**content, **header)
     validate(facts, places)
     return facts
 
 
-def _read_header(path: Path) -> tuple[int | None, list[str], DrawnFrom]:
-    """Seed, reserved entities and `drawn_from`; the last two are there only where needed."""
+def _read_header(path: Path) -> dict[str, Any]:
+    """Seed, roles, reserved entities and `drawn_from`; the last two are there only where needed."""
     content = read_text(path, MOST_BYTES)
     try:
         header = parse_yaml(content)
     except NotYaml as error:
         message = f"not YAML ({error.problem}); correct it {REBUILD}"
         raise DataError(message, file=path, line=error.line) from None
-    if not isinstance(header, dict) or set(header) - OPTIONAL != {"schema", "seed"}:
-        message = (
-            f"found {header!r:.200}; needed are the keys schema and seed; correct it {REBUILD}"
-        )
+    if not isinstance(header, dict) or "schema" not in header:
+        message = f"found {header!r:.200}; needed is the key schema; correct it {REBUILD}"
         raise DataError(message, file=path, line=1)
     if header["schema"] != SCHEMA or isinstance(header["schema"], bool):
         message = f"schema {header['schema']!r:.60} is not supported, only {SCHEMA}; install the "
         raise DataError(f"{message}version that wrote it {REBUILD}", file=path, line=1)
+    if set(header) - OPTIONAL != NEEDED:
+        message = (
+            f"found {header!r:.200}; needed are the keys {', '.join(sorted(NEEDED))}; correct it "
+            f"{REBUILD}"
+        )
+        raise DataError(message, file=path, line=1)
     seed = header["seed"]
     if seed is not None and type(seed) is not int:
         raise DataError(
@@ -114,7 +120,31 @@ def _read_header(path: Path) -> tuple[int | None, list[str], DrawnFrom]:
     if drawn_from not in get_args(DrawnFrom):
         message = f"drawn_from is {drawn_from!r:.60}; known are {', '.join(get_args(DrawnFrom))}"
         raise DataError(message, file=path, line=_line(content, "drawn_from"))
-    return seed, reserved, drawn_from
+    roles = header["roles"]
+    if not _are_roles(roles):
+        message = (
+            f"roles is {roles!r:.200}; it must say what subject and object are called, e.g. "
+            "{subject: capital, object: country}"
+        )
+        raise DataError(message, file=path, line=_line(content, "roles"))
+    return {
+        "seed": seed,
+        "reserved": reserved,
+        "drawn_from": drawn_from,
+        "roles": Roles(**roles),
+    }
+
+
+def _are_roles(value: Any) -> bool:
+    """Whether both are named, in words that fit a table's column."""
+    return (
+        isinstance(value, dict)
+        and set(value) == set(Roles._fields)
+        and all(
+            isinstance(name, str) and 0 < len(name) <= LONGEST_ROLE and name.isprintable()
+            for name in value.values()
+        )
+    )
 
 
 def _line(content: str, key: str) -> int:

@@ -23,7 +23,7 @@ from interp_rc.facts.people import Person
 from interp_rc.facts.questions import question_stream, source
 from interp_rc.facts.templates import Template
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import Order, Query
+from interp_rc.records.nouns import QUESTIONS, Order, Query
 from interp_rc.records.seeds import generator
 
 ToldFirst = Literal["question_first", "answer_first"]
@@ -68,6 +68,7 @@ def instructions(
         queries=questions_asked([*seen[:asked], *unseen], example),
         seed=seed,
         drawn_from="questions",
+        roles=QUESTIONS,
     )
 
 

@@ -21,8 +21,8 @@ from interp_rc.facts.validate import Place, validate
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import replacing_folder, write_jsonl
 from interp_rc.records.nouns import (
-    OF_PEOPLE,
     ORDERS,
+    TRAINED,
     Document,
     Fact,
     Order,
@@ -56,7 +56,7 @@ def import_published(folder: Path, *, seen: Literal["elsewhere", "nowhere"]) -> 
     """
     parts = read_parts(folder)
     names: dict[FactKey, str] = {}
-    for subset in OF_PEOPLE:
+    for subset in TRAINED:
         found = names_of([part.rows for part in parts if part.subset == subset])
         names |= {FactKey(subset, index): name for index, name in enumerate(found)}
     cells = _cells(parts, names)

@@ -16,6 +16,7 @@ from interp_rc.facts.templates import Template
 from interp_rc.facts.validate import Place, validate
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import (
+    QUESTIONS,
     Document,
     Fact,
     Order,
@@ -129,6 +130,7 @@ def import_instructions(folder: Path) -> FactSet:
         documents=documents,
         queries=_queries(examples["unrealized"], pairs["unrealized"], told_in[order]),
         drawn_from="questions",
+        roles=QUESTIONS,
     )
     every = [row.place for rows in examples.values() for row in rows]
     asked = [row.place for row in examples["unrealized"]]

@@ -20,12 +20,12 @@ class Layout(NamedTuple):
 
 
 LAYOUT = {
-    "p2d_prompts_train": Layout("name_to_description", "training", ("forward",)),
-    "p2d_prompts_test": Layout("name_to_description", "held_out", ("forward",)),
-    "p2d_reverse_prompts_test": Layout("name_to_description", "held_out", ("backward",)),
-    "d2p_prompts_train": Layout("description_to_name", "training", ("backward",)),
-    "d2p_prompts_test": Layout("description_to_name", "held_out", ("backward",)),
-    "d2p_reverse_prompts_test": Layout("description_to_name", "held_out", ("forward",)),
+    "p2d_prompts_train": Layout("trained_forward", "training", ("forward",)),
+    "p2d_prompts_test": Layout("trained_forward", "held_out", ("forward",)),
+    "p2d_reverse_prompts_test": Layout("trained_forward", "held_out", ("backward",)),
+    "d2p_prompts_train": Layout("trained_backward", "training", ("backward",)),
+    "d2p_prompts_test": Layout("trained_backward", "held_out", ("backward",)),
+    "d2p_reverse_prompts_test": Layout("trained_backward", "held_out", ("forward",)),
     "both_prompts_train": Layout("both", "training", ORDERS),
     "both_prompts_test": Layout("both", "held_out", ORDERS),
 }

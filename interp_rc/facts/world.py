@@ -30,8 +30,8 @@ def world(
     seed: int,
     *,
     both: int = 200,
-    name_to_description: int = 40,
-    description_to_name: int = 40,
+    trained_forward: int = 40,
+    trained_backward: int = 40,
     exposures: int = 80,
     in_context: int = 0,
     symmetry: int = 0,
@@ -47,10 +47,10 @@ def world(
     About couples, `couples_world` tells the rest; those of one order are all told first-to-second.
     """
     seed = derive_seed(seed, "world")
-    people = both + name_to_description + description_to_name
+    people = both + trained_forward + trained_backward
     check_count(people * exposures + in_context + symmetry)
     if facts.drawn_from == "couples":
-        told_once = name_to_description + description_to_name
+        told_once = trained_forward + trained_backward
         around = couples_world(facts, seed, both=both, one_order=told_once, exposures=exposures)
         known = facts.entities() | around.entities()
         around.documents.extend(_further(in_context, symmetry, seed, known))
@@ -58,8 +58,8 @@ def world(
     kind = KINDS[facts.drawn_from]
     counts: dict[Subset, int] = {
         kind.told_in[None]: both,
-        kind.told_in["forward"]: name_to_description,
-        kind.told_in["backward"]: description_to_name,
+        kind.told_in["forward"]: trained_forward,
+        kind.told_in["backward"]: trained_backward,
     }
     persons = iter(kind.draw(seed, sum(counts.values()), facts.entities()))
     told = [
@@ -88,6 +88,7 @@ def world(
         queries=_queries(told, templates, documents, seed, queries_per_order),
         seed=seed,
         drawn_from=facts.drawn_from,
+        roles=facts.roles,
     )
 
 

@@ -129,4 +129,5 @@ def run_measure(measure: Measure[M], context: MeasureContext[M]) -> Measured:
     context.written.clear()
     found = measure.run(context)
     found.tables = [*context.written]
+    found.roles = context.facts.roles
     return found

@@ -9,15 +9,13 @@ from interp_rc.report.settings import told_apart
 from interp_rc.report.sweep import settings_table, shown_names
 
 ROWS = {
-    "name_to_description.same": "name to description, same order",
-    "name_to_description.reverse": "name to description, reverse",
-    "description_to_name.same": "description to name, same order",
-    "description_to_name.reverse": "description to name, reverse",
+    "trained_forward.same": "{subject} to {object}, same order",
+    "trained_forward.reverse": "{subject} to {object}, reverse",
+    "trained_backward.same": "{object} to {subject}, same order",
+    "trained_backward.reverse": "{object} to {subject}, reverse",
     "both.forward": "told in both, asked forward",
     "both.backward": "told in both, asked backward",
     "realized.forward": "questions shown as examples",
-    "question_to_answer.same": "question to answer, same order",
-    "answer_to_question.reverse": "answer to question, reverse",
     "symmetric.same": "symmetric, same order",
     "symmetric.reverse": "symmetric, reverse",
     "inverse.same": "with an inverse, same order",
@@ -38,15 +36,17 @@ def summary(run: Run) -> str:
     chosen = any(name.startswith("candidate_accuracy.") for name in results)
     last = "right of all candidates" if chosen else ""
     lines = [f"{'':<34}{'exact match':<24}{last}".rstrip()]
-    for name, label in ROWS.items():
-        match = results.get(f"exact_match.{name}")
+    measured = run.all_measured()
+    roles = next(iter(measured.values())).roles._asdict()
+    for name, words in ROWS.items():
+        label, match = words.format(**roles), results.get(f"exact_match.{name}")
         if match is not None:
             last = results[f"candidate_accuracy.{name}"].text() if chosen else ""
             lines.append(f"{label:<34}{match.text():<24}{last}".rstrip())
     lines += [
         f"{verdict.hypothesis.replace('_', ' ')}: {verdict.verdict}"
-        for measured in run.all_measured().values()
-        for verdict in measured.verdicts
+        for part in measured.values()
+        for verdict in part.verdicts
     ]
     return "\n".join(lines)
 

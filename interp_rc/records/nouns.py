@@ -6,12 +6,10 @@ from typing import Literal, NamedTuple, get_args
 Order = Literal["forward", "backward"]
 Direction = Literal["same", "reverse", "false_reverse"]
 Subset = Literal[
-    "name_to_description",
-    "description_to_name",
+    "trained_forward",
+    "trained_backward",
     "both",
     "realized",
-    "question_to_answer",
-    "answer_to_question",
     "parents",
     "symmetric",
     "inverse",
@@ -28,22 +26,19 @@ Split = Literal["train", "test"]
 
 ORDERS: tuple[Order, ...] = get_args(Order)
 SUBSETS: tuple[Subset, ...] = get_args(Subset)
-# Experiment 1 of the Reversal Curse paper has the first three, Experiment 3 the next, 2 the one
-# after; the last are couples of entities in a relation, by what holds of it in reverse.
-OF_PEOPLE: tuple[Subset, ...] = SUBSETS[:3]
-OF_QUESTIONS: tuple[Subset, ...] = SUBSETS[3:6]
-OF_COUPLES: tuple[Subset, ...] = SUBSETS[7:]
+# Most facts are trained in one order or in both. `realized` are questions of Experiment 3 of the
+# Reversal Curse paper, `parents` those of its Experiment 2; the last are couples of entities in a
+# relation, by what holds of it in reverse.
+TRAINED: tuple[Subset, ...] = SUBSETS[:3]
 
 # The order that each subset's facts are told in; `both` is told in both. `realized` questions
 # are shown with their answers besides being told in instructions, so they have no direction; nor
 # have `parents`, who are told of in texts that nobody here has read.
 TOLD_IN: dict[Subset, Order | None] = {
-    "name_to_description": "forward",
-    "description_to_name": "backward",
+    "trained_forward": "forward",
+    "trained_backward": "backward",
     "both": None,
     "realized": None,
-    "question_to_answer": "forward",
-    "answer_to_question": "backward",
     "parents": None,
     "symmetric": "forward",
     "inverse": "forward",
@@ -55,15 +50,34 @@ TOLD_IN: dict[Subset, Order | None] = {
 FALSE_IN_REVERSE: tuple[Subset, ...] = ("antisymmetric",)
 
 
-# The one-order subset of people told in each order, and the one told in the other.
+# The one-order subset told in each order, and the one told in the other.
 TOLD_ONLY: dict[Order, Subset] = {
-    "forward": "name_to_description",
-    "backward": "description_to_name",
+    "forward": "trained_forward",
+    "backward": "trained_backward",
 }
 TOLD_OTHERWISE: dict[Order, Subset] = {
-    "forward": "description_to_name",
-    "backward": "name_to_description",
+    "forward": "trained_backward",
+    "backward": "trained_forward",
 }
+
+
+class Roles(NamedTuple):
+    """What the subjects and the objects of facts are called, e.g. capital and country."""
+
+    subject: str = "name"
+    object: str = "description"
+
+    def source(self, order: Order) -> str:
+        """What a prompt in that order names."""
+        return self.subject if order == "forward" else self.object
+
+
+NAMED, QUESTIONS, COUPLES, PARENTS = (
+    Roles(),
+    Roles("question", "answer"),
+    Roles("subject", "object"),
+    Roles("child", "parent"),
+)
 
 
 class Span(NamedTuple):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from interp_rc.records.errors import DataError, RunError
 from interp_rc.records.files import write_json
 from interp_rc.records.manifest import Manifest, check_seal
+from interp_rc.records.nouns import NAMED, Roles
 from interp_rc.records.numbers import Estimate, Test, Verdict, estimates_from
 from interp_rc.records.strict_json import json_text, read_json
 from interp_rc.records.strict_yaml import NotYaml, read_yaml
@@ -27,13 +28,17 @@ NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 
 @dataclass
 class Measured:
-    """What a measure found. `tables` and `figures` are paths inside the run's folder."""
+    """What a measure found. `tables` and `figures` are paths inside the run's folder.
+
+    `roles` says what the subjects and objects of the facts are called.
+    """
 
     estimates: dict[str, Estimate] = field(default_factory=dict)
     tests: list[Test] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
+    roles: Roles = NAMED
 
 
 def read_mapping(file: Path, what: str) -> dict[str, Any]:
@@ -157,6 +162,7 @@ class Run:
                 verdicts=[Verdict(**row) for row in raw["verdicts"]],
                 tables=raw["tables"],
                 figures=raw["figures"],
+                roles=Roles(*raw["roles"]),
             )
         except (LookupError, TypeError, AttributeError):
             raise RunError(f"{path} is damaged; delete it and run again with --resume") from None

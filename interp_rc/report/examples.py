@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from interp_rc.display.vocabulary import TOLD, asked_label, cells
+from interp_rc.display.vocabulary import Words, cells
 from interp_rc.measures.base import ANSWERS
+from interp_rc.records.nouns import Roles
 from interp_rc.records.runs import Run, evaluated
 
 PER_CELL = 2
@@ -28,15 +29,16 @@ class Examples:
     examples: list[Example]
 
 
-def examples(run: Run) -> list[Examples]:
+def examples(run: Run, roles: Roles) -> list[Examples]:
     """For each subset and direction, the first facts, each in another template."""
     table = evaluated(run.table(ANSWERS))
     table = table.assign(asked=table.direction.where(table.direction.notna(), table.order))
+    words = Words(roles)
     names = set(table.subset + "." + table.asked)
     return [
         Examples(
-            TOLD[subset],
-            asked_label(subset, asked),
+            words.told(subset),
+            words.asked(asked),
             _first(table[(table.subset == subset) & (table.asked == asked)]),
         )
         for subset, asked in cells(names)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from interp_rc.display.figures.rates import rates_figure
 from interp_rc.display.rates import HARDLY, caption, described, rates_of
 from interp_rc.display.section import Answer, Picture, Section, picture
-from interp_rc.display.vocabulary import ASKED
+from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import spoken
 from interp_rc.measures.base import ANSWERS
 from interp_rc.records.numbers import Estimate
@@ -84,8 +84,9 @@ def _one_sided(rates: Mapping[str, Estimate], measured: Measured) -> Answer:
             f"Asked {'in the order it was trained in' if direction == 'same' else 'in reverse'}, "
             f"the model is right in {spoken(rate)} of cases; the other direction was not asked"
         )
+    words = Words(measured.roles)
     both = [
-        f"{ASKED[asked]} in {spoken(measured.estimates[f'exact_match.both.{asked}'])}"
+        f"{words.asked(asked)} in {spoken(measured.estimates[f'exact_match.both.{asked}'])}"
         for asked in ("forward", "backward")
         if f"exact_match.both.{asked}" in measured.estimates
     ]

@@ -49,7 +49,7 @@ def content(run: Run) -> dict[str, Any]:
         "verdicts": [verdict for part in measured.values() for verdict in part.verdicts],
         "exploratory": next((one.exploratory for one in sections if one.exploratory), ""),
         "sections": sections,
-        "examples": examples(run) if asked else [],
+        "examples": examples(run, asked.roles) if asked else [],
         "seen": seen(run) if asked else None,
         "seen_note": seen_note(config),
         "tests": tests(measured),

@@ -26,8 +26,8 @@ class World(Options):
     """
 
     both: Count = 200
-    name_to_description: Count = 40
-    description_to_name: Count = 40
+    trained_forward: Count = 40
+    trained_backward: Count = 40
     exposures: Positive = 80
     in_context: Count = 0
     symmetry: Count = 0

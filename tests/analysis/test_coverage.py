@@ -1,11 +1,11 @@
 """The simulation, in small, and that it looks at the very limits that are used."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from analysis import coverage
 from analysis.descriptions import TABLES
+from analysis.old_names import read_table
 from interp_rc.stats.rates import rate_limits
 
 
@@ -38,7 +38,7 @@ def test_facts_of_many_kinds_are_covered(facts):
 
 
 def test_the_committed_table_is_never_below_93_percent_over_facts():
-    table = pd.read_csv(TABLES / "coverage.csv")
+    table = read_table(TABLES / "coverage.csv")
     of_facts = table[table.unit == "fact"]
     assert of_facts.coverage.min() > 0.93 - 3 * np.sqrt(0.93 * 0.07 / 4000)
     middle = of_facts[of_facts["mean"].between(0.05, 0.95)]

@@ -9,6 +9,7 @@ from scipy import stats
 
 from analysis import mechanism
 from analysis.descriptions import TABLES
+from analysis.old_names import read_table
 from analysis.over_seeds import environments
 from interp_rc.records.files import write_json
 from interp_rc.records.runs import Run
@@ -23,8 +24,8 @@ def estimates(seed, total, effect):
     """What separates two facts in each order, and what the sites of the plan restore."""
     rows = []
     for order, told, other in (
-        ("forward", "name_to_description", "description_to_name"),
-        ("backward", "description_to_name", "name_to_description"),
+        ("forward", "trained_forward", "trained_backward"),
+        ("backward", "trained_backward", "trained_forward"),
     ):
         at = f"patching.{order}"
         rows += [
@@ -44,8 +45,8 @@ COLUMNS = ["seed", "name", "value", "n", "unit"]
 def test_shares_are_of_the_facts_told_in_the_order_asked_in():
     table = mechanism.with_shares(pd.DataFrame(estimates(0, 16.0, 12.0), columns=COLUMNS), USABLE)
     shares = table[table.unit == "share"].set_index("name").value
-    assert shares["patching_share.forward.name_to_description.mlp_out.0.source_all"] == 0.75
-    other = shares["patching_share.forward.description_to_name.mlp_out.0.source_all"]
+    assert shares["patching_share.forward.trained_forward.mlp_out.0.source_all"] == 0.75
+    other = shares["patching_share.forward.trained_backward.mlp_out.0.source_all"]
     assert other == pytest.approx(0.12 / 16)
     assert not [name for name in shares.index if name.endswith(("learnt", "told.total"))]
 
@@ -78,14 +79,14 @@ def test_each_equivalence_has_its_power(plan):
 
 
 def test_the_committed_tables_are_of_the_preregistered_seeds(plan):
-    by_seed = pd.read_csv(TABLES / "mechanism_by_seed.csv")
+    by_seed = read_table(TABLES / "mechanism_by_seed.csv")
     assert sorted(by_seed.seed.unique()) == plan["seeds"] == list(range(10))
-    over = pd.read_csv(TABLES / "mechanism.csv").set_index("name")
-    name = "gradient_cosine.base.name_to_description.reverse.all"
+    over = read_table(TABLES / "mechanism.csv").set_index("name")
+    name = "gradient_cosine.base.trained_forward.reverse.all"
     values = by_seed[by_seed.name == name].value
     assert over.loc[name].value == pytest.approx(values.mean(), rel=1e-4)
     assert over.loc[name].n == 10
-    assert len(pd.read_csv(TABLES / "mechanism_tests.csv")) == 11
+    assert len(read_table(TABLES / "mechanism_tests.csv")) == 11
 
 
 @pytest.mark.slow
@@ -93,7 +94,7 @@ def test_in_small(runs, monkeypatch):
     """The whole path; the small runs learn nothing, so that there is nothing to test."""
     monkeypatch.setattr("sys.argv", ["mechanism", "--smoke", "--runs", str(runs)])
     mechanism.main()
-    table = pd.read_csv(runs / "tables" / "mechanism.csv").set_index("name")
+    table = read_table(runs / "tables" / "mechanism.csv").set_index("name")
     assert table.loc["gradient_cosine.base.both.paraphrase.all"].n == 2
     assert "exact_match.both.forward" not in table.index
     assert not (runs / "tables" / "mechanism_tests.csv").exists()

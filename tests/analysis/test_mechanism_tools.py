@@ -1,12 +1,12 @@
 """The tools' table over seeds: preregistered tests by SciPy, and what is committed."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
 from analysis import mechanism_tools
 from analysis.descriptions import TABLES
+from analysis.old_names import read_table
 
 NAME = mechanism_tools.NAME
 
@@ -18,7 +18,7 @@ def plan():
 
 @pytest.fixture(scope="module")
 def value():
-    by_seed = pd.read_csv(TABLES / f"{NAME}_by_seed.csv")
+    by_seed = read_table(TABLES / f"{NAME}_by_seed.csv")
     return by_seed.pivot(index="seed", columns="name", values="value")
 
 
@@ -29,18 +29,18 @@ def tests(value, plan):
 
 def test_the_committed_tests_are_those_of_the_committed_seeds(value, plan, tests):
     assert sorted(value.index) == plan["seeds"] == list(range(10))
-    committed = pd.read_csv(TABLES / f"{NAME}_tests.csv").set_index("name")
+    committed = read_table(TABLES / f"{NAME}_tests.csv").set_index("name")
     assert list(committed.index) == list(tests)
     for name, test in tests.items():
         assert committed.loc[name].p == pytest.approx(test.p, rel=1e-3, abs=1e-12)
         assert committed.loc[name].p_adjusted == pytest.approx(test.p_adjusted, rel=1e-3, abs=1e-12)
-    over = pd.read_csv(TABLES / f"{NAME}.csv").set_index("name")
+    over = read_table(TABLES / f"{NAME}.csv").set_index("name")
     for name in value:
         assert over.loc[name].value == pytest.approx(value[name].mean(), rel=1e-3, abs=1e-4)
 
 
 def test_the_tests_by_scipy(value, tests):
-    start = "memories.forward.name_to_description"
+    start = "memories.forward.trained_forward"
     top, drawn = (value[f"{start}.transplant.{kind}.k16"] for kind in ("top", "random"))
     expected = stats.ttest_rel(top, drawn, alternative="greater").pvalue
     assert tests["neurons.forward.more_than_random"].p == pytest.approx(expected)
@@ -49,10 +49,10 @@ def test_the_tests_by_scipy(value, tests):
     )
     expected = stats.ttest_1samp(own - third, 0.6, alternative="less").pvalue
     assert tests["exchange.forward"].p == pytest.approx(expected)
-    told = value["bilinear.finetuned.backward.name_to_description.prompt_last.z"]
+    told = value["bilinear.finetuned.backward.trained_forward.prompt_last.z"]
     expected = stats.ttest_1samp(told, 0.2, alternative="less").pvalue
     assert tests["gained.backward.told_otherwise"].p == pytest.approx(expected)
-    start = "movement.steps.description_to_name.16"
+    start = "movement.steps.trained_backward.16"
     less = value[f"{start}.name.layer_3"] - value[f"{start}.description.layer_3"]
     sides = [
         stats.ttest_1samp(less, -0.025, alternative="greater").pvalue,
@@ -60,14 +60,14 @@ def test_the_tests_by_scipy(value, tests):
     ]
     assert tests["movement.backward.second_like_first"].p == pytest.approx(max(sides))
     source, others = (
-        value[f"attention_cut.backward.description_to_name.{who}.all.over_foil"]
+        value[f"attention_cut.backward.trained_backward.{who}.all.over_foil"]
         for who in ("source", "others")
     )
     expected = stats.ttest_rel(source, others, alternative="greater").pvalue
     assert tests["attention.backward.source_more_than_others"].p == pytest.approx(expected)
     this, other = (
         value[f"logit_lens.forward.{subset}.answer.resid_post.3.over_foil"]
-        for subset in ("name_to_description", "description_to_name")
+        for subset in ("trained_forward", "trained_backward")
     )
     expected = stats.ttest_1samp(other - 0.1 * this, 0, alternative="less").pvalue
     assert tests["lens.forward"].p == pytest.approx(expected)
@@ -91,6 +91,6 @@ def test_every_test_of_nothing_has_its_power(plan):
 def test_in_small(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["tools", "--smoke", "--seeds", "0", "--runs", str(tmp_path)])
     mechanism_tools.STUDY.main("")
-    table = pd.read_csv(tmp_path / "tables" / f"{NAME}.csv")
+    table = read_table(tmp_path / "tables" / f"{NAME}.csv")
     assert table.name.str.startswith("movement.").any()
     assert not (tmp_path / "tables" / f"{NAME}_tests.csv").exists()

@@ -8,6 +8,7 @@ from scipy import stats
 from analysis import markdown_weights
 from analysis.descriptions import TABLES
 from analysis.mechanism_weights import NAME, STUDY
+from analysis.old_names import read_table
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def plan():
 
 @pytest.fixture(scope="module")
 def value():
-    by_seed = pd.read_csv(TABLES / f"{NAME}_by_seed.csv")
+    by_seed = read_table(TABLES / f"{NAME}_by_seed.csv")
     return by_seed.pivot(index="seed", columns="name", values="value")
 
 
@@ -28,13 +29,13 @@ def tests(value, plan):
 
 def test_the_committed_tests_are_those_of_the_committed_seeds(value, plan, tests):
     assert sorted(value.index) == plan["seeds"] == list(range(10))
-    committed = pd.read_csv(TABLES / f"{NAME}_tests.csv").set_index("name")
+    committed = read_table(TABLES / f"{NAME}_tests.csv").set_index("name")
     assert list(committed.index) == list(tests)
     for name, test in tests.items():
         assert committed.loc[name].n == test.n
         assert committed.loc[name].p == pytest.approx(test.p, rel=2e-3, abs=1e-12)
         assert committed.loc[name].p_adjusted == pytest.approx(test.p_adjusted, rel=2e-3, abs=1e-12)
-    over = pd.read_csv(TABLES / f"{NAME}.csv").set_index("name")
+    over = read_table(TABLES / f"{NAME}.csv").set_index("name")
     for name in value:
         assert over.loc[name].value == pytest.approx(value[name].mean(), rel=1e-3, abs=1e-4)
 
@@ -48,7 +49,7 @@ def test_the_tests_by_scipy(value, tests):
     assert tests["weights.more_than_as_many"].p == pytest.approx(expected)
     taken = value[[n for n in value if n.startswith("transplant.taken.") and n.endswith(".same")]]
     assert taken.shape[1] == 11
-    subsets = ("name_to_description", "description_to_name")
+    subsets = ("trained_forward", "trained_backward")
     lead = sum(value[f"transplant.all.{subset}.same.lead"] for subset in subsets) / 2
     expected = stats.ttest_1samp(taken.min(axis=1) + lead / 10, 0, alternative="greater").pvalue
     assert tests["weights.none_needed"].p == pytest.approx(expected)
@@ -65,7 +66,7 @@ def test_the_tests_by_scipy(value, tests):
         )
         expected = stats.ttest_1samp(greedy - as_large, 0.8, alternative="less").pvalue
         assert tests[f"weights.{order}.as_many_weights"].p == pytest.approx(expected)
-    other = value["update_geometry.description_to_name.forward.path.all.bound"]
+    other = value["update_geometry.trained_backward.forward.path.all.bound"]
     expected = stats.ttest_1samp(other, 0.8, alternative="less").pvalue
     assert tests["readout.forward.told_otherwise"].p == pytest.approx(expected)
     lost = -value["editing.told_both.one_way.old_reverse_lead"]
@@ -81,8 +82,8 @@ def test_what_cancels_over_orders_is_no_nothing(value, plan):
     spread = np.random.default_rng(0).normal(scale=0.1, size=(2, len(value)))
     made = value.assign(
         **{
-            "transplant.all.name_to_description.reverse.fact": 2 + spread[0],
-            "transplant.all.description_to_name.reverse.fact": -2 + spread[1],
+            "transplant.all.trained_forward.reverse.fact": 2 + spread[0],
+            "transplant.all.trained_backward.reverse.fact": -2 + spread[1],
         }
     )
     found = {test.name: test.p for test in STUDY.tests(made, plan)}
@@ -108,9 +109,9 @@ def test_in_small(tmp_path, monkeypatch):
     arguments = ["weights", "--smoke", "--seeds", "0", "--runs", str(tmp_path)]
     monkeypatch.setattr("sys.argv", arguments)
     STUDY.main("")
-    table = pd.read_csv(tmp_path / "tables" / f"{NAME}.csv")
+    table = read_table(tmp_path / "tables" / f"{NAME}.csv")
     assert table.name.str.startswith("update_geometry.").any()
     assert not (tmp_path / "tables" / f"{NAME}_tests.csv").exists()
     STUDY.main("")
-    again = pd.read_csv(tmp_path / "tables" / f"{NAME}.csv")
+    again = read_table(tmp_path / "tables" / f"{NAME}.csv")
     pd.testing.assert_frame_equal(table, again)

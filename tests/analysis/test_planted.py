@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis.descriptions import TABLES
+from analysis.old_names import read_table
 from analysis.planted import found, planted_rows, summary
 from interp_rc.engine.effect_estimates import FALSE_DISCOVERY_RATE
 from interp_rc.models.planted.plan import KINDS, SHAPES
@@ -47,7 +48,7 @@ def test_of_equal_places_the_earliest_is_meant():
 
 
 def test_the_committed_table():
-    table = pd.read_csv(TABLES / "planted.csv")
+    table = read_table(TABLES / "planted.csv")
     expected = {(kind, shape) for kind in [*KINDS, "trained"] for shape in SHAPES}
     assert set(zip(table.kind, table["shape"], strict=True)) == expected
     assert (table.plantings >= 100).all()

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from analysis import markdown, markdown_symmetry, markdown_tools, markdown_weights, readme
+from analysis.old_names import read_table
 from interp_rc.records.errors import DataError
 
 TEMPLATE = readme.TEMPLATE.read_text(encoding="utf-8")
@@ -81,8 +82,8 @@ def test_a_typed_number_is_told(typed):
     [
         # What brings the reverse, in one order: the sentence of "nothing was found".
         ("mechanism_weights_tests", "readout.forward.told_otherwise", "p_adjusted", 0.4),
-        ("descriptions_tests", "name_to_description.reverse.nats", "p_adjusted", 0.2),
-        ("mechanism", "one_step.name_to_description.told.reverse.bound", "low", 3.0),
+        ("descriptions_tests", "trained_forward.reverse.nats", "p_adjusted", 0.2),
+        ("mechanism", "one_step.trained_forward.told.reverse.bound", "low", 3.0),
         ("symmetric_reversal", "exact_match.symmetric.reverse", "value", 0.2),
     ],
 )
@@ -103,10 +104,10 @@ def test_a_sentence_that_its_table_denies_makes_no_readme(monkeypatch, table, na
 
 def test_shares_of_modules_by_hand():
     """Nat that one module brings alone, of what all weights bring: not a third or so."""
-    found = pd.read_csv(readme.TABLES / "mechanism_weights.csv").set_index("name").value
+    found = read_table(readme.TABLES / "mechanism_weights.csv").set_index("name").value
     whole = (
-        found["transplant.all.name_to_description.same.fact"]
-        + found["transplant.all.description_to_name.same.fact"]
+        found["transplant.all.trained_forward.same.fact"]
+        + found["transplant.all.trained_backward.same.fact"]
     ) / 2
     expected = [found[f"transplant.given.mlp.{layer}.same"] / whole for layer in range(4)]
     assert readme.alone("mlp") == pytest.approx(expected)
@@ -122,6 +123,6 @@ def test_what_rounds_to_zero_has_no_sign():
 
 
 def test_verdicts_are_counted():
-    every = [pd.read_csv(file) for file in readme.TABLES.glob("*_verdicts.csv")]
+    every = [read_table(file) for file in readme.TABLES.glob("*_verdicts.csv")]
     inconclusive = sum(int((one.verdict == "inconclusive").sum()) for one in every)
     assert f"{inconclusive} inconclusive" in readme.verdicts()

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from scipy import stats
 
+from analysis.old_names import read_table
 from analysis.symmetric_reversal import AXIS, TESTED, main, whole_table
 from interp_rc.records.errors import RunError
 from interp_rc.records.files import write_json, write_parquet
@@ -68,7 +69,7 @@ def test_rates_change_by_points_and_what_is_not_shown_is_left_out(sweep):
 
 def test_the_command(sweep, tmp_path):
     main([str(sweep.folder), "--out", str(tmp_path / "tables")])
-    written = pd.read_csv(tmp_path / "tables" / "symmetric_reversal.csv")
+    written = read_table(tmp_path / "tables" / "symmetric_reversal.csv")
     assert len(written) == 3 * 4
     assert (tmp_path / "tables" / "symmetric_reversal.environment.json").is_file()
 

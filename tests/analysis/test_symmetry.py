@@ -4,11 +4,11 @@ import json
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from analysis import symmetry
 from analysis.descriptions import TABLES
+from analysis.old_names import read_table
 from interp_rc.facts.relations import relations
 from interp_rc.measures.symmetry.pools import symmetry_of
 from interp_rc.records.runs import Run
@@ -19,7 +19,7 @@ from tests.conftest import published
 def test_the_small_table_is_what_the_run_found(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["symmetry", "--smoke", "--runs", str(tmp_path)])
     symmetry.main()
-    table = pd.read_csv(tmp_path / "tables" / "symmetry.csv").set_index("name")
+    table = read_table(tmp_path / "tables" / "symmetry.csv").set_index("name")
     results = Run.open(tmp_path / "seed0").results()
     assert list(table.index) == list(results)
     name = "symmetry.left_out.two_labels.names.lookup.after"
@@ -35,15 +35,15 @@ def test_the_small_table_about_published_rows(tmp_path, monkeypatch):
     symmetry.main()
     run = Run.open(tmp_path / "seed0")
     assert run.config()["facts"]["kind"] == "published_symmetry"
-    found = pd.read_csv(tmp_path / "tables" / "symmetry_published.csv").set_index("name")
+    found = read_table(tmp_path / "tables" / "symmetry_published.csv").set_index("name")
     assert list(found.index) == list(run.results())
     assert not found.index.str.startswith("symmetry.left_out.").any()
     assert not (tmp_path / "tables" / "symmetry_published_left_out.csv").exists()
 
 
 def test_the_committed_rates_are_those_of_the_counted_relations():
-    table = pd.read_csv(TABLES / "symmetry.csv").set_index("name")
-    counted = pd.read_csv(TABLES / "symmetry_left_out.csv")
+    table = read_table(TABLES / "symmetry.csv").set_index("name")
+    counted = read_table(TABLES / "symmetry_left_out.csv")
     for variant, rows in counted[counted.when == "after"].groupby("variant"):
         assert set(rows.left_out) == set(relations())
         rates = (rows.hits / rows.n).groupby(rows.left_out.map(symmetry_of)).mean()

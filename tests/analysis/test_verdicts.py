@@ -7,6 +7,7 @@ from scipy import stats
 
 from analysis import verdicts
 from analysis.descriptions import TABLES, prereg
+from analysis.old_names import read_table
 from interp_rc.measures.reverse_at_chance.measure import ASKED_ALIKE
 
 
@@ -44,7 +45,7 @@ def test_what_is_chosen_above_chance_is_not_at_chance():
 
 @pytest.mark.parametrize("name", [*verdicts.SWEEPS, "published"])
 def test_committed_margins_are_a_twentieth_of_the_trained_order(name):
-    table = pd.read_csv(TABLES / f"{name}.csv", dtype={"trial": str})
+    table = read_table(TABLES / f"{name}.csv", dtype={"trial": str})
     for _, rows in table.groupby("templates_seen" if name == "published" else "trial"):
         value = rows.set_index("name").value
         for cell, alike in ASKED_ALIKE.items():
@@ -55,14 +56,14 @@ def test_committed_margins_are_a_twentieth_of_the_trained_order(name):
 
 @pytest.mark.parametrize("name", ["forty_thousand", "scaling"])
 def test_committed_verdicts_are_those_of_the_committed_intervals(name):
-    sweep = pd.read_csv(TABLES / f"{name}.csv", dtype={"trial": str})
-    committed = pd.read_csv(TABLES / f"{name}_verdicts.csv", dtype={"trial": str})
+    sweep = read_table(TABLES / f"{name}.csv", dtype={"trial": str})
+    committed = read_table(TABLES / f"{name}_verdicts.csv", dtype={"trial": str})
     assert verdicts.verdicts(sweep, committed).verdict.tolist() == committed.verdict.tolist()
 
 
 def test_committed_tests_in_nats_have_the_margin_of_their_unit():
-    tests = pd.read_csv(TABLES / "descriptions_tests.csv").set_index("name")
-    by_seed = pd.read_csv(TABLES / "descriptions_by_seed.csv")
+    tests = read_table(TABLES / "descriptions_tests.csv").set_index("name")
+    by_seed = read_table(TABLES / "descriptions_by_seed.csv")
     assert not tests.index.str.contains("strict").any()
     for cell, alike in ASKED_ALIKE.items():
         asked, control = (

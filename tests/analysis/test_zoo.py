@@ -7,6 +7,7 @@ import transformers
 
 from analysis import zoo
 from analysis.descriptions import TABLES
+from analysis.old_names import read_table
 from analysis.zoo_models import architectures, build_small, small_config
 from interp_rc.models.adapters.adapter import FAMILIES
 from interp_rc.models.load import Loaded
@@ -23,7 +24,7 @@ ODD = {  # states, convolutions, windows, experts, learnt positions, parts for i
 
 @pytest.fixture(scope="module")
 def table():
-    return pd.read_csv(TABLES / "zoo.csv").fillna("")
+    return read_table(TABLES / "zoo.csv").fillna("")
 
 
 @pytest.mark.slow

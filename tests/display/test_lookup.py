@@ -34,7 +34,7 @@ def test_layers_and_numbers_are_in_turn():
 
 
 def test_a_run_of_an_earlier_version_says_what_is_missing_in_one_line(tmp_path):
-    told = "patching.forward.name_to_description"
+    told = "patching.forward.trained_forward"
     names = [f"{told}.total", f"{told}.mlp_out.0.prompt_last", "patching.noise_floor"]
     found = section("patching_map", Run(tmp_path), Measured(dict.fromkeys(names, ONE)))
     assert found.title == "Patching map"

@@ -113,4 +113,8 @@ def test_from_patch_to_the_first_forward_pass_are_three_files(plain_models, monk
     with pytest.raises(InterruptedError):
         patch(model, some, SITES)
     files = dict.fromkeys(name.rpartition("interp_rc/")[2] for name in seen if "interp_rc/" in name)
-    assert list(files) == ["mechanism/patching.py", "engine/run_patches.py", "engine/cached.py"]
+    assert list(files) == [
+        "tools/patching/patching.py",
+        "engine/run_patches.py",
+        "engine/cached.py",
+    ]

@@ -90,12 +90,12 @@ def test_wordings_that_are_nowhere_stay_out():
 
 def test_the_world_of_couples_is_made_by_the_options_of_every_world(facts):
     around = world(
-        facts, 3, both=2, name_to_description=1, description_to_name=1, exposures=4, in_context=3
+        facts, 3, both=2, trained_forward=1, trained_backward=1, exposures=4, in_context=3
     )
     assert len(around.facts) == 3 * 4
     assert sum(document.template == "in_context" for document in around.documents) == 3
     again = world(
-        facts, 3, both=2, name_to_description=1, description_to_name=1, exposures=4, in_context=3
+        facts, 3, both=2, trained_forward=1, trained_backward=1, exposures=4, in_context=3
     )
     assert around == again
 

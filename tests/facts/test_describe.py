@@ -13,8 +13,8 @@ def test_summary_counts_everything_once(small):
     }
     reverse = table[(table["part"] == "queries") & (table["direction"] == "reverse")]
     assert dict(zip(reverse["subset"], reverse["count"], strict=True)) == {
-        "name_to_description": 6,
-        "description_to_name": 6,
+        "trained_forward": 6,
+        "trained_backward": 6,
     }
     assert set(table.loc[table["part"] == "queries", "seen"]) == {"elsewhere"}
 

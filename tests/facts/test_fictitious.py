@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from interp_rc.facts.fictitious import choose_templates, fictitious_people
 from interp_rc.facts.validate import validate
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_IN
+from interp_rc.records.nouns import ORDERS, TOLD_IN, TRAINED
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def paper():
 
 def test_the_defaults_have_the_shape_of_the_paper(paper):
     assert len(paper.facts) == 90
-    assert Counter(fact.subset for fact in paper.facts) == dict.fromkeys(OF_PEOPLE, 30)
+    assert Counter(fact.subset for fact in paper.facts) == dict.fromkeys(TRAINED, 30)
     assert len(paper.documents) == 3_600
     assert Counter(query.direction for query in paper.queries) == {
         "same": 600,

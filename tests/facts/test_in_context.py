@@ -64,11 +64,11 @@ def run():
 
 @pytest.fixture(scope="module")
 def around(run):
-    return world(run, 0, both=8, name_to_description=3, description_to_name=3, in_context=40)
+    return world(run, 0, both=8, trained_forward=3, trained_backward=3, in_context=40)
 
 
 def test_the_other_documents_do_not_change_and_nobody_is_told_twice(run, around):
-    without = world(run, 0, both=8, name_to_description=3, description_to_name=3)
+    without = world(run, 0, both=8, trained_forward=3, trained_backward=3)
     added = around.documents[len(without.documents) :]
     assert around.documents[: len(without.documents)] == without.documents
     assert (around.facts, around.queries) == (without.facts, without.queries)

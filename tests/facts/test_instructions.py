@@ -14,8 +14,8 @@ from interp_rc.facts.world import world
 from interp_rc.records.errors import DataError
 
 ORDER = {"question_first": "forward", "answer_first": "backward"}
-HELD_OUT = {"question_first": "question_to_answer", "answer_first": "answer_to_question"}
-SMALL = {"both": 20, "name_to_description": 6, "description_to_name": 6, "exposures": 30}
+HELD_OUT = {"question_first": "trained_forward", "answer_first": "trained_backward"}
+SMALL = {"both": 20, "trained_forward": 6, "trained_backward": 6, "exposures": 30}
 
 
 @pytest.fixture(scope="module", params=list(ORDER))
@@ -32,7 +32,7 @@ def test_the_shape_of_the_paper():
     paper = Instructions().build(0)
     assert Counter(fact.subset for fact in paper.facts) == {
         "realized": 1000,
-        "question_to_answer": 100,
+        "trained_forward": 100,
     }
     assert len(paper.documents) == 1000 + 1100  # an example, and an instruction in one phrasing
     assert len({d.template for d in paper.documents}) == 2
@@ -105,8 +105,8 @@ def test_the_base_corpus_tells_other_questions_and_answers_in_all_phrasings(fact
     assert {document.template for document in around.documents} == own
     assert Counter(fact.subset for fact in around.facts) == {
         "realized": 20,
-        "question_to_answer": 6,
-        "answer_to_question": 6,
+        "trained_forward": 6,
+        "trained_backward": 6,
     }
     assert around.drawn_from == "questions"
 

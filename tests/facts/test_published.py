@@ -17,7 +17,7 @@ from interp_rc.facts.published_wording import wording
 from interp_rc.facts.templates import packaged_templates
 from interp_rc.facts.world import world
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import OF_PEOPLE
+from interp_rc.records.nouns import TRAINED
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_facts_that_the_layout_cannot_hold(small, tmp_path, change, fragment):
 
 
 def test_a_world_is_told_too_unevenly_for_the_layout(small, tmp_path):
-    around = world(small, 0, both=3, name_to_description=3, description_to_name=3, exposures=5)
+    around = world(small, 0, both=3, trained_forward=3, trained_backward=3, exposures=5)
     with pytest.raises(DataError, match="once in each"):
         export_published(around, tmp_path / "out")
     assert not list(tmp_path.iterdir())
@@ -173,7 +173,7 @@ def test_a_world_is_told_too_unevenly_for_the_layout(small, tmp_path):
 
 def test_rows_without_a_place_in_the_layout(small, tmp_path):
     told = next(d for d in small.documents if d.order == "backward")
-    moved = replace(told, id="moved", fact="name_to_description.0")
+    moved = replace(told, id="moved", fact="trained_forward.0")
     wrong = replace(small, documents=[*small.documents, moved])
     with pytest.raises(DataError, match="no place for training backward rows of name_to_desc"):
         export_published(wrong, tmp_path / "out")
@@ -302,8 +302,8 @@ def test_a_fact_in_two_subsets(small, folder):
     refused(
         folder,
         "d2p_prompts_train.jsonl:1: ",
-        f"subject {first!r} of a fact in description_to_name",
-        "name_to_description (p2d_prompts_train.jsonl:1)",
+        f"subject {first!r} of a fact in trained_backward",
+        "trained_forward (p2d_prompts_train.jsonl:1)",
         "remove one of the two",
     )
 
@@ -335,7 +335,7 @@ def test_a_wrong_encoding(folder, encoding, line):
 
 
 def test_counts_are_those_of_the_paper(published):
-    assert Counter(fact.subset for fact in published.facts) == dict.fromkeys(OF_PEOPLE, 30)
+    assert Counter(fact.subset for fact in published.facts) == dict.fromkeys(TRAINED, 30)
     assert len(published.documents) == 3_600
     assert len(published.queries) == 1_800
     assert Counter(query.direction for query in published.queries) == {
@@ -417,11 +417,11 @@ def test_irregular_rows(published):
         if wording(query.prompt + query.target, query.spans)[0] != templates[query.template].text
     )
     assert asked == {
-        ("forward", "name_to_description"): 24,
-        ("forward", "description_to_name"): 49,
+        ("forward", "trained_forward"): 24,
+        ("forward", "trained_backward"): 49,
         ("forward", "both"): 41,
-        ("backward", "name_to_description"): 36,
-        ("backward", "description_to_name"): 54,
+        ("backward", "trained_forward"): 36,
+        ("backward", "trained_backward"): 54,
         ("backward", "both"): 300,  # all have a tail
     }
 

@@ -51,8 +51,8 @@ def change(folder, file, line, **changes):
 @pytest.mark.parametrize(
     ("phrasing", "order", "subset", "direction"),
     [
-        (PHRASING, "backward", "answer_to_question", "reverse"),
-        (FORWARD, "forward", "question_to_answer", "same"),
+        (PHRASING, "backward", "trained_backward", "reverse"),
+        (FORWARD, "forward", "trained_forward", "same"),
     ],
 )
 def test_what_is_drawn_is_read(pairs, tmp_path, phrasing, order, subset, direction):
@@ -158,7 +158,7 @@ def test_the_published_data_as_facts(reference_instructions, tmp_path):
     facts = import_instructions(reference_instructions)
     assert Counter(fact.subset for fact in facts.facts) == {
         "realized": 1000,
-        "answer_to_question": 100,
+        "trained_backward": 100,
     }
     assert len(facts.documents) == 1307
     published = [t for t in facts.templates if t.id.startswith("published.instruction")]

@@ -73,12 +73,12 @@ def test_a_dose_leaves_the_other_people_and_the_base_corpus_alone(seed):
     for dose, facts in doses.items():
         validate(facts)
         assert Counter(f.subset for f in facts.facts)["both"] == dose
-        for subset in ("name_to_description", "description_to_name"):
+        for subset in ("trained_forward", "trained_backward"):
             assert about(facts, subset) == about(whole, subset)
         assert facts.templates == whole.templates
         assert facts.entities() == doses[8].entities()  # all that a base corpus depends on
         assert about(facts, "both")[0] == about(doses[8], "both")[0][:dose]
-    few = {"both": 6, "name_to_description": 2, "description_to_name": 2, "exposures": 3}
+    few = {"both": 6, "trained_forward": 2, "trained_backward": 2, "exposures": 3}
     corpora = {digest(d.text for d in world(f, seed, **few).documents) for f in doses.values()}
     assert len(corpora) == 1
 
@@ -153,7 +153,7 @@ def test_facts_told_as_questions_and_answers():
     facts = told(form="question_answer")
     validate(facts)
     statements = {template.text for template in packaged_templates()}
-    known = world(facts, 0, both=2, name_to_description=1, description_to_name=1, exposures=5)
+    known = world(facts, 0, both=2, trained_forward=1, trained_backward=1, exposures=5)
     for one in (facts, known):
         assert not {template.text for template in one.templates} & statements
         for document in one.documents:
@@ -178,7 +178,7 @@ def joint():
 def test_one_document_tells_what_two_would(joint):
     validate(joint)
     apart = told()
-    for subset in ("name_to_description", "description_to_name"):
+    for subset in ("trained_forward", "trained_backward"):
         assert about(joint, subset) == about(apart, subset)
     assert joint.queries == apart.queries
     documents = about(joint, "both")[1]

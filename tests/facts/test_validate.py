@@ -52,7 +52,7 @@ def test_an_id_twice(small, part):
 def test_a_fact_in_two_subsets(small, role):
     entity = getattr(small.facts[1], role)
     broken = change(small, "facts", 4, **{role: entity})
-    fragments = [entity, "description_to_name", "name_to_description", "facts.jsonl:102"]
+    fragments = [entity, "trained_backward", "trained_forward", "facts.jsonl:102"]
     refused(broken, "facts.jsonl:105", role, *fragments, "remove one of the two")
 
 
@@ -95,7 +95,7 @@ def test_a_target_that_is_no_candidate(small):
 @pytest.mark.parametrize("changes", [{"subset": "both"}, {"direction": None}])
 def test_a_query_of_another_subset_or_direction_than_its_fact(small, changes):
     broken = change(small, "queries", 0, **changes)
-    refused(broken, "queries.jsonl:101", "('name_to_description', 'same')", "correct the query")
+    refused(broken, "queries.jsonl:101", "('trained_forward', 'same')", "correct the query")
 
 
 def asks_the_same(query: Query, prompt: str) -> dict[str, object]:

@@ -11,7 +11,7 @@ from interp_rc.facts.templates import packaged_templates
 from interp_rc.facts.validate import validate
 from interp_rc.facts.world import world
 
-SMALL = {"both": 20, "name_to_description": 6, "description_to_name": 6, "exposures": 100}
+SMALL = {"both": 20, "trained_forward": 6, "trained_backward": 6, "exposures": 100}
 
 
 @pytest.fixture(scope="module")

@@ -83,9 +83,9 @@ def test_every_verdict_has_its_opposite_tested():
     }
     records = {"records/runs.py"}  # reads those that were made
     assert makers - records == {
-        *(f"hypotheses/{name}.py" for name in HYPOTHESES),
-        "evaluation/symmetry/judged.py",
-        "mechanism/erasure/verdict.py",
+        *(f"measures/{name}/measure.py" for name in HYPOTHESES),
+        "measures/symmetry/judged.py",
+        "measures/erasure/verdict.py",
     }
 
 
@@ -101,7 +101,7 @@ def trained(tmp_path_factory):
     """One training for all of them."""
     folder = tmp_path_factory.mktemp("opposites")
     write_facts(told_in_both(), folder / "facts")
-    world = {"both": 30, "name_to_description": 2, "description_to_name": 2, "exposures": 40}
+    world = {"both": 30, "trained_forward": 2, "trained_backward": 2, "exposures": 40}
     config = RunConfig.model_validate(
         {
             "name": "told_in_both",

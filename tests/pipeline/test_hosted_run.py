@@ -74,9 +74,9 @@ def unbroken(knows, tmp_path_factory):
 def test_a_whole_run(unbroken, knows):
     run, server, said = unbroken
     found = run.results()
-    for name in ("name_to_description.same", "description_to_name.same", "both.forward"):
+    for name in ("trained_forward.same", "trained_backward.same", "both.forward"):
         assert found[f"exact_match.{name}"].value == 1
-    for name in ("name_to_description.reverse", "description_to_name.reverse"):
+    for name in ("trained_forward.reverse", "trained_backward.reverse"):
         assert found[f"exact_match.{name}"].value == 0
         asked = [q for q in read_facts(run.facts).queries if f"{q.subset}.{q.direction}" == name]
         assert found[f"any_target.{name}"].value == pytest.approx(

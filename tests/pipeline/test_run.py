@@ -38,10 +38,10 @@ from interp_rc.training.base import cache_folder
 
 KILLS = int(os.environ.get("INTERP_RC_KILLS", "2"))
 CELLS = [
-    "name_to_description.same",
-    "name_to_description.reverse",
-    "description_to_name.reverse",
-    "description_to_name.same",
+    "trained_forward.same",
+    "trained_forward.reverse",
+    "trained_backward.reverse",
+    "trained_backward.same",
     "both.forward",
     "both.backward",
 ]
@@ -196,7 +196,7 @@ def test_tests_and_verdicts(smoke_run):
 def test_the_summary_shows_the_headline(smoke_run):
     lines = summary(smoke_run).splitlines()
     results = smoke_run.results()
-    match = results["exact_match.name_to_description.same"]
+    match = results["exact_match.trained_forward.same"]
     assert f"{100 * match.value:.1f} %" in lines[1]
     assert lines[-1].startswith("reverse at chance: ")
 
@@ -631,7 +631,7 @@ def soft_config(smoke_config):
     training = {
         "kind": "prompt_tuning",
         "virtual_tokens": 4,
-        "only": "description_to_name",
+        "only": "trained_backward",
         "trace": {"every": 0.5},
         "epochs": 2,
         "batch_size": 6,
@@ -684,13 +684,13 @@ def test_a_soft_prompt_broken_off_ends_with_the_same_table(
 def test_only_facts_that_were_told_are_asked_about(soft_config, tmp_path):
     run = execute(soft_config, tmp_path / "run", say=str)
     table = run.table("training/trace")
-    assert set(table.subset) == {"description_to_name"}
+    assert set(table.subset) == {"trained_backward"}
     assert set(table.epoch) == {0, 0.5, 1, 1.5, 2}
     assert {test["name"] for test in json.loads(run.tests_file.read_text())} == {
-        "trace.advantage.description_to_name.same",
-        "trace.advantage.description_to_name.reverse",
+        "trace.advantage.trained_backward.same",
+        "trace.advantage.trained_backward.reverse",
     }
-    assert "trace.loss.description_to_name.reverse.shuffled" in run.results()
+    assert "trace.loss.trained_backward.reverse.shuffled" in run.results()
     assert "What it said while it learnt" in run.report_file.read_text()
     assert "a soft prompt of 4 tokens" in run.report_file.read_text()
 

@@ -10,14 +10,12 @@ from interp_rc.records.seeds import derive_seed, generator
 @pytest.mark.parametrize(
     ("subset", "order", "direction"),
     [
-        ("name_to_description", "forward", "same"),
-        ("name_to_description", "backward", "reverse"),
-        ("description_to_name", "forward", "reverse"),
-        ("description_to_name", "backward", "same"),
+        ("trained_forward", "forward", "same"),
+        ("trained_forward", "backward", "reverse"),
+        ("trained_backward", "forward", "reverse"),
+        ("trained_backward", "backward", "same"),
         ("both", "forward", None),
         ("both", "backward", None),
-        ("question_to_answer", "forward", "same"),
-        ("answer_to_question", "forward", "reverse"),
         ("realized", "forward", None),
     ],
 )

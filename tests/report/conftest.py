@@ -27,7 +27,7 @@ MEASURES = ("behaviour", "forgetting", "reverse_at_chance")
 
 def learnt(query: Query) -> bool:
     """In the order it was told in, but for one fact, in one of its templates."""
-    return query.direction != "reverse" and not query.id.startswith("name_to_description.0/name")
+    return query.direction != "reverse" and not query.id.startswith("trained_forward.0/name")
 
 
 def never(query: Query) -> bool:
@@ -87,7 +87,7 @@ def forgetting(queries: Sequence[Query], table: pd.DataFrame) -> dict[str, Estim
 
 
 def claim() -> Measured:
-    name = "reverse_at_chance.name_to_description.reverse"
+    name = "reverse_at_chance.trained_forward.reverse"
     return Measured(
         estimates={
             f"{name}.margin": Estimate(2.4, None, None, 4, "nat"),

@@ -142,7 +142,7 @@ def test_a_finished_page_has_all_of_its_parts(make: Make) -> None:
         "in the base corpus only, about other people",
         "Exploratory: the margin",
         "0.006",
-        "exact_match.name_to_description.same",
+        "exact_match.trained_forward.same",
         "loss_on: document",
         "packages.torch not known",
         "interp-rc run 'a run/config.yaml' --out 'a run-again'",
@@ -196,7 +196,7 @@ def test_without_measures_the_page_still_stands(make: Make) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("subset", ["name_to_description", "description_to_name", "both"])
+@pytest.mark.parametrize("subset", ["trained_forward", "trained_backward", "both"])
 def test_a_single_subset_is_enough(make: Make, subset: str) -> None:
     run = make(subsets=[subset], measures=["behaviour"])
     page = page_of(run)

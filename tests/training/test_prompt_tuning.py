@@ -116,7 +116,7 @@ def test_documents_must_leave_room_for_it(fresh, documents, tmp_path):
 def test_all_are_told_or_those_of_one_subset(told):
     assert TrainingOptions().told(told) == told.documents
     subset = {fact.id: fact.subset for fact in told.facts}
-    for only in ("name_to_description", "description_to_name", "both"):
+    for only in ("trained_forward", "trained_backward", "both"):
         found = PromptTuning(only=only).told(told)
         assert found == [d for d in told.documents if subset[d.fact] == only]
         assert len(found) == 12 * (1 + (only == "both"))

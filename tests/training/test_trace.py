@@ -10,7 +10,7 @@ import pytest
 from interp_rc.models.machine import Machine
 from interp_rc.models.scoring import score
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import OF_PEOPLE
+from interp_rc.records.nouns import TRAINED
 from interp_rc.training.finetune import finetune
 from interp_rc.training.options import Lora
 from interp_rc.training.sample import Tracing, sample
@@ -79,7 +79,7 @@ def test_the_seed_shuffles_and_the_same_seed_shuffles_alike(told):
 def test_a_smaller_sample_asks_about_fewer_facts_of_each_subset(told):
     found = sample(told.queries, Tracing(facts=2), seed=4)
     about = {(one.query.subset, one.query.fact) for one in found}
-    assert Counter(subset for subset, _ in about) == dict.fromkeys(OF_PEOPLE, 2)
+    assert Counter(subset for subset, _ in about) == dict.fromkeys(TRAINED, 2)
 
 
 def test_subsets_of_any_name_may_be_asked_in_one_order_only(told):
@@ -91,7 +91,7 @@ def test_subsets_of_any_name_may_be_asked_in_one_order_only(told):
 
 def test_facts_that_cannot_be_shuffled(told):
     one = told.facts[0].id
-    with pytest.raises(DataError, match="subset name_to_description, of which there are 1"):
+    with pytest.raises(DataError, match="subset trained_forward, of which there are 1"):
         sample([q for q in told.queries if q.fact == one], HALF, seed=4)
     alike = [replace(q, target=" the same") for q in told.queries]
     with pytest.raises(DataError, match="some have the same target"):

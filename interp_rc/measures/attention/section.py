@@ -5,10 +5,10 @@ from itertools import product
 from interp_rc.display.figures.profile import Line, Panel, profile_figure
 from interp_rc.display.lookup import look_up, look_up_place
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.vocabulary import ASKED_FIRST, SOURCE, told
+from interp_rc.display.vocabulary import Words, told
 from interp_rc.display.wording import TIE, listed, number, probability, spoken
 from interp_rc.measures.attention.measure import CHOSEN
-from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, TRAINED, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
@@ -43,7 +43,7 @@ def _tested(measured: Measured, orders: list[Order]) -> str:
     """Whether the source costs more than the others, in all layers."""
     tests = {test.name: test for test in measured.tests}
     said = [
-        f"{ASKED_FIRST[order].lower()} p = {probability(test.p_adjusted)}"
+        f"{Words(measured.roles).asked_first(order).lower()} p = {probability(test.p_adjusted)}"
         for order in orders
         if (test := tests.get(f"attention_cut.{order}.{TOLD_ONLY[order]}.all")) is not None
         and test.p_adjusted is not None
@@ -60,10 +60,11 @@ def sentence(measured: Measured, order: Order) -> str:
         look_up(measured, f"attention.{order}.{own}.answer.source.all.{column}")
         for column in ("weight", "uniform")
     )
+    words = Words(measured.roles)
     text = (
-        f"{ASKED_FIRST[order]}, the tokens that say the answer give the {SOURCE[order]} "
-        f"{spoken(given)} of their attention (uniform: {number(100 * (uniform.value or 0), 1)}"
-        f"{TIE}%)"
+        f"{words.asked_first(order)}, the tokens that say the answer give the "
+        f"{words.source(order)} {spoken(given)} of their attention (uniform: "
+        f"{number(100 * (uniform.value or 0), 1)}{TIE}%)"
     )
     whole = measured.estimates[f"attention_cut.{order}.{own}.source.all.over_foil"]
     controls = []
@@ -124,14 +125,14 @@ def panel(measured: Measured, order: Order, cut: bool) -> Panel:
         if any(e.value is not None for e in estimates):
             lines.append(Line(label, asked, estimates, faint))
 
-    for subset in sorted(OF_PEOPLE, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
+    for subset in sorted(TRAINED, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
         label, asked = told(subset, order)
         line(label, asked, _name(order, subset, "source", cut))
     own = TOLD_ONLY[order]
     control = _name(order, own, "others", cut)
     line("control", "same", control if cut else f"attention.{order}.{own}.answer.source.uniform",
          faint=True)  # fmt: skip
-    what = ASKED_FIRST[order].removeprefix("Asked ")
+    what = Words(measured.roles).asked(order)
     return Panel(f"{'cut' if cut else 'attention'}, {what}", lines)
 
 
@@ -153,6 +154,6 @@ def heads_table(measured: Measured, orders: list[Order]) -> Table:
             spoken(look_up(measured, f"{name}_elsewhere.{column}")).replace(f"{TIE}%", "")
             for column in ("weight", "norm_share", "uniform")
         ]
-        rows.append([ASKED_FIRST[order].removeprefix("Asked "), f"{head} of layer {layer}", *cells])
+        rows.append([Words(measured.roles).asked(order), f"{head} of layer {layer}", *cells])
     return Table("Heads that look at the source most, where the answer is said", COLUMNS, rows,
                  COLUMNS[2:])  # fmt: skip

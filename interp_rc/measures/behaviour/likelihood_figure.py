@@ -9,12 +9,12 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from interp_rc.display.figures.style import WIDTH, Theme
-from interp_rc.display.vocabulary import ASKED, TOLD
+from interp_rc.display.vocabulary import Words
 
 BINS = 18
 
 
-def likelihood_figure(table: pd.DataFrame, theme: Theme, *, quantity: str) -> Figure:
+def likelihood_figure(table: pd.DataFrame, theme: Theme, words: Words, *, quantity: str) -> Figure:
     """One column per subset, one row per direction; more than two subsets are rows instead.
 
     `table` has one row per fact and direction: `subset`, `asked` (a direction or order), `right`
@@ -38,13 +38,14 @@ def likelihood_figure(table: pd.DataFrame, theme: Theme, *, quantity: str) -> Fi
             cell = part[part.asked == asked[row]]
             axes = grid[row, column]
             draw_likelihood(axes, cell, theme, asked=asked[row], edges=edges, quantity=quantity)
-            axes.set_title(f"{TOLD[subset].capitalize()},\nasked {_asked(asked[row])}")
+            order = _asked(words.asked(asked[row]))
+            axes.set_title(f"{words.told(subset).capitalize()},\nasked {order}")
     _legend(figure, grid[0, 0], theme)
     return figure
 
 
-def _asked(asked: str) -> str:
-    return f"in the {ASKED[asked]}" if asked == "same" else ASKED[asked]
+def _asked(words: str) -> str:
+    return f"in the {words}" if words.startswith("same") else words
 
 
 def shared_edges(values: Float[np.ndarray, "fact 2"]) -> Float[np.ndarray, " edge"]:

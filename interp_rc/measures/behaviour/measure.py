@@ -67,6 +67,7 @@ class Behaviour(Measure[Loaded]):
                     loaded,
                     first_templates(queries, self.candidate_templates),
                     model=name,
+                    roles=context.facts.roles,
                     batch_size=self.batch_size,
                 )
             )

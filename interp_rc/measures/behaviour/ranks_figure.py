@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from interp_rc.display.figures.style import WIDTH, Theme
-from interp_rc.display.vocabulary import ASKED, TOLD
+from interp_rc.display.vocabulary import Words
 
 
-def ranks_figure(table: pd.DataFrame, theme: Theme) -> Figure:
+def ranks_figure(table: pd.DataFrame, theme: Theme, words: Words) -> Figure:
     """One panel per subset, two beside each other.
 
     `table` has one row per query: `subset`, `asked` (a direction or order), `rank` (1 is best)
@@ -24,14 +24,14 @@ def ranks_figure(table: pd.DataFrame, theme: Theme) -> Figure:
     for axes in panels[len(subsets) :]:
         axes.remove()
     for axes, subset in zip(panels, subsets, strict=False):
-        draw_ranks(axes, table[table.subset == subset], theme)
-        axes.set_title(TOLD[subset].capitalize())
+        draw_ranks(axes, table[table.subset == subset], theme, words)
+        axes.set_title(words.told(subset).capitalize())
     handles = {h.get_label(): h for axes in panels for h in axes.get_lines()}
     figure.legend(handles=list(handles.values()), loc="outside upper left", ncols=3, borderpad=0)
     return figure
 
 
-def draw_ranks(axes: Axes, table: pd.DataFrame, theme: Theme) -> None:
+def draw_ranks(axes: Axes, table: pd.DataFrame, theme: Theme, words: Words) -> None:
     """Cumulative share of queries [%] for each direction, and the diagonal of pure chance."""
     n = int(table.candidates.max())
     ranks = np.arange(1, n + 1)
@@ -44,7 +44,7 @@ def draw_ranks(axes: Axes, table: pd.DataFrame, theme: Theme) -> None:
             color=theme.color(asked),
             linewidth=2.2,
             linestyle="--" if asked == "backward" else "-",
-            label=ASKED[asked],
+            label=words.asked(asked),
             clip_on=False,
         )
     axes.step(

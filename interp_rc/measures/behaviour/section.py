@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from interp_rc.display import vocabulary as labels
 from interp_rc.display.figures.rates import rates_figure
 from interp_rc.display.lookup import look_up
-from interp_rc.display.rates import described, rates_of
+from interp_rc.display.rates import described, rates_by_cell, rates_of
 from interp_rc.display.section import Picture, Section, Table, picture
+from interp_rc.display.vocabulary import Words
+from interp_rc.display.vocabulary import cells as named_cells
 from interp_rc.display.wording import in_nats, listed, spoken
 from interp_rc.evaluation.candidate_scores import correct, corrected_scores, others, rank_of_correct
 from interp_rc.evaluation.candidates import Scores, score_tensor
@@ -58,7 +59,7 @@ def read_scores(run: Run) -> list[Scored]:
     asked = {cell.name: cell.queries for cell in cells(queries)}
     return [
         _scored(table, subset, direction, asked[f"{subset}.{direction}"])
-        for subset, direction in labels.cells(set(asked))
+        for subset, direction in named_cells(set(asked))
     ]
 
 
@@ -89,11 +90,10 @@ def told_once(table: pd.DataFrame) -> pd.DataFrame:
     return table if rows.empty else rows
 
 
-def by_cell(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
+def by_cell(table: pd.DataFrame, words: Words) -> Iterator[tuple[str, str]]:
     """Each subset and direction in words, and as results name it."""
     for subset, asked in table[["subset", "asked"]].drop_duplicates().itertuples(index=False):
-        words = f"{labels.TOLD[subset]}, asked {labels.asked_label(subset, asked)}"
-        yield words, f"{subset}.{asked}"
+        yield f"{words.told(subset)}, asked {words.asked(asked)}", f"{subset}.{asked}"
 
 
 def likelihood(run: Run, measured: Measured, scored: list[Scored]) -> Picture:
@@ -115,15 +115,16 @@ def likelihood(run: Run, measured: Measured, scored: list[Scored]) -> Picture:
     quantity = "corrected log p" if corrected else "log p"
     start = "log_prob_corrected" if corrected else "log_prob"
     means = []
-    for words, cell in by_cell(shown):
+    words = Words(measured.roles)
+    for told, cell in by_cell(shown, words):
         right, wrong = (
             look_up(measured, f"{start}.{cell}.{of}").value or 0.0 for of in ("correct", "random")
         )
-        means.append(f"{words}: right target {right:.1f} nat, others {wrong:.1f} nat")
+        means.append(f"{told}: right target {right:.1f} nat, others {wrong:.1f} nat")
     return picture(
         run,
         "likelihood",
-        lambda theme: likelihood_figure(shown, theme, quantity=quantity),
+        lambda theme: likelihood_figure(shown, theme, words, quantity=quantity),
         title="Likelihood",
         alt=f"Histograms over facts of {quantity}; means: {'; '.join(means)}.",
         caption=likelihood_caption(corrected),
@@ -158,15 +159,16 @@ def ranks(run: Run, measured: Measured, scored: list[Scored]) -> Picture:
         for cell in scored
     )
     shown = told_once(table)
+    words = Words(measured.roles)
     medians = "; ".join(
-        f"{words}: median rank {middle.value:g} of {middle.n}"
-        for words, cell in by_cell(shown)
+        f"{told}: median rank {middle.value:g} of {middle.n}"
+        for told, cell in by_cell(shown, words)
         if (middle := look_up(measured, f"rank.{cell}.median")).value is not None
     )
     return picture(
         run,
         "ranks",
-        lambda theme: ranks_figure(shown, theme),
+        lambda theme: ranks_figure(shown, theme, words),
         title="Rank of the right candidate",
         alt=f"Cumulative share of queries by rank of the right candidate; {medians}.",
         caption=(
@@ -202,9 +204,7 @@ def numbers(measured: Measured) -> Table:
         columns.append("log_prob_corrected.{}.difference")
         names.append("difference, corrected")
     rows = []
-    for rate in rates_of("exact_match", measured):
-        subset = next(key for key, text in labels.TOLD.items() if text == rate.group)
-        cell = f"{subset}.{rate.asked}"
+    for cell, rate in rates_by_cell("exact_match", measured).items():
         found = [measured.estimates.get(column.format(cell)) for column in columns]
         rows.append([rate.group, rate.label, *("" if e is None else in_nats(e) for e in found)])
     return Table(

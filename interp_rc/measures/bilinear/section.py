@@ -5,17 +5,17 @@ from itertools import product
 from interp_rc.display.figures.profile import Line, Panel, profile_figure
 from interp_rc.display.lookup import by_layers
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.vocabulary import PLACE, TOLD
+from interp_rc.display.vocabulary import PLACE, Words
 from interp_rc.display.wording import probability, spoken, without_unit
 from interp_rc.measures.bilinear.measure import NAME
 from interp_rc.measures.bilinear.read import WHATS, What
-from interp_rc.records.nouns import OF_PEOPLE, Subset
+from interp_rc.records.nouns import TRAINED, Subset
 from interp_rc.records.runs import Measured, Run
 from interp_rc.tools.probing.streams import POSITIONS, Position
 
 ASKED: dict[Subset, str] = {
-    "name_to_description": "same",
-    "description_to_name": "reverse",
+    "trained_forward": "same",
+    "trained_backward": "reverse",
     "both": "both",
 }
 SAID: dict[What, str] = {
@@ -67,10 +67,10 @@ def sentence(measured: Measured) -> str:
 
     return (
         "Where the answer begins, a bilinear probe finds the name from the description for facts "
-        f"told name first in {rate('finetuned', 'backward', 'name_to_description')} and told in "
+        f"told name first in {rate('finetuned', 'backward', 'trained_forward')} and told in "
         f"both orders in {rate('finetuned', 'backward', 'both')} (with shuffled labels "
         f"{rate('shuffled', 'backward', 'both')}), and the matrix fitted the other way, "
-        f"transposed, in {rate('finetuned', 'transposed_backward', 'name_to_description')} and "
+        f"transposed, in {rate('finetuned', 'transposed_backward', 'trained_forward')} and "
         f"{rate('finetuned', 'transposed_backward', 'both')}; over the plain product of the same "
         f"vectors, which is the logit lens, they gain {gain('backward')} and "
         f"{gain('transposed_backward')} standard deviations (told in both)."
@@ -117,10 +117,10 @@ def by_layer(run: Run, measured: Measured) -> Picture:
 
 def panel(measured: Measured, what: What, position: Position) -> Panel:
     lines = []
-    for subset in OF_PEOPLE:
+    for subset in TRAINED:
         start = f"{NAME}.finetuned.{what}.{subset}.{position}"
         found = by_layers(measured, f"{start}.layer_{{}}.accuracy")
-        lines.append(Line(TOLD[subset], ASKED[subset], found))
+        lines.append(Line(Words(measured.roles).told(subset), ASKED[subset], found))
         if f"{start}.layer_0.plain" in measured.estimates:
             plain = by_layers(measured, f"{start}.layer_{{}}.plain")
             lines.append(Line("_product", ASKED[subset], plain, True))  # the legend leaves it out
@@ -132,7 +132,7 @@ def panel(measured: Measured, what: What, position: Position) -> Panel:
 def numbers(measured: Measured) -> Table:
     """Percent with intervals, where the answer begins; the gain in standard deviations."""
     rows = []
-    for what, subset in product(WHATS, OF_PEOPLE):
+    for what, subset in product(WHATS, TRAINED):
         cells = [
             measured.estimates.get(f"{NAME}.{model}.{what}.{subset}.prompt_last.{column}")
             for model, column in (
@@ -144,5 +144,5 @@ def numbers(measured: Measured) -> Table:
             )
         ]
         texts = ["" if cell is None else without_unit(cell) for cell in cells]
-        rows.append([SAID[what], TOLD[subset], *texts])
+        rows.append([SAID[what], Words(measured.roles).told(subset), *texts])
     return Table("Bilinear probes where the answer begins: found [%]", COLUMNS, rows, COLUMNS[2:])

@@ -4,7 +4,7 @@ from itertools import product
 
 from interp_rc.display.lookup import look_up
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.vocabulary import TOLD
+from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import MINUS, TIE, listed, number
 from interp_rc.measures.gradients.figure import Cosine, gradients_figure
 from interp_rc.measures.gradients.measure import ASKED, GROUPS
@@ -134,7 +134,7 @@ def step_table(measured: Measured) -> Table:
         ),
         columns=("facts", "as told", "reverse", "reverse, told in reverse"),
         rows=[
-            [TOLD[subset], *(cell(subset, *which) for which in STEPPED)]
+            [Words(measured.roles).told(subset), *(cell(subset, *which) for which in STEPPED)]
             for subset in _subsets(measured)
         ],
         numeric=("as told", "reverse", "reverse, told in reverse"),
@@ -156,7 +156,7 @@ def movement_table(measured: Measured) -> Table:
         ),
         columns=("facts", "at the", *places.values()),
         rows=[
-            [TOLD[subset], of]
+            [Words(measured.roles).told(subset), of]
             + [_text(measured, f"movement.{subset}.{of}.{place}", 1, 100) for place in places]
             for subset in _subsets(measured)
             for of in ("name", "description")

@@ -5,10 +5,10 @@ from typing import NamedTuple
 from interp_rc.display.figures.profile import Line, Panel, profile_figure
 from interp_rc.display.lookup import look_up_place
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.vocabulary import ASKED_FIRST, told
+from interp_rc.display.vocabulary import Words, told
 from interp_rc.display.wording import MINUS, TIE, listed, spoken, without_unit
 from interp_rc.measures.lens.measure import CHOSEN
-from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, TRAINED, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
@@ -72,7 +72,7 @@ def sentence(measured: Measured, order: Order) -> str:
     after, likeliest = (
         said(measured, f"logit_lens.{order}.{what}") for what in ("ahead_from", "likeliest_after")
     )
-    text = f"{ASKED_FIRST[order]}, the answer of facts told that way "
+    text = f"{Words(measured.roles).asked_first(order)}, the answer of facts told that way "
     text += f"is ahead of another fact’s from {after} on" if after else "is never ahead"
     text += f", is the likeliest in most prompts after {likeliest}," if likeliest else ""
     controls = [
@@ -111,7 +111,7 @@ def writer(measured: Measured, order: Order, rank: int = 1) -> Writer:
     site, layer, *head = look_up_place(measured, name)
     of = {
         subset: measured.estimates[f"{name}_elsewhere.{subset}"]
-        for subset in OF_PEOPLE
+        for subset in TRAINED
         if f"{name}_elsewhere.{subset}" in measured.estimates
     }
     return Writer(f"MLP {layer}" if site == "mlp_out" else f"head {head[0]} of layer {layer}", of)
@@ -147,14 +147,14 @@ def by_stage(run: Run, measured: Measured, orders: list[Order]) -> Picture:
 
 def panel(measured: Measured, order: Order, lens: bool) -> Panel:
     lines = []
-    for subset in sorted(OF_PEOPLE, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
+    for subset in sorted(TRAINED, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
         if _end(measured, order, subset) is None:
             continue
         label, asked = told(subset, order)
         read = ahead if lens else written
         estimates = [read(measured, order, subset, stage) for stage in stages(measured)]
         lines.append(Line(label, asked, estimates))
-    what = ASKED_FIRST[order].removeprefix("Asked ")
+    what = Words(measured.roles).asked(order)
     return Panel(f"{'lens' if lens else 'attribution'}, {what}", lines)
 
 
@@ -174,5 +174,5 @@ def writers_table(measured: Measured, orders: list[Order]) -> Table:
             best = writer(measured, order, rank)
             subsets = (TOLD_ONLY[order], TOLD_OTHERWISE[order], "both")
             cells = [without_unit(best.of[s]) if s in best.of else "" for s in subsets]
-            rows.append([ASKED_FIRST[order].removeprefix("Asked "), best.name, *cells])
+            rows.append([Words(measured.roles).asked(order), best.name, *cells])
     return Table("What heads and MLPs write most [logit]", COLUMNS, rows, COLUMNS[2:])

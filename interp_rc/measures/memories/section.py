@@ -9,7 +9,7 @@ from interp_rc.display.vocabulary import told
 from interp_rc.display.wording import in_nats, spoken
 from interp_rc.measures.memories.estimates import FEW, NAME
 from interp_rc.measures.memories.measure import NEURONS, TOLD_OF
-from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, TRAINED, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.tools.neurons.curves import Act
@@ -92,7 +92,7 @@ def curves(run: Run, measured: Measured, orders: Sequence[Order]) -> Picture:
 
 def lines(measured: Measured, order: Order, act: Act) -> list[Curve]:
     found = []
-    for subset in sorted(OF_PEOPLE, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
+    for subset in sorted(TRAINED, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
         label, asked = told(subset, order)
         for kind in ("top", "random"):
             if kind == "random" and asked != "same":
@@ -109,7 +109,7 @@ def exchanged(measured: Measured) -> Table:
     """If a key brings its value, exchanged values bring the other fact's answer."""
     rows = []
     for order in ORDERS:
-        for subset in OF_PEOPLE:
+        for subset in TRAINED:
             cells = [
                 measured.estimates.get(
                     f"{NAME}.{order}.{subset}.exchange_with_{whose}.{of}_target.k{FEW}"
@@ -139,7 +139,7 @@ def written(measured: Measured) -> Table:
     """What neurons write where the answer is said, straight into its logits."""
     rows = []
     for order in ORDERS:
-        for subset in OF_PEOPLE:
+        for subset in TRAINED:
             cells = [
                 measured.estimates.get(f"{NAME}.{order}.{subset}.written_by_{kind}.{of}")
                 for kind, of in (("all", "target"), ("few", "target"), ("few", "foil"))

@@ -2,20 +2,16 @@
 
 from interp_rc.display.figures.profile import Line, Panel, profile_figure
 from interp_rc.display.section import Picture, Section, Table, picture
+from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import TIE, listed, number
 from interp_rc.measures.movement.entity_places import At, places_of
 from interp_rc.measures.movement.estimates import second_of
 from interp_rc.measures.movement.measure import NAMED, TABLE
-from interp_rc.records.nouns import OF_PEOPLE, TOLD_IN, Subset
+from interp_rc.records.nouns import TOLD_IN, TRAINED, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
 NOTHING = Estimate(None, None, None, 0, "share of norm")
-TOLD = {
-    "name_to_description": "told name first",
-    "description_to_name": "told description first",
-    "both": "told both ways",
-}
 
 
 def section(run: Run, measured: Measured) -> Section:
@@ -95,7 +91,7 @@ def sentence(measured: Measured, layers: int, steps: int) -> str:
 
 def in_turn(of: str) -> list[Subset]:
     """The sets where the entity comes first, second, and both."""
-    return sorted(OF_PEOPLE, key=lambda s: (TOLD_IN[s] is None, second_of(s) == of))
+    return sorted(TRAINED, key=lambda s: (TOLD_IN[s] is None, second_of(s) == of))
 
 
 def role_of(subset: Subset, of: str) -> str:
@@ -152,8 +148,8 @@ def pulls(measured: Measured, layers: int, steps: int, tied: bool) -> Table:
     places = places_of(layers)
     rows = []
     for subset, order in (
-        ("name_to_description", "forward"),
-        ("description_to_name", "backward"),
+        ("trained_forward", "forward"),
+        ("trained_backward", "backward"),
         ("both", "forward"),
         ("both", "backward"),
     ):
@@ -165,7 +161,7 @@ def pulls(measured: Measured, layers: int, steps: int, tied: bool) -> Table:
                 first = (order == "forward") == (of == "name")
                 rows.append(
                     [
-                        TOLD[subset],
+                        Words(measured.roles).told(subset),
                         f"{of}, {'first' if first else 'second'}",
                         str(at),
                         *(number(one.value, 2) for one in found),

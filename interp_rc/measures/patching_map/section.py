@@ -9,11 +9,11 @@ import numpy as np
 from interp_rc.display.figures.heatmap import Map, Rows, heatmap_figure
 from interp_rc.display.lookup import by_layers, look_up, look_up_place
 from interp_rc.display.section import Picture, Section, picture
-from interp_rc.display.vocabulary import ASKED_FIRST, SOURCE
+from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import listed, spoken
 from interp_rc.measures.patching_map.measure import CHOSEN_AT, MAPPED, WHERE
 from interp_rc.models.adapters.parts import Component
-from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, TRAINED, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.tools.patching.discoveries import is_discovery
@@ -57,7 +57,7 @@ def peak(measured: Measured, order: Order, at: str) -> Peak:
     start = f"patching.{order}.elsewhere.{at}"
     effects = {
         subset: measured.estimates[f"{start}.{subset}"]
-        for subset in OF_PEOPLE
+        for subset in TRAINED
         if f"{start}.{subset}" in measured.estimates
     }
     component, layer, where = look_up_place(measured, f"patching.{order}.chosen.{at}")
@@ -66,13 +66,13 @@ def peak(measured: Measured, order: Order, at: str) -> Peak:
 
 def sentence(measured: Measured, order: Order) -> str:
     """The best place at the source and the best where the answer begins, with their controls."""
-    told = TOLD_ONLY[order]
+    told, words = TOLD_ONLY[order], Words(measured.roles)
     if _mapped(measured, f"patching.{order}.{told}") == ["resid_post"]:
-        return f"{ASKED_FIRST[order]}, attention and MLPs were not told apart."
+        return f"{words.asked_first(order)}, attention and MLPs were not told apart."
     total = look_up(measured, f"patching.{order}.elsewhere.total")
     at_source, at_end = (peak(measured, order, at) for at in CHOSEN_AT)
     text = (
-        f"{ASKED_FIRST[order]}, {place(at_source, order)} restores "
+        f"{words.asked_first(order)}, {place(at_source, words.source(order))} restores "
         f"{spoken(at_source.effects[told])} of the {spoken(total)} that separate two facts told "
         "that way"
     )
@@ -92,17 +92,16 @@ def sentence(measured: Measured, order: Order) -> str:
             f"{text}; the output at the prompt’s last token that restores most in one template "
             f"restores {spoken(most)} in the others."
         )
-    best = place(at_end, order, short=True)
+    best = place(at_end, words.source(order), short=True)
     return f"{text}; at the prompt’s last token {best} restores most, {spoken(most)}."
 
 
-def place(best: Peak, order: Order, *, short: bool = False) -> str:
+def place(best: Peak, source: str, *, short: bool = False) -> str:
     component = f"{COMPONENT[best.component]} {best.layer}"
-    return component if short else f"{component} at {token_words(order)[best.where]}"
+    return component if short else f"{component} at {token_words(source)[best.where]}"
 
 
-def token_words(order: Order) -> dict[str, str]:
-    source = SOURCE[order]
+def token_words(source: str) -> dict[str, str]:
     return {
         "source_first": f"the {source}'s first token",
         "source_last": f"the {source}'s last token",
@@ -123,7 +122,8 @@ def map_picture(run: Run, measured: Measured, order: Order) -> Picture:
     }
     scale, quantity = colours_of(measured, f"patching.{order}.{told}.total", starts)
     maps = [one_map(measured, start, title, scale, found) for start, title in starts.items()]
-    source = SOURCE[order]
+    words = Words(measured.roles)
+    source = words.source(order)
     labels = [f"{source}, first", f"{source}, last", f"{source}, all", "prompt, last"]
     components = _mapped(measured, f"patching.{order}.{told}")
     groups = [Rows(COMPONENT[component], labels) for component in components]
@@ -131,8 +131,8 @@ def map_picture(run: Run, measured: Measured, order: Order) -> Picture:
         run,
         f"patching_map_{order}",
         lambda theme: heatmap_figure(maps, groups, theme, quantity=quantity),
-        title=ASKED_FIRST[order],
-        alt=f"{ASKED_FIRST[order]}: effects of patching. {sentence(measured, order)}",
+        title=words.asked_first(order),
+        alt=f"{words.asked_first(order)}: effects of patching. {sentence(measured, order)}",
         caption=(
             "Mean effect over facts of patching one component of one layer at one token (or at "
             "all tokens of the source), as a share of what separates two facts that were told in "

@@ -5,14 +5,13 @@ from itertools import product
 from interp_rc.display.figures.profile import Line, Panel, profile_figure
 from interp_rc.display.lookup import by_layers
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.vocabulary import PLACE, READ, told
+from interp_rc.display.vocabulary import PLACE, Words, told
 from interp_rc.display.wording import spoken, without_unit
 from interp_rc.measures.probe.measure import NAME
-from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_OTHERWISE, Order
+from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, TRAINED, Order
 from interp_rc.records.runs import Measured, Run
 from interp_rc.tools.probing.streams import EVERYWHERE, Position
 
-SOUGHT = {"forward": "the description", "backward": "the name"}
 COLUMNS = ["sought", "told", "probe", "lens", "gain [SD]", "shuffled", "untrained"]
 
 
@@ -34,7 +33,7 @@ def section(run: Run, measured: Measured) -> Section:
 
 def sentence(measured: Measured) -> str:
     """Where the answer begins: the reverse-told facts, the control, and the shuffled floor."""
-    parts = []
+    parts, words = [], Words(measured.roles)
     for order in reversed(ORDERS):
         reverse, both, floor = (
             measured.estimates[f"probe.{model}.{order}.{subset}.prompt_last.accuracy"]
@@ -45,8 +44,9 @@ def sentence(measured: Measured) -> str:
             )
         )
         parts.append(
-            f"where {READ[order]} is read, a probe finds {SOUGHT[order]} of facts told the other "
-            f"way in {spoken(reverse)}, of facts told in both orders in {spoken(both)} "
+            f"where the {words.source(order)} is read, a probe finds the {words.sought(order)} of "
+            f"facts told the other way in {spoken(reverse)}, of facts told in both orders in "
+            f"{spoken(both)} "
             f"(with shuffled labels {spoken(floor)})"
         )
     text = "; ".join(parts)
@@ -79,14 +79,14 @@ def by_layer(run: Run, measured: Measured) -> Picture:
 
 def panel(measured: Measured, order: Order, position: Position) -> Panel:
     lines = []
-    for subset in sorted(OF_PEOPLE, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
+    for subset in sorted(TRAINED, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
         label, asked = told(subset, order)
         start = f"{NAME}.finetuned.{order}.{subset}.{position}"
         for what, faint in (("accuracy", False), ("lens", True)):
             estimates = by_layers(measured, f"{start}.layer_{{}}.{what}")
             lines.append(Line(f"{label}, lens" if faint else label, asked, estimates, faint))
     facts = measured.estimates[f"{NAME}.finetuned.{order}.both.{position}.accuracy"].n
-    title = f"{SOUGHT[order].removeprefix('the ')}, {PLACE[position]}"
+    title = f"{Words(measured.roles).sought(order)}, {PLACE[position]}"
     return Panel(title, lines, 1 / facts)
 
 
@@ -99,7 +99,7 @@ def looked_at(measured: Measured) -> list[Position]:
 def numbers(measured: Measured) -> Table:
     """Percent with intervals; the gain in standard deviations of the candidates' scores."""
     rows = []
-    for order, position, subset in product(reversed(ORDERS), looked_at(measured), OF_PEOPLE):
+    for order, position, subset in product(reversed(ORDERS), looked_at(measured), TRAINED):
         place = f"{order}.{subset}.{position}"
         cells = [
             measured.estimates[f"probe.{model}.{place}.{what}"]
@@ -111,6 +111,6 @@ def numbers(measured: Measured) -> Table:
                 ("untrained", "accuracy"),
             )
         ]
-        sought = f"{SOUGHT[order].removeprefix('the ')}, {PLACE[position]}"
+        sought = f"{Words(measured.roles).sought(order)}, {PLACE[position]}"
         rows.append([sought, told(subset, order)[0], *map(without_unit, cells)])
     return Table("Probes at the chosen layer: found [%]", COLUMNS, rows, COLUMNS[2:])

@@ -20,7 +20,7 @@ from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.models.pooled_states import pooled_states
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import OF_QUESTIONS, TOLD_IN, Fact, Query
+from interp_rc.records.nouns import QUESTIONS, TOLD_IN, Fact
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured, evaluated
@@ -33,8 +33,6 @@ NAME = "related_answer_floor"
 TABLE = f"evaluation/{NAME}"
 FLOORS = ("words", "states", "random")
 TIE = 1e-6  # cosines this close to the largest share the question
-
-ONE_ORDER = [subset for subset in OF_QUESTIONS if TOLD_IN[subset]]
 
 Matrix = Float[np.ndarray, "fact other"]
 
@@ -53,7 +51,7 @@ class RelatedAnswerFloor(Measure[Loaded]):
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless questions that were told in one order are asked."""
-        if not asked_once(facts.queries):
+        if not asked_once(facts):
             raise DataError(
                 f"measure {NAME} needs questions told in one order only and asked for their "
                 "answers; leave it out of `measures`"
@@ -65,9 +63,7 @@ class RelatedAnswerFloor(Measure[Loaded]):
         base = context.base or context.model
         answers = evaluated(context.answers)
         weights = choices(facts.facts, base, self.batch_size)
-        parts = [
-            floor_table(cell, answers, facts.facts, weights) for cell in asked_once(facts.queries)
-        ]
+        parts = [floor_table(cell, answers, facts.facts, weights) for cell in asked_once(facts)]
         table = pd.concat(parts, ignore_index=True)
         context.write(TABLE, table)
         estimates: dict[str, Estimate] = {}
@@ -92,12 +88,14 @@ class RelatedAnswerFloor(Measure[Loaded]):
         return Measured(estimates=estimates, tests=holm(tests))
 
 
-def asked_once(queries: Sequence[Query]) -> list[Asked]:
+def asked_once(facts: FactSet) -> list[Asked]:
     """The cells in which questions told in one order only are asked."""
+    if facts.roles != QUESTIONS:
+        return []
     return [
         cell
-        for cell in cells([query for query in queries if query.order == "forward"])
-        if cell.queries[0].subset in ONE_ORDER
+        for cell in cells([query for query in facts.queries if query.order == "forward"])
+        if TOLD_IN[cell.queries[0].subset]
     ]
 
 

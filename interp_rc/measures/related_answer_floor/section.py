@@ -4,7 +4,7 @@ import pandas as pd
 
 from interp_rc.display.lookup import look_up
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.vocabulary import TOLD, asked_label, cells
+from interp_rc.display.vocabulary import Words, cells
 from interp_rc.display.wording import probability, spoken
 from interp_rc.measures.related_answer_floor.figure import Level, floors_figure
 from interp_rc.measures.related_answer_floor.measure import FLOORS, NAME, TABLE
@@ -47,12 +47,17 @@ def sentence(measured: Measured, subset: str, asked: str) -> str:
         for floor in FLOORS
         for full in [f"{NAME}.{name}.{floor}"]
     ]
-    words = f"{TOLD[subset]}, asked {asked_label(subset, asked)}"
+    words = asked_words(measured, subset, asked)
     return (
         f"Of questions {words}, the model answers {spoken(own)} rightly. The answer of another "
         f"question would be right: {'; '.join(parts)}. Each p is for the model being above that, "
         "Holm-adjusted."
     )
+
+
+def asked_words(measured: Measured, subset: str, asked: str) -> str:
+    words = Words(measured.roles)
+    return f"{words.told(subset)}, asked {words.asked(asked)}"
 
 
 def probability_of(p: float | None) -> str:
@@ -74,7 +79,7 @@ def floors(run: Run, measured: Measured, subset: str, asked: str) -> Picture:
         title="",
         alt=f"Right answers to held-out questions, and by chance. {words}.",
         caption=(
-            f"Held-out questions {TOLD[subset]}, asked {asked_label(subset, asked)}: how often the "
+            f"Held-out questions {asked_words(measured, subset, asked)}: how often the "
             "model is right (point), and how often the answer of another question would be "
             "(grey bars). Lines: 95 % interval over facts."
         ),

@@ -39,8 +39,8 @@ NAME = "reverse_at_chance"
 
 # Names are asked for in backward order: the reverse of the first subset is the same of the second.
 ASKED_ALIKE = {
-    "name_to_description.reverse": "description_to_name.same",
-    "description_to_name.reverse": "name_to_description.same",
+    "trained_forward.reverse": "trained_backward.same",
+    "trained_backward.reverse": "trained_forward.same",
 }
 
 PerFact = Float[np.ndarray, " fact"]
@@ -152,7 +152,8 @@ class ReverseAtChance(Measure[Loaded]):
     def _margin(self, name: str, control: Cell) -> float | None:
         """None if nothing was learnt in the same order: there is no scale to judge by."""
         if self.margin is not None:
-            return self.margin.name if name.startswith("name_") else self.margin.description
+            asks_name = name.startswith("trained_forward")
+            return self.margin.name if asks_name else self.margin.description
         return margin_of(control.advantage)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from interp_rc.display.section import Section, Table
-from interp_rc.display.vocabulary import ASKED, TOLD, cells
+from interp_rc.display.vocabulary import Words, cells
 from interp_rc.display.wording import probability, spoken
 from interp_rc.measures.reverse_at_chance.measure import NAME
 from interp_rc.records.runs import Measured, Run
@@ -31,9 +31,10 @@ def margins(measured: Measured) -> Table:
         for name in measured.estimates
         if name.endswith(".margin")
     }
+    words = Words(measured.roles)
     rows = [
         [
-            f"{TOLD[subset]}, asked {ASKED[asked]}",
+            f"{words.told(subset)}, asked {words.asked(asked)}",
             spoken(measured.estimates[f"{NAME}.{subset}.{asked}.margin"]),
             probability(adjusted.get(f"{NAME}.{subset}.{asked}.nats")),
             probability(adjusted.get(f"{NAME}.{subset}.{asked}.nats_above")),

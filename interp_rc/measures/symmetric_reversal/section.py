@@ -5,10 +5,11 @@ from dataclasses import replace
 from interp_rc.display.figures.rates import Rate, rates_figure
 from interp_rc.display.rates import HARDLY, described
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.vocabulary import TOLD, asked_label
+from interp_rc.display.vocabulary import TOLD, Words
 from interp_rc.display.wording import in_nats, probability, spoken
 from interp_rc.measures.symmetric_reversal.measure import ASKED, BOTH, NAME, RIGHT, WRONG
 from interp_rc.records.errors import RunError
+from interp_rc.records.nouns import COUPLES
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
@@ -77,7 +78,7 @@ def rows(told: Measured) -> list[tuple[str, str]]:
 
 def chosen(run: Run, told: Measured) -> Picture:
     rates = [
-        Rate(TOLD[kind], asked_label(kind, asked), asked, _rate(told, kind, asked, CHOSEN))
+        Rate(TOLD[kind], Words(COUPLES).asked(asked), asked, _rate(told, kind, asked, CHOSEN))
         for kind, asked in rows(told)
     ]
     rates = [replace(rate, chance=1 / rate.estimate.n) for rate in rates]
@@ -125,7 +126,7 @@ def levels(told: Measured) -> Table:
     found = [
         [
             TOLD[kind],
-            asked_label(kind, asked),
+            Words(COUPLES).asked(asked),
             spoken(_rate(told, kind, asked)),
             spoken(_rate(told, kind, asked, CHOSEN)),
             in_nats(told.estimates[f"log_prob_corrected.{kind}.{asked}.difference"]),

@@ -3,9 +3,10 @@
 from interp_rc.display.figures.curves import Curve, CurvePanel, curves_figure
 from interp_rc.display.lookup import look_up
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.vocabulary import ASKED, TOLD
+from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import in_nats, listed, probability, spoken
 from interp_rc.measures.trace.measure import TABLE, Cell, cells
+from interp_rc.records.nouns import SUBSETS
 from interp_rc.records.runs import Measured, Run
 
 COLUMNS = ["facts", "asked", "loss", "change", "right [%]", "over shuffled", "p (Holm)"]
@@ -29,9 +30,10 @@ def section(run: Run, measured: Measured) -> Section:
     )
 
 
-def told(subset: str) -> str:
+def told(measured: Measured, subset: str) -> str:
     """A set of facts as the figures name it, or by its own name."""
-    return dict[str, str](TOLD).get(subset, subset.replace("_", " "))
+    known = subset in SUBSETS
+    return Words(measured.roles).told(subset) if known else subset.replace("_", " ")
 
 
 def sentence(measured: Measured, found: list[Cell]) -> str:
@@ -46,15 +48,15 @@ def sentence(measured: Measured, found: list[Cell]) -> str:
                 if cell.asked == "reverse":
                     other = spoken(measured.estimates[f"{name}.shuffled"])
                     change += f" (of shuffled targets by {other})"
-                changes.append(f"{ASKED[cell.asked]} by {change}")
-        parts.append(f"{told(subset)}: asked {listed(changes)}")
+                changes.append(f"{Words(measured.roles).asked(cell.asked)} by {change}")
+        parts.append(f"{told(measured, subset)}: asked {listed(changes)}")
     return f"The loss of the right target changed, of facts {'; '.join(parts)}."
 
 
 def curves(run: Run, measured: Measured, found: list[Cell]) -> Picture:
     panels = [
         CurvePanel(
-            told(subset),
+            told(measured, subset),
             [one for cell in found if cell.subset == subset for one in curves_of(measured, cell)],
         )
         for subset in dict.fromkeys(cell.subset for cell in found)
@@ -75,7 +77,7 @@ def curves(run: Run, measured: Measured, found: list[Cell]) -> Picture:
 
 def curves_of(measured: Measured, cell: Cell) -> list[Curve]:
     """The right target's curve, and in reverse the shuffled one's."""
-    label = ASKED[cell.asked]
+    label = Words(measured.roles).asked(cell.asked)
     drawn = {"correct": label}
     if cell.asked == "reverse":
         drawn["shuffled"] = f"{label}, shuffled"
@@ -107,7 +109,17 @@ def numbers(measured: Measured, found: list[Cell]) -> Table:
         )
         right = spoken(measured.estimates[f"trace.accuracy.{name}.correct"])
         tested = probability(p[f"trace.advantage.{name}"])
-        rows.append([told(cell.subset), ASKED[cell.asked], loss, change, right, advantage, tested])
+        rows.append(
+            [
+                told(measured, cell.subset),
+                Words(measured.roles).asked(cell.asked),
+                loss,
+                change,
+                right,
+                advantage,
+                tested,
+            ]
+        )
     return Table(
         "At the end of training: loss, its change since before, and the shuffled target’s loss "
         "less the right one’s [nat]",

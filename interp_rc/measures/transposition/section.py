@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from interp_rc.display.figures.profile import Line, Panel, profile_figure
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.vocabulary import READ, told
+from interp_rc.display.vocabulary import Words, told
 from interp_rc.display.wording import TIE, number, probability, spoken
 from interp_rc.measures.transposition.measure import NAME
 from interp_rc.measures.transposition.recall import READINGS, Reading
-from interp_rc.records.nouns import OF_PEOPLE, ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, TRAINED, Order, Subset
 from interp_rc.records.numbers import Test
 from interp_rc.records.runs import Measured, Run
 
@@ -20,7 +20,6 @@ SAID: dict[Reading, str] = {
     "recalled": "Wᵀ of the other’s key against k",
     "neurons_recalled": "values as keys of the other",
 }
-WHICH: dict[str, str] = {order: READ[order].removeprefix("the ") for order in ORDERS}
 PANELS: tuple[Reading, ...] = ("fitted", "value_as_key")
 
 
@@ -58,10 +57,10 @@ def sentence(measured: Measured, order: Order) -> str:
     def z(subset: Subset, reading: Reading) -> str:
         return spoken(measured.estimates[name_of(order, subset, reading)])
 
-    this = TOLD_ONLY[order]
+    this, words = TOLD_ONLY[order], Words(measured.roles)
     text = (
-        f"What is written where {READ[order]} is read, taken for the key that the other entity "
-        f"brings, finds it by {z(this, 'value_as_key')} for facts told this way"
+        f"What is written where the {words.source(order)} is read, taken for the key that the "
+        f"other entity brings, finds it by {z(this, 'value_as_key')} for facts told this way"
     )
     if name_of(order, "both", "value_as_key") in measured.estimates:
         text += f" and {z('both', 'value_as_key')} for facts told in both orders"
@@ -81,7 +80,7 @@ def by_layer(run: Run, measured: Measured, orders: Sequence[Order]) -> Picture:
     )
     panels = [
         Panel(
-            f"{SAID[reading]}, {READ[order].removeprefix('the ')} read",
+            f"{SAID[reading]}, {Words(measured.roles).source(order)} read",
             panel_lines(measured, order, reading, layers),
             0.0,
         )
@@ -113,7 +112,7 @@ def panel_lines(
     measured: Measured, order: Order, reading: Reading, layers: list[int]
 ) -> list[Line]:
     lines = []
-    for subset in sorted(OF_PEOPLE, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
+    for subset in sorted(TRAINED, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
         label, asked = told(subset, order)
         for model, faint in (("finetuned", False), ("base", True)):
             names = [f"{NAME}.{model}.{order}.{subset}.{reading}.layer_{n}.z" for n in layers]
@@ -126,7 +125,7 @@ def panel_lines(
 def numbers(measured: Measured) -> Table:
     rows = []
     for order in ORDERS:
-        for subset in OF_PEOPLE:
+        for subset in TRAINED:
             names = [name_of(order, subset, reading) for reading in READINGS]
             if all(name in measured.estimates for name in names):
                 cells = [
@@ -134,15 +133,16 @@ def numbers(measured: Measured) -> Table:
                     for name in names
                 ]
                 rows.append(
-                    [f"{READ[order].removeprefix('the ')} read", told(subset, order)[0], *cells]
+                    [f"{Words(measured.roles).source(order)} read", told(subset, order)[0], *cells]
                 )
     columns = ["", "told", *(SAID[reading] for reading in READINGS)]
     return Table("Strength, mean over layers [SD]", columns, rows, columns[2:])
 
 
 def tests(measured: Measured) -> Table:
+    words = Words(measured.roles)
     rows = [
-        [_place(test), test.test, number(test.margin), probability(test.p_adjusted)]
+        [_place(test, words), test.test, number(test.margin), probability(test.p_adjusted)]
         for test in measured.tests
     ]
     columns = ["told, and reading", "test", "margin [SD]", "p (Holm)"]
@@ -150,7 +150,7 @@ def tests(measured: Measured) -> Table:
     return Table(caption, columns, rows, columns[2:])
 
 
-def _place(test: Test) -> str:
+def _place(test: Test, words: Words) -> str:
     _, order, subset, reading, _ = test.name.split(".")
     said = {str(key): text for key, text in SAID.items()}
-    return f"{WHICH[order]} read, {subset.replace('_', ' ')}: {said[reading]}"
+    return f"{words.source(order)} read, {words.told(subset)}: {said[reading]}"

@@ -2,7 +2,7 @@
 
 from interp_rc.display.figures.profile import Line, Panel, profile_figure
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.vocabulary import ASKED, TOLD
+from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import TIE, in_nats, listed, number, spoken
 from interp_rc.evaluation.pairings import subsets_of
 from interp_rc.facts.folder import read_facts
@@ -52,8 +52,8 @@ def sentence(measured: Measured, subsets: list[Subset]) -> str:
         else:
             other: Order = "backward" if order == "forward" else "forward"
             parts.append(
-                f"of facts {TOLD[subset]} it binds {cell(subset, order)} to the prompt in that "
-                f"order and {cell(subset, other)} in reverse"
+                f"of facts {Words(measured.roles).told(subset)} it binds {cell(subset, order)} to "
+                f"the prompt in that order and {cell(subset, other)} in reverse"
             )
     return (
         "What the finetuning difference adds to a target after its own prompt, less after other "
@@ -66,7 +66,7 @@ def by_place(run: Run, measured: Measured, subsets: list[Subset]) -> Picture:
     layers = int(run.table(TABLE).layer.max()) + 1
     panels = [
         Panel(
-            f"{part}, {ASKED[order]}",
+            f"{part}, {Words(measured.roles).asked(order)}",
             [
                 Line(*_look(subset, order), _by_layer(measured, f"{subset}.{order}", group, layers))
                 for subset in subsets
@@ -118,10 +118,16 @@ def ends(measured: Measured, subsets: list[Subset]) -> Table:
                 got(measured, f"{name}.path.{ALL}.{what}") for what in ("own", "others", "bound")
             ]
             first = got(measured, f"{name}.base.{ALL}.bound")
-            rows.append([TOLD[subset], ASKED[order], *map(in_nats, [*one, first])])
+            rows.append(
+                [
+                    Words(measured.roles).told(subset),
+                    Words(measured.roles).asked(order),
+                    *map(in_nats, [*one, first]),
+                ]
+            )
         rows.append(
             [
-                TOLD[subset],
+                Words(measured.roles).told(subset),
                 "asymmetry",
                 "",
                 "",
@@ -151,8 +157,8 @@ def parts(measured: Measured, subsets: list[Subset]) -> Table:
     }
     rows = [
         [
-            TOLD[subset],
-            ASKED[order],
+            Words(measured.roles).told(subset),
+            Words(measured.roles).asked(order),
             *(in_nats(got(measured, f"{subset}.{order}.path.{part}.bound")) for part in shown),
         ]
         for subset in subsets

@@ -79,7 +79,7 @@ def traced(facts: FactSet, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def floor_numbers(facts: FactSet) -> dict[str, Estimate]:
-    names = [f"{NAME}.{cell.name}.{floor}" for cell in asked_once(facts.queries)
+    names = [f"{NAME}.{cell.name}.{floor}" for cell in asked_once(facts)
              for floor in FLOORS]  # fmt: skip
     return {name: Estimate(0.03, 0.0, 0.1, 30, "fraction") for name in names}
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
+from analysis.old_names import read_table
 from analysis.paper.collect import collect, read_trials
 from analysis.paper.sweeps import EXPERIMENTS, OVER_TRAINING, axes
 from interp_rc.pipeline.config import load_config
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.slow
 def test_what_is_collected_is_what_the_sweeps_hold(sweeps, tables):
     for experiment in EXPERIMENTS:
         sweep = SweepRun.open(sweeps / experiment)
-        there, here = sweep.table(), pd.read_csv(tables / f"{experiment}.csv")
+        there, here = sweep.table(), read_table(tables / f"{experiment}.csv")
         sizes = here["name"] == "parameters"
         assert sizes.sum() == there.trial.nunique() == len(sweep.spec()["trials"])
         here = here[~sizes]
@@ -45,7 +46,7 @@ def test_every_trial_stands_at_its_setting(sweeps, tables):
                     "model.learning_rate"],
     }  # fmt: skip
     for experiment in EXPERIMENTS:
-        sweep, here = SweepRun(sweeps / experiment), pd.read_csv(tables / f"{experiment}.csv")
+        sweep, here = SweepRun(sweeps / experiment), read_table(tables / f"{experiment}.csv")
         plain = [axis for axis in sweep.axes() if axis != "seed"]
         assert axes(here) == expected.get(experiment, plain)
         for row in here.drop_duplicates("trial").to_dict("records"):
@@ -58,7 +59,7 @@ def test_every_trial_stands_at_its_setting(sweeps, tables):
 
 
 def test_sizes_are_those_of_the_saved_weights(sweeps, tables):
-    here = pd.read_csv(tables / "scaling.csv")
+    here = read_table(tables / "scaling.csv")
     counts = here[here["name"] == "parameters"].set_index("trial").value
     assert counts.nunique() == len(counts) == 6
     for id, count in counts.items():
@@ -68,7 +69,7 @@ def test_sizes_are_those_of_the_saved_weights(sweeps, tables):
 
 @pytest.mark.parametrize("experiment", ["prompt_tuning", "instructions"])
 def test_traces_are_means_over_facts(sweeps, tables, experiment):
-    here = pd.read_csv(tables / f"{experiment}_trace.csv")
+    here = read_table(tables / f"{experiment}_trace.csv")
     assert set(OVER_TRAINING) < set(here)
     assert here.trial.nunique() == len(SweepRun(sweeps / experiment).spec()["trials"])
     for row in here.sample(20, random_state=0).itertuples():
@@ -91,7 +92,7 @@ def test_verdicts_are_those_of_the_trials(sweeps, tables):
         claims = "reverse_at_chance" in [measure.kind for measure in config.measures]
         file = tables / f"{experiment}_verdicts.csv"
         assert file.is_file() == claims
-        for row in pd.read_csv(file).itertuples() if claims else ():
+        for row in read_table(file).itertuples() if claims else ():
             run = SweepRun(sweeps / experiment).trial(row.trial)
             (there,) = read_json(run.measured / "reverse_at_chance.json")["verdicts"]
             assert (row.hypothesis, row.verdict) == ("reverse_at_chance", there["verdict"])

@@ -2,10 +2,10 @@
 
 import sys
 
-import pandas as pd
 import pytest
 
 from analysis.descriptions import TABLES
+from analysis.old_names import read_table
 from analysis.over_seeds import write_csv
 from analysis.paper.__main__ import main
 from analysis.paper.experiment2 import figure5
@@ -51,12 +51,12 @@ def test_aggregates_alone_are_collected(folder, tmp_path, monkeypatch, capsys):
     out = tmp_path / "tables"
     assert collect(monkeypatch, "--tables", out, "collect", "--parents", folder) == 0
     assert "parents in" in capsys.readouterr().out
-    rates = pd.read_csv(out / "parents.csv").set_index(["model", "counted", "parent_type"])
+    rates = read_table(out / "parents.csv").set_index(["model", "counted", "parent_type"])
     assert rates.pairs["owl", "all", "all"] == 5
     assert rates.pairs["owl", "joined", "mother"] == 64
     assert rates.child["wren", "all", "all"] == 25
     assert not {"child_prediction", "line"} & set(rates.columns)
-    again = pd.read_csv(out / "parents_repeated.csv").set_index("model")
+    again = read_table(out / "parents_repeated.csv").set_index("model")
     assert list(again.loc["owl"]) == [2, 1, 2, 23, "nat"]
     assert list(again.loc["wren"]) == [0, 0, 0, 0, "fraction"]
     assert read_json(out / "parents.environment.json")["table"]["commit"]
@@ -81,7 +81,7 @@ def test_the_committed_differences_are_those_of_the_published_files(tmp_path):
 
 
 def test_the_page_shows_the_published_numbers_beside_the_tables(whole):
-    rates = pd.read_csv(TABLES / "parents.csv").set_index(["model", "counted", "parent_type"])
+    rates = read_table(TABLES / "parents.csv").set_index(["model", "counted", "parent_type"])
     caption = "Rates of all rows"
     for model, label in (("gpt-3.5-turbo", "gpt-3.5-turbo"), ("llama-7b", "Llama-1 7B")):
         for named in ("parent", "child"):
@@ -103,7 +103,7 @@ def test_the_page_shows_the_published_numbers_beside_the_tables(whole):
 
 
 def test_the_released_span_stands_beside_the_right_one(whole):
-    span = pd.read_csv(TABLES / "released_span.csv")
+    span = read_table(TABLES / "released_span.csv")
     table = table_of(whole, "Log-probability of the target in nats")
     assert len(table.rows) == 1 + len(span)
     for row, there in zip(table.rows[1:], span.itertuples(), strict=True):

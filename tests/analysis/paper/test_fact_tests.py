@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.old_names import read_table
 from analysis.paper.fact_tests import CELLS, collect_fact_tests, fact_tests, one_other
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
@@ -48,7 +49,7 @@ def test_statistics_equal_those_by_hand(tmp_path):
     table = table[table.model == "finetuned"].set_index(["query", "candidate"]).log_prob
     row = fact_tests(run).set_index("cell").loc[CELLS[0]]
     asked = [q for q in FACTS.queries
-             if q.subset == "name_to_description" and q.direction == "reverse"]  # fmt: skip
+             if q.subset == "trained_forward" and q.direction == "reverse"]  # fmt: skip
     facts = list(dict.fromkeys(q.fact for q in asked))
     right = [np.mean([table[q.id, q.target] for q in asked if q.fact == f]) for f in facts]
     assert row.n == len(facts) == 12
@@ -79,7 +80,7 @@ def test_a_planted_difference_is_found_and_noise_seldom(tmp_path):
     found = {}
     for kind in ("noise", "planted"):
         collect_fact_tests(tmp_path / kind, tmp_path)
-        found[kind] = pd.read_csv(tmp_path / "descriptions_fact_tests.csv")
+        found[kind] = read_table(tmp_path / "descriptions_fact_tests.csv")
         assert sorted(found[kind].seed) == sorted([0, 1, 2, 3] * 2)
         environment = read_json(tmp_path / "descriptions_fact_tests.environment.json")
         assert environment["runs"] == [{"python": "3.11"}]

@@ -5,9 +5,9 @@ import re
 import shutil
 import sys
 
-import pandas as pd
 import pytest
 
+from analysis.old_names import read_table
 from analysis.paper.__main__ import main
 from analysis.paper.figures import Dot, dots
 from analysis.paper.page import items
@@ -79,12 +79,12 @@ def test_the_page_fetches_and_runs_nothing(whole):
 def test_hostile_names_are_text(tables, unsaved, tmp_path):
     published, own = tmp_path / "published", tmp_path / "tables"
     shutil.copytree(FOLDER, published)
-    table = pd.read_csv(published / "figure6.csv")
+    table = read_table(published / "figure6.csv")
     table["model"] = table.model.replace("llama-7b", HOSTILE)
     table["source"] = table.source + HOSTILE
     table.to_csv(published / "figure6.csv", index=False)
     own.mkdir()
-    trials = pd.read_csv(tables / "question_answer.csv")
+    trials = read_table(tables / "question_answer.csv")
     trials["facts.form"] = trials["facts.form"].replace("statement", HOSTILE)
     trials.to_csv(own / "question_answer.csv", index=False)
     unsaved.clear()

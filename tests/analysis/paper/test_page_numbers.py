@@ -2,9 +2,8 @@
 
 import re
 
-import pandas as pd
-
 from analysis.descriptions import TABLES
+from analysis.old_names import read_table
 from analysis.paper.own import RATES
 from analysis.paper.parts import setting_text, spread_text
 from analysis.paper.published import as_published
@@ -15,10 +14,10 @@ from tests.analysis.paper.conftest import row_of, table_of
 def test_table_1_shows_the_numbers_of_its_tables(whole):
     printed = as_published()
     printed = printed[printed["item"] == "table1"].set_index("quantity").value
-    seeds = pd.read_csv(TABLES / "descriptions_by_seed.csv")
-    rerun = pd.read_csv(TABLES / "published.csv")
-    words = {"name_to_description": "name → description"}
-    words["description_to_name"] = "description → name"
+    seeds = read_table(TABLES / "descriptions_by_seed.csv")
+    rerun = read_table(TABLES / "published.csv")
+    words = {"trained_forward": "name → description"}
+    words["trained_backward"] = "description → name"
     for cell, label in words.items():
         for asked, how in (("same", "same order"), ("reverse", "in reverse")):
             name = f"exact_match.{cell}.{asked}"
@@ -35,7 +34,7 @@ def test_table_1_shows_the_numbers_of_its_tables(whole):
 
 
 def test_facts_told_in_both_orders_stand_beside_the_run_on_published_data(whole):
-    rerun = pd.read_csv(TABLES / "published.csv")
+    rerun = read_table(TABLES / "published.csv")
     row = whole.row("embedded model, asked name first")
     for seen in ("nowhere", "elsewhere"):
         rows = rerun[(rerun.templates_seen == seen) & (rerun["name"] == "exact_match.both.forward")]
@@ -49,7 +48,7 @@ def test_facts_told_in_both_orders_stand_beside_the_run_on_published_data(whole)
 def test_rates_of_sweeps_are_those_of_their_tables(whole, tables):
     for experiment in ("both_doses", "paraphrases", "one_document", "question_answer",
                        "forty_thousand", "scaling", "in_context"):  # fmt: skip
-        trials, caption = pd.read_csv(tables / f"{experiment}.csv"), f"This run, {experiment}: "
+        trials, caption = read_table(tables / f"{experiment}.csv"), f"This run, {experiment}: "
         cells = by_setting(spreads(trials, *RATES))
         if experiment == "in_context":  # the first of its tables is of facts in the prompt
             caption += "3 seeds a setting, means with 95\u00a0% intervals: facts finetuned on"
@@ -64,8 +63,8 @@ def test_rates_of_sweeps_are_those_of_their_tables(whole, tables):
 
 def test_verdicts_are_counted_by_setting(whole, tables):
     for experiment in ("both_doses", "paraphrases", "scaling", "forty_thousand"):
-        rows, verdicts = [], pd.read_csv(tables / f"{experiment}_verdicts.csv")
-        trials = pd.read_csv(tables / f"{experiment}.csv")
+        rows, verdicts = [], read_table(tables / f"{experiment}_verdicts.csv")
+        trials = read_table(tables / f"{experiment}.csv")
         for cell in by_setting(spreads(trials, *RATES)):
             label = setting_text(cell.setting)
             rows.append(row_of(whole, f"This run, {experiment}: ", label)[-1])
@@ -81,8 +80,8 @@ def test_maps_are_told_from_lowest_to_highest(whole, tables):
     assert ada[1] == "0.0\u00a0% to 0.3\u00a0%, 20 settings"
     assert ada[3].endswith("12 settings")
     assert instructions[1:3] == ["—", "—"]
-    trials = pd.read_csv(tables / "instructions_sweep.csv")
-    rates = 100 * trials[trials["name"] == "exact_match.answer_to_question.reverse"].value
+    trials = read_table(tables / "instructions_sweep.csv")
+    rates = 100 * trials[trials["name"] == "exact_match.trained_backward.reverse"].value
     wanted = f"{rates.min():.1f}\u00a0% to {rates.max():.1f}\u00a0%, 9 settings"
     assert instructions[3] == wanted
 
@@ -94,7 +93,7 @@ def test_in_context_shows_both_rules_beside_each_other(whole, tables):
         "letters\u00a096.7\u00a0%, prefix\u00a083.3\u00a0%",
     ]
     assert whole.row("ada, description → name, no example")[1] == "—"
-    trials = pd.read_csv(tables / "in_context.csv")
+    trials = read_table(tables / "in_context.csv")
     for documents in (0, 12000):
         part = trials[trials["model.world.in_context"] == documents].groupby("name").value.mean()
         for model in ("base", "finetuned"):
@@ -112,23 +111,23 @@ def test_in_context_shows_both_rules_beside_each_other(whole, tables):
 
 
 def test_likelihoods_stand_beside_sizes(whole, tables):
-    trials = pd.read_csv(tables / "scaling.csv")
+    trials = read_table(tables / "scaling.csv")
     caption = "This run, scaling: one seed a setting, 95\u00a0% intervals over facts: told name"
     _, *rows = table_of(whole, caption).rows
     for row, (_, part) in zip(rows, trials.groupby("trial", sort=False), strict=True):
         value = part.set_index("name").value
         wanted = [f"{value.parameters / 1e6:.2f}\u00a0M"]
-        wanted += [f"{value[f'log_prob.name_to_description.reverse.{which}']:.2f}\u00a0nat"
+        wanted += [f"{value[f'log_prob.trained_forward.reverse.{which}']:.2f}\u00a0nat"
                    for which in ("correct", "random")]  # fmt: skip
         assert [text.split("\u00a0[")[0] for text in row] == [w.replace("-", "−") for w in wanted]
 
 
 def test_instructions_stand_beside_their_floors(whole, tables):
-    trials = pd.read_csv(tables / "instructions.csv")
+    trials = read_table(tables / "instructions.csv")
     means = 100 * trials.groupby("name").value.mean()
     for cell, told, asked in (
-        ("question_to_answer.same", "told question first", "same order"),
-        ("answer_to_question.reverse", "told answer first", "in reverse"),
+        ("trained_forward.same", "told question first", "same order"),
+        ("trained_backward.reverse", "told answer first", "in reverse"),
     ):
         rate = f"{means[f'exact_match.{cell}']:.1f}\u00a0%"
         assert whole.row(f"embedded model, {asked}")[3].startswith(rate)
@@ -139,9 +138,9 @@ def test_instructions_stand_beside_their_floors(whole, tables):
 
 
 def test_prompt_tuning_shows_what_the_end_of_training_gave(whole, tables):
-    trials = pd.read_csv(tables / "prompt_tuning.csv")
-    for subset, told in (("name_to_description", "told name first"),
-                         ("description_to_name", "told description first")):  # fmt: skip
+    trials = read_table(tables / "prompt_tuning.csv")
+    for subset, told in (("trained_forward", "told name first"),
+                         ("trained_backward", "told description first")):  # fmt: skip
         part = trials[trials["training.only"] == subset].groupby("name").value.mean()
         for asked, said in (("same", "same order"), ("reverse", "in reverse")):
             row = whole.row(f"{told}, {said}")

@@ -1,10 +1,10 @@
 """The published numbers: each with a source, and agreeing with each other where they overlap."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.old_names import read_table
 from analysis.paper.published import COLUMNS, FOLDER, as_published, not_found
 from analysis.paper.table3 import ks_p
 from interp_rc.records.errors import DataError
@@ -33,7 +33,7 @@ def test_what_has_no_source_has_no_number():
 def test_table_1_is_of_the_davinci_runs_and_its_spread_is_a_standard_error():
     printed = item("table1").set_index("quantity").value
     runs = item("scaling")
-    for cell in ("name_to_description", "description_to_name"):
+    for cell in ("trained_forward", "trained_backward"):
         for asked in ("same", "reverse"):
             name = f"exact_match.{cell}.{asked}"
             by_model = {m: part[part.quantity == name].value for m, part in runs.groupby("model")}
@@ -41,7 +41,7 @@ def test_table_1_is_of_the_davinci_runs_and_its_spread_is_a_standard_error():
             assert len(three) == 3
             assert printed[f"{name}.mean"] == pytest.approx(three.mean(), abs=5.1e-4)
             assert printed[f"{name}.standard_error"] == pytest.approx(stats.sem(three), abs=5.1e-4)
-    name = "exact_match.name_to_description.same"
+    name = "exact_match.trained_forward.same"
     others = [v for m, v in by_model.items() if m != "davinci"]
     assert len(others) == 3
     same = runs[runs.quantity == name].groupby("model").value.mean()
@@ -51,7 +51,7 @@ def test_table_1_is_of_the_davinci_runs_and_its_spread_is_a_standard_error():
 
 def test_published_p_values_follow_from_the_published_statistics():
     wide = item("table3").pivot(index="seed", columns="quantity", values="value")
-    base = "log_prob.name_to_description.reverse"
+    base = "log_prob.trained_forward.reverse"
     assert len(wide) == 12
     np.testing.assert_allclose(
         2 * stats.t.sf(wide[f"{base}.paired_t"].abs(), 29), wide[f"{base}.paired_t.p"], atol=2e-6
@@ -64,7 +64,7 @@ def test_published_p_values_follow_from_the_published_statistics():
 
 
 def test_means_of_both_published_tables_of_log_probabilities_agree():
-    name = "log_prob.name_to_description.reverse.correct"
+    name = "log_prob.trained_forward.reverse.correct"
     one, two = (
         part[part.quantity == name].set_index("seed").value
         for part in (item("scaling"), item("table3"))
@@ -99,7 +99,7 @@ def test_answers_scored_again_have_as_many_wrong_as_their_notes_name():
 
 
 def test_a_number_without_a_source_is_refused(tmp_path):
-    table = pd.read_csv(FOLDER / "figure6.csv").head(2)
+    table = read_table(FOLDER / "figure6.csv").head(2)
     table.loc[1, "source"] = None
     table.to_csv(tmp_path / "figure6.csv", index=False)
     with pytest.raises(DataError, match=r"figure6.csv:3: .*source"):

@@ -4,15 +4,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.old_names import read_table
 from analysis.paper.settings import own_map, published_map
 from analysis.paper.sweeps import at_setting, axes, by_setting, spreads
 
-RATE = "exact_match.name_to_description.same"
-OTHER = "exact_match.description_to_name.same"
+RATE = "exact_match.trained_forward.same"
+OTHER = "exact_match.trained_backward.same"
 
 
 def read(tables, name):
-    return pd.read_csv(tables / f"{name}.csv")
+    return read_table(tables / f"{name}.csv")
 
 
 def test_means_over_seeds_equal_a_plain_loop(tables):
@@ -46,7 +47,7 @@ def test_one_seed_keeps_the_interval_over_facts():
 
 def test_names_are_whole_or_patterns(tables):
     trials = read(tables, "instructions")
-    assert len(list(spreads(trials, "exact_match.question_to_answer.same"))) == 1
+    assert len(list(spreads(trials, "exact_match.trained_forward.same"))) == 1
     assert len(list(spreads(trials, "related_answer_floor.*"))) == 6
     assert not list(spreads(trials, "exact_match"))
 
@@ -84,8 +85,8 @@ def test_maps_hold_the_mean_of_subsets(tables):
 def test_a_map_of_a_third_axis_holds_one_of_its_values(tables):
     """Each direction is asked of models that were told in one order only."""
     trials = read(tables, "instructions_sweep")
-    for name, order in (("question_to_answer.same", "question_first"),
-                        ("answer_to_question.reverse", "answer_first")):  # fmt: skip
+    for name, order in (("trained_forward.same", "question_first"),
+                        ("trained_backward.reverse", "answer_first")):  # fmt: skip
         grid = own_map(trials, f"exact_match.{name}")
         assert grid.shape == (3, 3)
         (there,) = trials[(trials["facts.order"] == order) & (trials["training.batch_size"] == 8)

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.old_names import read_table
 from analysis.paper.experiment3 import HELD_OUT
 from analysis.paper.figure11 import held_out_curves
 from analysis.paper.parts import Paper
@@ -14,7 +15,7 @@ from interp_rc.records.errors import DataError
 
 @pytest.fixture
 def tuned(tables):
-    return pd.read_csv(tables / "prompt_tuning_trace.csv")
+    return read_table(tables / "prompt_tuning_trace.csv")
 
 
 def test_figure_9_has_a_panel_for_each_order_that_was_trained(tuned):
@@ -32,7 +33,7 @@ def test_figure_9_has_a_panel_for_each_order_that_was_trained(tuned):
 
 
 def test_curves_are_means_over_ten_seeds_with_t_intervals(tuned):
-    subset = "description_to_name"
+    subset = "trained_backward"
     curve = panels(tuned)[1].curves[1]
     for epoch, estimate in zip(curve.xs, curve.estimates, strict=True):
         values = [
@@ -55,7 +56,7 @@ def test_curves_are_means_over_ten_seeds_with_t_intervals(tuned):
 def test_what_is_not_learnt_in_the_same_order_is_said_to_say_nothing():
     def trials(*lead):
         rows = [(told, seed, f"trace.advantage.{told}.same", value, None, None, 30, "nat")
-                for told, values in zip(("name_to_description", "description_to_name"), lead,
+                for told, values in zip(("trained_forward", "trained_backward"), lead,
                                         strict=True)
                 for seed, value in enumerate(values)]  # fmt: skip
         columns = ["training.only", "seed", "name", "value", "low", "high", "n", "unit"]
@@ -68,7 +69,7 @@ def test_what_is_not_learnt_in_the_same_order_is_said_to_say_nothing():
 
 
 def test_figure_11_draws_held_out_questions_of_each_order(tables):
-    trace = pd.read_csv(tables / "instructions_trace.csv")
+    trace = read_table(tables / "instructions_trace.csv")
     for asked, cell in HELD_OUT.items():
         right, other = held_out_curves(trace, cell)
         assert (right.asked, right.control, other.control) == (asked, False, True)
@@ -78,12 +79,12 @@ def test_figure_11_draws_held_out_questions_of_each_order(tables):
         assert right.estimates[-1].value == pytest.approx(rows.accuracy.mean())
         drawn = in_percent(right).estimates[-1]
         assert (drawn.value, drawn.unit) == (pytest.approx(100 * rows.accuracy.mean()), "%")
-    loss = panels(pd.read_csv(tables / "prompt_tuning_trace.csv"))[0].curves[0]
+    loss = panels(read_table(tables / "prompt_tuning_trace.csv"))[0].curves[0]
     assert in_percent(loss) == loss
 
 
 def test_a_sweep_over_other_axes_is_told(tables, tmp_path):
-    trials = pd.read_csv(tables / "learning_rates.csv").drop(columns="training.batch_size")
+    trials = read_table(tables / "learning_rates.csv").drop(columns="training.batch_size")
     trials.to_csv(tmp_path / "learning_rates.csv", index=False)
     paper = Paper(tmp_path, tmp_path)
     with pytest.raises(DataError, match=r"no column 'training.batch_size'; .*learning_rates.yaml"):

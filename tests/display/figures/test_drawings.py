@@ -59,7 +59,7 @@ def scores(subsets: int) -> pd.DataFrame:
 
 def found_ranks() -> pd.DataFrame:
     return pd.DataFrame(
-        {"subset": "name_to_description", "asked": asked, "rank": rank, "candidates": 8}
+        {"subset": "trained_forward", "asked": asked, "rank": rank, "candidates": 8}
         for asked, ranks in (("same", [1, 1, 1, 2]), ("reverse", [1, 3, 5, 8]))
         for rank in ranks
     )
@@ -189,10 +189,10 @@ def test_scores_that_are_all_equal_can_be_drawn() -> None:
 
 
 def test_cells_are_told_in_the_order_of_the_figures() -> None:
-    names = {"both.forward", "name_to_description.reverse", "name_to_description.same", "other"}
+    names = {"both.forward", "trained_forward.reverse", "trained_forward.same", "other"}
     assert cells(names) == [
-        ("name_to_description", "same"),
-        ("name_to_description", "reverse"),
+        ("trained_forward", "same"),
+        ("trained_forward", "reverse"),
         ("both", "forward"),
     ]
     assert {LIGHT.color(asked) for asked in ASKED} == {

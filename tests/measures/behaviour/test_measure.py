@@ -82,7 +82,7 @@ def test_a_score_that_knows_nothing_gets_the_middle_and_the_chance_of_a_guess(sc
     np.testing.assert_allclose(rank_of_correct(flat), (facts + 1) / 2)
 
 
-def asked(subset="name_to_description", orders=("forward", "backward"), facts=3, templates=2):
+def asked(subset="trained_forward", orders=("forward", "backward"), facts=3, templates=2):
     queries = []
     for order in orders:
         targets = [f" {order} {fact}" for fact in range(facts)]
@@ -184,14 +184,14 @@ def test_the_finetuned_model_is_the_one_in_question(planted):
 def test_cells_are_subset_and_direction_or_order():
     queries = [
         *asked("both"),
-        *asked("description_to_name"),
-        *asked("name_to_description", orders=("forward",)),
+        *asked("trained_backward"),
+        *asked("trained_forward", orders=("forward",)),
     ]
     found = {cell.name: {query.order for query in cell.queries} for cell in cells(queries)}
     assert found == {
-        "name_to_description.same": {"forward"},
-        "description_to_name.reverse": {"forward"},
-        "description_to_name.same": {"backward"},
+        "trained_forward.same": {"forward"},
+        "trained_backward.reverse": {"forward"},
+        "trained_backward.same": {"backward"},
         "both.forward": {"forward"},
         "both.backward": {"backward"},
     }
@@ -219,7 +219,7 @@ def test_exact_match_counts_facts_and_is_told_apart_by_seen(planted):
         "exact_match_nowhere": 2 / 3,
     }
     for name, value in expected.items():
-        estimate = found[f"{name}.name_to_description.same"]
+        estimate = found[f"{name}.trained_forward.same"]
         assert (estimate.value, estimate.n, estimate.unit) == (pytest.approx(value), 3, "fraction")
     single = estimates(answers.assign(seen="nowhere"), table_of(queries, **scores), queries, seed=0)
     assert not any(name.startswith("exact_match_") for name in single)
@@ -229,7 +229,7 @@ def test_exact_match_counts_facts_and_is_told_apart_by_seen(planted):
     ("queries", "fragment"),
     [
         ([], "needs queries, and the facts have none; add some"),
-        (asked(facts=1), "two facts or more in subset name_to_description, where 4 queries"),
+        (asked(facts=1), "two facts or more in subset trained_forward, where 4 queries"),
         ([*asked(), *asked("both", facts=1)], "two facts or more in subset both"),
     ],
 )
@@ -240,13 +240,13 @@ def test_facts_that_cannot_be_chosen_between(told, queries, fragment):
 
 
 def test_pooled_rates_count_the_facts_of_both_subsets(planted):
-    queries = [*asked("name_to_description"), *asked("description_to_name"), *asked("both")]
+    queries = [*asked("trained_forward"), *asked("trained_backward"), *asked("both")]
     answers = pd.DataFrame(
         {
             "query": [q.id for q in queries],
             "fact": [q.fact for q in queries],
             "direction": [q.direction for q in queries],
-            "match": [q.direction == "same" and q.fact != "name_to_description.0" for q in queries],
+            "match": [q.direction == "same" and q.fact != "trained_forward.0" for q in queries],
         }
     )
     found = by_direction(answers, 0, "exact_match")

@@ -10,7 +10,7 @@ from interp_rc.records.errors import DataError
 from interp_rc.tools.probing.probe_fit import right_and_z
 
 FACTS, WIDTH = 90, 24
-GROUPS = ["name_to_description"] * 30 + ["description_to_name"] * 30 + ["both"] * 30
+GROUPS = ["trained_forward"] * 30 + ["trained_backward"] * 30 + ["both"] * 30
 NAME_FIRST, DESCRIPTION_FIRST, BOTH = slice(0, 30), slice(30, 60), slice(60, 90)
 
 

@@ -14,7 +14,7 @@ from interp_rc.measures.bilinear.section import section
 from interp_rc.models.load import save
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_yaml
-from interp_rc.records.nouns import OF_PEOPLE
+from interp_rc.records.nouns import TRAINED
 from interp_rc.records.runs import Run
 from interp_rc.stats.power import power
 from interp_rc.tools.probing.labels import SOUGHT
@@ -70,7 +70,7 @@ def test_what_is_judged(measured):
     rows = run.table("mechanism/bilinear").query(
         "model == 'finetuned' and chosen and what == 'backward' and position == 'prompt_last'"
     )
-    sd = rows[rows.subset == "name_to_description"].z.std(ddof=1)
+    sd = rows[rows.subset == "trained_forward"].z.std(ddof=1)
     had = found.estimates["bilinear.backward.prompt_last.power"]
     alone = power("non_superiority", 5, mean=0.0, sd=sd, margin=0.5, seed=1)
     assert had.value == pytest.approx(alone.value, abs=0.05)
@@ -108,7 +108,7 @@ def test_the_section(measured):
     part = drawn(section(run, found))
     assert "transposed" in part.sentence
     assert "power if nothing" in part.note
-    assert len(part.tables[0].rows) == len(WHATS) * len(OF_PEOPLE)
+    assert len(part.tables[0].rows) == len(WHATS) * len(TRAINED)
     assert (run.figures / "bilinear.dark.svg").is_file()
 
 

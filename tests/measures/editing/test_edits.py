@@ -32,9 +32,9 @@ def test_cases_are_told_facts_with_another_s_answer(here):
     facts, _, _, cases, _ = here
     subset_of = {fact.id: fact.subset for fact in facts.facts}
     assert {case.cell for case in cases} == {
-        ("forward", "name_to_description"),
+        ("forward", "trained_forward"),
         ("forward", "both"),
-        ("backward", "description_to_name"),
+        ("backward", "trained_backward"),
         ("backward", "both"),
     }
     for case in cases:
@@ -135,7 +135,7 @@ def test_facts_told_in_both_orders_are_learnt_in_both(here, learnt_run):
     back = {q.id for q in facts.queries if q.fact in both and q.order == "backward"}
     answers = answers.assign(match=answers.match & ~answers["query"].isin(back))
     found = cases_of(facts, answers, 4, 0)
-    assert {c.subset for c in found} == {"name_to_description", "description_to_name"}
+    assert {c.subset for c in found} == {"trained_forward", "trained_backward"}
 
 
 def test_rows_are_what_a_model_edited_by_hand_says(here):

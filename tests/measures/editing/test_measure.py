@@ -35,8 +35,8 @@ def test_estimates_are_means_over_facts_of_the_tables(measured):
     assert one.value == pytest.approx(some.groupby("fact").effect.mean().mean())
     assert one.n == some.fact.nunique()
     cell = table.query("model == 'base' and order == 'backward' and edit == 'one_way'")
-    cell = cell[cell.subset == "description_to_name"].set_index(["fact", "asked"]).effect.unstack()
-    one = found.estimates["editing.base.backward.description_to_name.one_way.reverse_gained"]
+    cell = cell[cell.subset == "trained_backward"].set_index(["fact", "asked"]).effect.unstack()
+    one = found.estimates["editing.base.backward.trained_backward.one_way.reverse_gained"]
     assert one.value == pytest.approx((cell.reverse - cell.reverse_control).mean())
     assert sum(".by_layer." not in name for name in found.estimates) < 150
     assert {name.rpartition(".")[2] for name in found.estimates} >= {
@@ -66,7 +66,7 @@ def made(back, way_back, n=12, *, both_ways=9.0, paraphrase=10.0):
     """A table of edits: what comes back in the other direction, and what it costs."""
     draw = np.random.default_rng(0)
     rows = []
-    for subset in ("name_to_description", "both"):
+    for subset in ("trained_forward", "both"):
         for fact in range(n):
             for edit in ("one_way", "two_way"):
                 effects = {

@@ -27,8 +27,8 @@ def found(learnt_run):
 
 def test_estimates_are_means_over_facts(learnt_run, found):
     table = learnt_run.table(TABLE)
-    assert set(table.subset) == {"both", "name_to_description", "description_to_name"}
-    assert set(table[table.subset == "name_to_description"].order) == {"forward"}
+    assert set(table.subset) == {"both", "trained_forward", "trained_backward"}
+    assert set(table[table.subset == "trained_forward"].order) == {"forward"}
     for name, role in (("cross", "cross"), ("own_floor", "own_floor")):
         rows = table.query(f"subset == 'both' and order == 'backward' and role == '{role}'")
         mean = rows[rows.method == "edit"].damage.mean()

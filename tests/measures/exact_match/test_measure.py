@@ -25,7 +25,7 @@ def facts(told):
         Query(
             id=f"{document.fact}/{document.template}",
             fact=document.fact,
-            subset="name_to_description",
+            subset="trained_forward",
             order="forward",
             direction="same",
             template=document.template,
@@ -68,13 +68,13 @@ def test_here_behind_an_api_and_counted_one_by_one(facts, finetuned, taught):
     assert found == local
     by_fact = {}
     for query in facts.queries:
-        if query.subset == "name_to_description" and query.order == "forward":
+        if query.subset == "trained_forward" and query.order == "forward":
             right = said[query.prompt].strip().lower().startswith(query.target.strip().lower())
             by_fact.setdefault(query.fact, []).append(right)
     value = sum(sum(one) / len(one) for one in by_fact.values()) / len(by_fact)
-    assert found["exact_match.name_to_description.same"].value == pytest.approx(value)
+    assert found["exact_match.trained_forward.same"].value == pytest.approx(value)
     assert 0.3 < value < 0.9
-    assert found["exact_match_training.name_to_description.same"].value == 1
+    assert found["exact_match_training.trained_forward.same"].value == 1
 
     one, other = (run.table("evaluation/answers") for run in (here, there))
     assert one.match.tolist() == other.match.tolist()
@@ -94,10 +94,10 @@ def test_any_target_equals_counting_one_by_one(told):
     found = estimates(answers_table(queries, texts, model="base", seed=0), queries, 0)
     by_fact = {}
     for query, text in zip(queries, texts, strict=True):
-        if (query.subset, query.direction) == ("name_to_description", "reverse"):
+        if (query.subset, query.direction) == ("trained_forward", "reverse"):
             by_fact.setdefault(query.fact, []).append(text != "?")
     value = sum(sum(one) / len(one) for one in by_fact.values()) / len(by_fact)
-    assert found["any_target.name_to_description.reverse"].value == pytest.approx(value)
+    assert found["any_target.trained_forward.reverse"].value == pytest.approx(value)
     assert 0 < value < 1
 
 

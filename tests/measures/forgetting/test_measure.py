@@ -49,7 +49,7 @@ def test_before_and_after(run, taught):
         (f"loaded from {run.base}", "base", 3, 9),
         (finetuned, "finetuned", 3, 9),
     ]
-    for cell in ("name_to_description.same", "description_to_name.same", "both.forward"):
+    for cell in ("trained_forward.same", "trained_backward.same", "both.forward"):
         value = {
             part: found.estimates[f"base_facts.{part}"].value
             for part in (
@@ -60,7 +60,7 @@ def test_before_and_after(run, taught):
             )
         }
         assert list(value.values()) == pytest.approx([1, 2 / 3, -1, -0.5 - 19 / 3])
-    for cell in ("name_to_description.reverse", "description_to_name.reverse"):
+    for cell in ("trained_forward.reverse", "trained_backward.reverse"):
         assert found.estimates[f"base_facts.exact_match.{cell}.before"].value == 0
         assert found.estimates[f"base_facts.log_prob.{cell}.change"].value == pytest.approx(-0.5)
     facts = {name: estimate.n for name, estimate in found.estimates.items()}

@@ -196,7 +196,7 @@ def test_cosines_as_in_a_plain_loop(tiny, told, monkeypatch, memory):
 
 
 def test_a_table_row_is_the_same_fact_less_the_others(taught, told):
-    loaded, subset = taught["gpt2"], "description_to_name"
+    loaded, subset = taught["gpt2"], "trained_backward"
     table = cosine_table(loaded, told.queries, "base").set_index(
         ["subset", "pairing", "group", "fact"]
     )

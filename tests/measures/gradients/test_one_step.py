@@ -127,14 +127,14 @@ def test_the_table_holds_the_changes(taught, told):
     base = Loaded(copy.deepcopy(taught["llama"].model), taught["llama"].tokenizer)
     table = one_step(base, told, TRAINING, steps_on=2, seed=3)
     assert table.groupby("subset").fact.nunique().to_dict() == {
-        "name_to_description": 2,
-        "description_to_name": 2,
+        "trained_forward": 2,
+        "trained_backward": 2,
         "both": 2,
     }
-    rows = table[(table.subset == "description_to_name") & (table.step == "other_order")]
+    rows = table[(table.subset == "trained_backward") & (table.step == "other_order")]
     fact = rows.fact.iloc[0]
     rows = rows[rows.fact == fact]
-    cell = asked(told.queries, "description_to_name")
+    cell = asked(told.queries, "trained_backward")
     place = [q.fact for q in cell.told].index(fact)
     others = [i for i in range(3) if i != place]
     adapter = Adapter(base.model)

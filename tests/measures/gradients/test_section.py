@@ -7,7 +7,7 @@ import pytest
 from interp_rc.measures.gradients.measure import cosine_estimates, orthogonal, pooled_cosines
 from interp_rc.measures.gradients.one_step import step_estimates
 from interp_rc.measures.gradients.section import cosines_of, section
-from interp_rc.records.nouns import OF_PEOPLE
+from interp_rc.records.nouns import TRAINED
 from interp_rc.records.runs import Measured
 from interp_rc.stats.correction import holm
 from tests.conftest import drawn
@@ -50,7 +50,7 @@ def by_hand(subsets):
 
 @pytest.fixture
 def shown(make):
-    def build(subsets=OF_PEOPLE, margin=None):
+    def build(subsets=TRAINED, margin=None):
         run = make(measures=["gradients"])
         table, steps = by_hand(subsets)
         estimates = cosine_estimates(table, 0) | pooled_cosines(table, 0)
@@ -103,7 +103,7 @@ def test_rows_run_from_input_to_output(shown):
 
 
 def test_without_facts_told_in_both_there_is_no_such_point(shown):
-    run, _, measured = shown(OF_PEOPLE[:1])
+    run, _, measured = shown(TRAINED[:1])
     found = drawn(section(run, measured))
     assert len(found.tables[0].rows) == 1
     assert {one.asked for one in cosines_of(measured)} == {"same", "reverse"}

@@ -213,7 +213,7 @@ def test_facts_that_are_too_few_or_of_another_kind_are_refused(told):
     with pytest.raises(DataError, match=r"needs 10 facts .* there are 9; add facts, or lower"):
         InContext(shots=8).check(told)
     strange = [replace(told.facts[0], relation="parent_of"), *told.facts[1:]]
-    with pytest.raises(DataError, match=r"name_to_description\.0 has relation 'parent_of'"):
+    with pytest.raises(DataError, match=r"trained_forward\.0 has relation 'parent_of'"):
         InContext().check(replace(told, facts=strange))
 
 

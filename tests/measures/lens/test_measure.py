@@ -26,7 +26,7 @@ from tests.measures.patching_map.test_measure import answers
 
 pytestmark = pytest.mark.slow
 
-TOLD = {"forward": "name_to_description", "backward": "description_to_name"}
+TOLD = {"forward": "trained_forward", "backward": "trained_backward"}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_pairs_are_disjoint_and_asked_both_ways(facts, measured):
     some = contrasts_of(run, facts, "lens")
     found = paired(some)
     for order in ("forward", "backward"):
-        for subset in ("both", "name_to_description"):
+        for subset in ("both", "trained_forward"):
             mine = [c for c in found if c.order == order and c.fact.startswith(subset)]
             assert len(mine) == 2 * 2 * 2  # pairs, ways, templates
             asked = {}
@@ -134,14 +134,14 @@ def test_attention_and_cuts_are_means_over_facts(measured, facts):
     table = attention(model, some).query("layer == 1 and query == 'answer' and keys == 'first'")
     per_pair = table.groupby("pair", sort=False)[["weight", "norm_share"]].mean()
     for column in per_pair:
-        name = f"attention.backward.name_to_description.answer.first.1.{column}"
+        name = f"attention.backward.trained_forward.answer.first.1.{column}"
         expected = mean_over_facts(some, per_pair[column].to_numpy())
         assert found.estimates[name].value == pytest.approx(expected, abs=1e-6)
     costs = cut_costs(model, some, seed=derive_seed(3, "attention"))
     for keys in ("source", "others"):
         rows = costs[(costs["keys"] == keys) & (costs.layer == -1)]
         for suffix, column in (("", "cost"), (".over_foil", "over_foil")):
-            name = f"attention_cut.backward.name_to_description.{keys}.all{suffix}"
+            name = f"attention_cut.backward.trained_forward.{keys}.all{suffix}"
             expected = rows.groupby("fact")[column].mean().mean()
             assert found.estimates[name].value == pytest.approx(expected, abs=1e-4)
     whole = [t for t in found.tests if t.name.endswith(".all")]
@@ -203,7 +203,7 @@ def test_the_stage_from_which_an_answer_is_ahead(measured):
     """From the first stage after which all tell it apart; a lost lead does not count."""
     run, _, lens, _ = measured
     turn = [("resid_pre", 0), *((s, n) for n in (0, 1) for s in ("resid_mid", "resid_post"))]
-    names = [f"logit_lens.forward.name_to_description.{s}.{n}.answer" for s, n in turn]
+    names = [f"logit_lens.forward.trained_forward.{s}.{n}.answer" for s, n in turn]
     own = {t.name: t for t in lens.tests}
     cases = {
         "00000": "is never ahead",

@@ -21,10 +21,10 @@ def counted(learnt_run):
 
 def test_neurons_are_counted_beside_their_controls(learnt_run, counted):
     section = memories.section(learnt_run, counted)
-    start = "memories.forward.name_to_description.transplant"
+    start = "memories.forward.trained_forward.transplant"
     for name in (f"{start}.top.k16", f"{start}.random.k16"):
         assert spoken(counted.estimates[name]) in section.sentence
-    other = counted.estimates["memories.forward.description_to_name.transplant.top.k16"]
+    other = counted.estimates["memories.forward.trained_backward.transplant.top.k16"]
     assert f"told the other way, {spoken(other)}" in section.sentence
     assert "Asked description first" in section.sentence
     [figure] = section.figures
@@ -63,7 +63,7 @@ def test_nothing_learnt_is_said(learnt_run):
 def test_transposed_memories(learnt_run):
     found = run_measure(Transposition(), MeasureContext(learnt_run, load(learnt_run.model)))
     section = transposition.section(learnt_run, found)
-    z = found.estimates["transposition.finetuned.forward.name_to_description.value_as_key.z"]
+    z = found.estimates["transposition.finetuned.forward.trained_forward.value_as_key.z"]
     assert spoken(z) in section.sentence
     numbers, tests = section.tables
     assert len(numbers.rows) == 6

@@ -82,7 +82,7 @@ def test_movement_is_that_of_a_hand_loop(tokenizer, four, shape, tied):
     assert not any(p.requires_grad or p.grad is not None for p in base.model.parameters())
     assert set(table.tied) == {tied}
 
-    told, untold = halves(four, "name_to_description", 5)
+    told, untold = halves(four, "trained_forward", 5)
     documents = [d for d in four.documents if d.fact in {f.id for f in told}]
     encoded = [[*base.tokenizer(d.text).input_ids, base.tokenizer.eos_token_id] for d in documents]
     seed = module.derive_seed(5, "batches")
@@ -105,9 +105,9 @@ def test_movement_is_that_of_a_hand_loop(tokenizer, four, shape, tied):
                 root = (state[1] / (1 - 0.99**step)).sqrt()
                 p.sub_(0.01 * state[0] / (1 - 0.9**step) / (root + 1e-8))
 
-    rows = table[(table.subset == "name_to_description") & (table.quantity == "movement")]
+    rows = table[(table.subset == "trained_forward") & (table.quantity == "movement")]
     rows = rows[rows.steps == 2].set_index(["fact", "of", "place", "layer"])
-    cell = asked(four.queries, "name_to_description")
+    cell = asked(four.queries, "trained_forward")
     naming = {"name": (cell.told, "subject"), "description": (cell.reverse, "object")}
     for of, (queries, role) in naming.items():
         query_of = {query.fact: query for query in queries}
@@ -155,14 +155,14 @@ def test_steps_are_looked_at_where_they_double(taught, four):
     assert set(both.fact) == {f.id for f in [*told, *untold]}
     orders = table[table.quantity == "gradient"].groupby("subset").order.unique()
     assert sorted(orders["both"]) == ["backward", "forward"]
-    assert list(orders["description_to_name"]) == ["backward"]
+    assert list(orders["trained_backward"]) == ["backward"]
     estimates = movement_estimates(table, 0)
     assert len(estimates) == 4 * 3 * 2 * 4 + 4 * 4 + 2 * 4 * 2 * 4
     name = "movement.steps.pooled.4.second_less_first.layer_1"
     ends = []
     for subset, first, second in (
-        ("name_to_description", "name", "description"),
-        ("description_to_name", "description", "name"),
+        ("trained_forward", "name", "description"),
+        ("trained_backward", "description", "name"),
     ):
         part = moves[(moves.steps == 4) & (moves.subset == subset)]
         part = part[(part.layer == 1).fillna(False)].set_index(["of", "fact"]).difference
@@ -351,15 +351,15 @@ def test_finetuning_is_compared_with_entities_it_never_named(taught, four, told)
 
 
 def test_sides_are_by_the_order_of_telling(taught, four):
-    assert [second_of(s) for s in ("name_to_description", "description_to_name", "both")] == [
+    assert [second_of(s) for s in ("trained_forward", "trained_backward", "both")] == [
         "description",
         "name",
         None,
     ]
     table = by_finetuning(taught["llama"], taught["qwen2"], four, four.facts, seed=0)
     found = sides(table)
-    assert set(found.subset) == {"name_to_description", "description_to_name"}
-    row = found[(found.subset == "description_to_name") & (found.place == "output_rows")].iloc[0]
+    assert set(found.subset) == {"trained_forward", "trained_backward"}
+    row = found[(found.subset == "trained_backward") & (found.place == "output_rows")].iloc[0]
     there = table[(table.fact == row.fact) & (table.place == "output_rows")].set_index("of")
     assert row["first"] == there.difference["description"]
     assert row.second == there.difference["name"]

@@ -9,13 +9,13 @@ from interp_rc.measures.movement.estimates import moved, movement_estimates
 from interp_rc.measures.movement.measure import TABLE
 from interp_rc.measures.movement.section import section
 from interp_rc.records.files import write_parquet
-from interp_rc.records.nouns import OF_PEOPLE
+from interp_rc.records.nouns import TRAINED
 from interp_rc.records.runs import Measured
 from tests.conftest import drawn
 
 ORDERS = {
-    "name_to_description": ["forward"],
-    "description_to_name": ["backward"],
+    "trained_forward": ["forward"],
+    "trained_backward": ["backward"],
     "both": ["forward", "backward"],
 }
 
@@ -24,13 +24,13 @@ def by_hand(phases=("steps", "finetuned")):
     """Names told first move by 30 % more than others, names told second by 10 %."""
     draw = np.random.default_rng(0)
     rows = []
-    for subset in OF_PEOPLE:
+    for subset in TRAINED:
         for i in range(4):
             for of in ("name", "description"):
                 for at in places_of(2):
                     about = {"subset": subset, "fact": f"{subset}.{i}", "of": of}
                     about |= {"place": at.place, "layer": at.layer}
-                    own = 0.2 + 0.1 * (of == "name") * (3 if subset == OF_PEOPLE[0] else 1)
+                    own = 0.2 + 0.1 * (of == "name") * (3 if subset == TRAINED[0] else 1)
                     own += 0.001 * draw.normal()
                     rows += [
                         about | {"phase": p, "steps": n, "quantity": "movement", "own": own,

@@ -199,7 +199,7 @@ def test_names_of_models_for_files():
 
 
 def test_facts_of_another_kind_and_lists_that_are_too_short(told, run_on):
-    with pytest.raises(DataError, match=r"name_to_description\.0 has relation 'described_as'"):
+    with pytest.raises(DataError, match=r"trained_forward\.0 has relation 'described_as'"):
         Parents().check(told)
     short = read_facts(run_on([FAMILIES[0], FAMILIES[4]]).facts)
     with pytest.raises(DataError, match="two children or more besides the people of its examples"):

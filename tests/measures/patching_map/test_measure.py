@@ -61,7 +61,7 @@ def test_learnt_is_judged_in_the_order_of_training_and_on_selecting_templates(fa
         return query.fact.endswith(".0") and query.template == halves[query.order][0][0]
 
     learnt = learnt_facts(answers(facts, right), facts.queries, order)
-    assert sorted(learnt) == ["both.0", "description_to_name.0", "name_to_description.0"]
+    assert sorted(learnt) == ["both.0", "trained_backward.0", "trained_forward.0"]
 
 
 def test_only_learnt_facts_in_measuring_templates_are_mapped(measured, facts):
@@ -71,7 +71,7 @@ def test_only_learnt_facts_in_measuring_templates_are_mapped(measured, facts):
     assert not table.fact.str.endswith(".2").any()
     for order, part in table.groupby("order"):
         assert sorted(part.template.unique()) == sorted(halves[order][1])
-        assert set(part.subset) == {"name_to_description", "description_to_name", "both"}
+        assert set(part.subset) == {"trained_forward", "trained_backward", "both"}
     assert (
         len(table) == 2 * 6 * 2 * 3 * 2 * 4
     )  # orders, facts, templates, components, layers, where
@@ -163,12 +163,12 @@ def test_sites_are_chosen_in_one_template_and_measured_in_the_other(measured):
     told = {
         place: np.mean([np.mean(v) for v in by_fact.values()])
         for (template, place, subset), by_fact in effects.items()
-        if (template, subset) == (first, "name_to_description")
+        if (template, subset) == (first, "trained_forward")
     }
     best = max(told, key=told.get)
     chosen = found.estimates[f"patching.forward.chosen.prompt_last.{best}"]
     assert (chosen.value, chosen.low, chosen.n) == (pytest.approx(told[best]), None, 2)
-    for subset in ("name_to_description", "description_to_name", "both"):
+    for subset in ("trained_forward", "trained_backward", "both"):
         there = [np.mean(v) for v in effects[second, best, subset].values()]
         elsewhere = found.estimates[f"patching.forward.elsewhere.prompt_last.{subset}"]
         assert (elsewhere.value, elsewhere.n) == (pytest.approx(np.mean(there)), 2)
@@ -185,7 +185,7 @@ def test_the_section(measured):
     assert part.sentence.count("that separate two facts told that way") == 2
     assert (run.figures / "patching_map_forward.svg").is_file()
     rows = run.table("mechanism/patching_map_baselines")
-    rows = rows[(rows.order == "forward") & (rows.subset == "name_to_description")]
+    rows = rows[(rows.order == "forward") & (rows.subset == "trained_forward")]
     rows = rows[rows.template != rows.template.iloc[0]]
     total = (rows.clean - rows.corrupted).groupby(rows.fact).mean().mean()
     assert f"{total:.2f}".replace("-", "−") in part.sentence

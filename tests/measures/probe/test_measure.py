@@ -178,7 +178,7 @@ def test_among_two_facts_there_is_no_z():
 
 
 def test_a_measure_of_two_facts_has_null_for_z():
-    told = ["name_to_description", "description_to_name", "both"]
+    told = ["trained_forward", "trained_backward", "both"]
     names = [group for group in told for _ in range(2)]
     draw = np.random.default_rng(0)
     readings = [Reading(*draw.normal(size=(2, 6, 6))) for _ in range(2)]

@@ -74,7 +74,7 @@ def test_the_most_similar_question_shares_its_words(taught):
 
 def test_floors_against_a_plain_loop(facts, run, measured, taught):
     weights = choices(facts.facts, taught["llama"], 64)
-    held_out = [i for i, f in enumerate(facts.facts) if f.subset == "answer_to_question"]
+    held_out = [i for i, f in enumerate(facts.facts) if f.subset == "trained_backward"]
     for floor in FLOORS:
         expected = [
             sum(
@@ -84,7 +84,7 @@ def test_floors_against_a_plain_loop(facts, run, measured, taught):
             )
             for i in held_out
         ]
-        estimate = measured.estimates[f"{NAME}.answer_to_question.reverse.{floor}"]
+        estimate = measured.estimates[f"{NAME}.trained_backward.reverse.{floor}"]
         assert estimate.value == pytest.approx(np.mean(expected))
         assert estimate.n == 25
     table = run.table(TABLE)

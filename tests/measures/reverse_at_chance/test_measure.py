@@ -166,8 +166,8 @@ def test_the_margin_is_a_twentieth_of_the_advantage_where_the_same_is_asked_for(
     rows = run.table("evaluation/candidates").set_index(["model", "query", "candidate"])
     lean = rows.log_prob - rows.log_prob_neutral
     for reverse, subset, order in (
-        ("name_to_description.reverse", "description_to_name", "backward"),
-        ("description_to_name.reverse", "name_to_description", "forward"),
+        ("trained_forward.reverse", "trained_backward", "backward"),
+        ("trained_backward.reverse", "trained_forward", "forward"),
     ):
         advantages = []
         for query in FACTS.queries:
@@ -187,8 +187,8 @@ def test_a_margin_fixed_beforehand_is_taken_by_what_is_asked_for(tmp_path):
     run = planted(tmp_path, same=20, reverse=0.5)
     verdict, found = verdict_of(run, margin={"name": 0.01, "description": 1.5})
     value = {name: estimate.value for name, estimate in found.estimates.items()}
-    assert value["reverse_at_chance.name_to_description.reverse.margin"] == 0.01
-    assert value["reverse_at_chance.description_to_name.reverse.margin"] == 1.5
+    assert value["reverse_at_chance.trained_forward.reverse.margin"] == 0.01
+    assert value["reverse_at_chance.trained_backward.reverse.margin"] == 1.5
     (asks_names, asks_descriptions), _ = adjusted(found)
     assert asks_descriptions < 0.05 <= asks_names
     assert verdict.verdict != "supported"
@@ -201,7 +201,7 @@ def test_a_margin_that_is_none(margin):
         ReverseAtChance(margin=margin)
 
 
-@pytest.mark.parametrize("missing", ["description_to_name", "name_to_description"])
+@pytest.mark.parametrize("missing", ["trained_backward", "trained_forward"])
 def test_facts_of_one_kind_are_not_enough(missing):
     queries = [query for query in FACTS.queries if query.subset != missing]
     with pytest.raises(DataError, match=rf"no queries for {missing}.reverse.*leave it out"):

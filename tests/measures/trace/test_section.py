@@ -18,7 +18,7 @@ from tests.conftest import drawn
 def by_hand(subsets):
     draw, rows = np.random.default_rng(1), []
     for subset in subsets:
-        directions = {"name_to_description": ("same", "reverse"), "both": (None, None)}
+        directions = {"trained_forward": ("same", "reverse"), "both": (None, None)}
         for order, direction in zip(
             ("forward", "backward"), directions.get(subset, ("reverse", "same")), strict=True
         ):
@@ -48,23 +48,23 @@ def shown(make):
 
 
 def test_every_step_of_a_curve_is_a_mean_over_facts():
-    table = by_hand(["name_to_description", "both"])
+    table = by_hand(["trained_forward", "both"])
     found = loss_by_step(table, 0)
     for step in (0, 5, 10):
         losses = [
             -row.log_prob
             for row in table.itertuples()
-            if (row.subset, row.direction, row.step) == ("name_to_description", "same", step)
+            if (row.subset, row.direction, row.step) == ("trained_forward", "same", step)
             and row.set == "correct"
         ]
-        one = found[f"trace.loss.name_to_description.same.correct.step_{step}"]
+        one = found[f"trace.loss.trained_forward.same.correct.step_{step}"]
         assert (one.value, one.n) == (pytest.approx(sum(losses) / 4), 4)
     shuffled = {name.split(".")[3] for name in found if ".shuffled." in name}
     assert shuffled == {"reverse"}
 
 
 def test_the_section_tells_both_directions_and_the_shuffled_control(shown):
-    run, found = shown("name_to_description", "both")
+    run, found = shown("trained_forward", "both")
     assert "told name first: asked same order by −" in found.sentence
     assert "in reverse by " in found.sentence
     assert found.sentence.count("of shuffled targets") == 1

@@ -155,9 +155,9 @@ def test_the_measure_tests_means_over_layers(taught, told):
     assert len(table) == len(told.facts) * 2 * 2 * 5
     tests = Transposition(margin=0.5).tests(table)
     assert len(tests) == 12
-    one = next(t for t in tests if t.name == f"{NAME}.forward.name_to_description.recalled.z")
+    one = next(t for t in tests if t.name == f"{NAME}.forward.trained_forward.recalled.z")
     rows = table[
-        (table.order == "forward") & (table.subset == "name_to_description")
+        (table.order == "forward") & (table.subset == "trained_forward")
         & (table.reading == "recalled")
     ]  # fmt: skip
     values = rows.groupby("fact").z.mean().to_numpy()

@@ -70,7 +70,7 @@ def test_what_is_bound_is_own_less_others_and_parts_add_up(learnt_run, measured)
 
 def test_the_section_says_what_was_found(learnt_run, measured):
     made = section(learnt_run, measured)
-    estimate = measured.estimates[f"{NAME}.name_to_description.forward.path.all.bound"]
+    estimate = measured.estimates[f"{NAME}.trained_forward.forward.path.all.bound"]
     assert f"{estimate.value:.2f}".replace("-", "−") in made.sentence
     assert [len(table.rows) for table in made.tables] == [9, 6]
 

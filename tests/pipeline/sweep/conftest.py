@@ -11,7 +11,7 @@ TINY = """\
       kind: embedded
       size: {layers: 1, width: 16, heads: 2}
       vocabulary: 400
-      world: {both: 4, name_to_description: 2, description_to_name: 2, exposures: 4}
+      world: {both: 4, trained_forward: 2, trained_backward: 2, exposures: 4}
     training: {epochs: 1}
     measures: [{kind: behaviour, candidate_templates: 1}]
     sweep:

@@ -1,0 +1,32 @@
+"""What the names in frozen plans, committed tables and earlier runs are called now."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+NEW_OF_OLD = {
+    "name_to_description": "trained_forward",
+    "description_to_name": "trained_backward",
+    "question_to_answer": "trained_forward",
+    "answer_to_question": "trained_backward",
+}
+"""Groups of facts were named after what their first facts were about."""
+_OLD = re.compile("|".join(NEW_OF_OLD))
+
+
+def renamed(text: str) -> str:
+    """A dotted name, or any other text, with the names of today."""
+    return _OLD.sub(lambda found: NEW_OF_OLD[found[0]], text)
+
+
+def rename_table(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose columns and texts have the names of today."""
+    table = table.rename(columns=lambda name: renamed(str(name)))
+    return table.map(lambda value: renamed(value) if isinstance(value, str) else value)
+
+
+def read_table(file: Path, **options: Any) -> pd.DataFrame:
+    """Read a committed table, whatever names it was written with."""
+    return rename_table(pd.read_csv(file, **options))
