@@ -2,13 +2,9 @@
 
 from itertools import count, takewhile
 
-from interp_rc.records.errors import RunError
+from interp_rc.records.estimates import MissingNumber
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured
-
-
-class MissingNumber(RunError):
-    """A number that this version's measures make, in a run that an earlier one measured."""
 
 
 def look_up(measured: Measured, name: str) -> Estimate:

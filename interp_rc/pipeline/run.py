@@ -22,10 +22,10 @@ from interp_rc.pipeline.config import RunConfig
 from interp_rc.records.disk import room_in
 from interp_rc.records.environment import environment
 from interp_rc.records.errors import RunError
-from interp_rc.records.files import write_json
+from interp_rc.records.estimates import estimates_table
+from interp_rc.records.files import write_json, write_parquet
 from interp_rc.records.leftovers import sweep_temporary
 from interp_rc.records.manifest import write_sealed_yaml
-from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Run
 from interp_rc.report.page import write_report
 from interp_rc.training.finetune import finetune
@@ -280,20 +280,20 @@ class _Stages:
 
     def finish(self, page: bool) -> None:
         """Figures and page first: a run is finished if and only if its results.json exists."""
-        measured = self.run.all_measured().values()
-        results: dict[str, Estimate] = {}
-        for part in measured:
-            results |= part.estimates
-        write_json(self.run.tests_file, [asdict(t) for part in measured for t in part.tests])
-        verdicts = [asdict(v) for part in measured for v in part.verdicts]
+        measured = self.run.all_measured()
+        parts = measured.values()
+        estimates = {kind: part.estimates for kind, part in measured.items()}
+        write_parquet(self.run.estimates_file, estimates_table(estimates))
+        write_json(self.run.tests_file, [asdict(t) for part in parts for t in part.tests])
+        verdicts = [asdict(v) for part in parts for v in part.verdicts]
         write_json(self.run.verdicts_file, verdicts)
         if page:
             with self.stage("report"):
                 write_report(self.run)
-        write_json(self.run.results_file, {name: e.as_dict() for name, e in results.items()})
-        self.run.manifest.record(
-            self.run.results_file.name, self.run.tests_file, self.run.verdicts_file
-        )
+        results = {name: e.as_dict() for part in parts for name, e in part.estimates.items()}
+        write_json(self.run.results_file, results)
+        files = (self.run.estimates_file, self.run.tests_file, self.run.verdicts_file)
+        self.run.manifest.record(self.run.results_file.name, *files)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

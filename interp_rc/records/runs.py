@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interp_rc.records.errors import DataError, RunError
+from interp_rc.records.estimates import Estimates, row_from, rows_of
 from interp_rc.records.files import write_json
 from interp_rc.records.manifest import Manifest, check_seal
 from interp_rc.records.nouns import NAMED, Roles
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 REMADE = {"base": "base and model", "facts": "facts, base, model and measured"}
 """What else is made again where a part is damaged."""
-NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 
 
 @dataclass
@@ -33,12 +32,27 @@ class Measured:
     `roles` says what the subjects and objects of the facts are called.
     """
 
-    estimates: dict[str, Estimate] = field(default_factory=dict)
+    estimates: Any = field(default_factory=Estimates)
     tests: list[Test] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
     roles: Roles = NAMED
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.estimates, Estimates):
+            self.estimates = Estimates(rows=rows_of(self.estimates))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a file of JSON."""
+        return {
+            "estimates": [row.as_dict() for row in self.estimates.rows],
+            "tests": [asdict(test) for test in self.tests],
+            "verdicts": [asdict(verdict) for verdict in self.verdicts],
+            "tables": self.tables,
+            "figures": self.figures,
+            "roles": self.roles,
+        }
 
 
 def read_mapping(file: Path, what: str) -> dict[str, Any]:
@@ -91,6 +105,7 @@ class Run:
         self.mechanism = folder / "mechanism"
         self.measured = folder / "measured"
         self.figures = folder / "figures"
+        self.estimates_file = folder / "estimates.parquet"
         self.results_file = folder / "results.json"
         self.tests_file = folder / "tests.json"
         self.verdicts_file = folder / "verdicts.json"
@@ -141,12 +156,9 @@ class Run:
 
     def write_measured(self, kind: str, measured: Measured) -> None:
         """Keep one measure's numbers; a resumed run skips the measure if this file is there."""
-        for name in measured.estimates:
-            if not NAME.fullmatch(name):
-                raise RunError(f"result name {name!r} is not lower-case words joined by dots")
         mark = f"measured/{kind}.json"
         self.manifest.forget(mark)
-        write_json(self.folder / mark, asdict(measured))
+        write_json(self.folder / mark, measured.as_dict())
         self.manifest.record(mark, *(self.folder / f"{name}.parquet" for name in measured.tables))
 
     def read_measured(self, kind: str) -> Measured | None:
@@ -157,7 +169,7 @@ class Run:
         raw = read_json(path)
         try:
             return Measured(
-                estimates=estimates_from(raw["estimates"]),
+                estimates=Estimates(rows=map(row_from, raw["estimates"])),
                 tests=[Test(**row) for row in raw["tests"]],
                 verdicts=[Verdict(**row) for row in raw["verdicts"]],
                 tables=raw["tables"],

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from interp_rc.display import generic
-from interp_rc.display.lookup import MissingNumber
 from interp_rc.display.section import Section
 from interp_rc.measures.registry import MEASURES, measure_class
+from interp_rc.records.estimates import MissingNumber
 from interp_rc.records.runs import Measured, Run
 
 

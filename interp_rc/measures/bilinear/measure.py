@@ -16,8 +16,9 @@ from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.bilinear.read import WHATS, Read, Sides, choose, read_all
 from interp_rc.measures.compared import with_floors
 from interp_rc.models.load import Loaded
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Subset
-from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.numbers import Test
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
@@ -35,6 +36,8 @@ from interp_rc.tools.probing.streams import POSITIONS, entity_vectors, read_stre
 NAME = "bilinear"
 TABLE = f"mechanism/{NAME}"
 FEWEST = 4
+AXES = {"reading": "what", "group": "subset", "place": "position"}
+"""The axes of the estimates, and the columns of the table that hold them."""
 COLUMNS = {
     "accuracy": ("right", "fraction"),
     "z": ("z", "standard deviation"),
@@ -80,15 +83,15 @@ class BilinearProbe(Measure[Loaded]):
         context.write(TABLE, table)
         tests, powers = self.tests(table, seed)
         columns = {"accuracy": "right", "plain": "plain_right"}
-        rows, keys = table[table.model == "finetuned"], ["what", "subset", "position"]
-        profile = by_layer(rows, NAME, keys, columns, context.seed)
+        rows = table[table.model == "finetuned"]
+        profile = by_layer(rows, NAME, AXES, columns, context.seed)
         return Measured(estimates=estimates(table, seed) | powers | profile, tests=tests)
 
-    def tests(self, table: pd.DataFrame, seed: int) -> tuple[list[Test], dict[str, Estimate]]:
+    def tests(self, table: pd.DataFrame, seed: int) -> tuple[list[Test], Estimates]:
         """Of facts told in the other order: is the other entity readable? Non-superiority of its z,
         with the power if there is nothing, and choice against chance; Holm over places. Of all
         facts: is z above that with shuffled labels? Benjamini-Hochberg."""
-        below, choice, powers = [], [], {}
+        below, choice, powers = [], [], Estimates(NAME)
         rows = table[(table.model == "finetuned") & table.chosen]
         for order, position in product(ORDERS, POSITIONS):
             part = rows[(rows.what == order) & (rows.position == position)]
@@ -99,10 +102,11 @@ class BilinearProbe(Measure[Loaded]):
             if margin > 0:
                 below.append(non_superiority(values, margin, name=f"{name}.z"))
                 if values.std(ddof=1) > 0:
-                    powers[f"{name}.power"] = power(
+                    found = power(
                         "non_superiority", len(values), mean=0.0, sd=float(values.std(ddof=1)),
                         margin=margin, seed=derive_seed(seed, name, "power"),
                     )  # fmt: skip
+                    powers.add(found, reading=order, place=position, quantity="power")
             else:  # the control shows nothing: there is no scale to judge by
                 nothing = (None, None, None, None, None, len(values))
                 below.append(Test(f"{name}.z", "non-superiority t", *nothing))
@@ -203,18 +207,18 @@ def rows_of(reads: Sequence[Read], ids: Sequence[str], groups: Sequence[Subset])
     return pd.concat(tables, ignore_index=True)
 
 
-def estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
-    """At the chosen layer: `bilinear.<model>.<what>.<subset>.<place>`, by model (`shuffled`: the
-    finetuned one); `z_gain` is over the plain product, which a return does not have."""
+def estimates(table: pd.DataFrame, seed: int) -> Estimates:
+    """At the chosen layer, by model (`shuffled`: the finetuned one), reading, group and place;
+    `z_gain` is over the plain product, which a return does not have."""
     rows = table[table.chosen].copy()
     rows["gain"] = rows.z - rows.plain_z
-    found = {}
-    for key, part in rows.groupby(["model", "what", "subset", "position"], sort=False):
+    found = Estimates(NAME)
+    for key, part in rows.groupby(["model", *AXES.values()], sort=False):
         means = part.groupby("fact")[[column for column, _ in COLUMNS.values()]].mean()
-        for label, (column, unit) in COLUMNS.items():
+        for quantity, (column, unit) in COLUMNS.items():
             values = means[column].to_numpy(float)
             if np.isfinite(values).all():
-                name = ".".join([NAME, *map(str, key), label])
-                seeded = derive_seed(seed, name)
-                found[name] = bootstrap_mean(values, unit, seed=seeded)
+                of = dict(zip(["model", *AXES], key, strict=True), quantity=quantity)
+                use = derive_seed(seed, found.name(**of))
+                found.add(bootstrap_mean(values, unit, seed=use), **of)
     return found

@@ -3,13 +3,11 @@
 from itertools import product
 
 from interp_rc.display.figures.profile import Line, Panel, profile_figure
-from interp_rc.display.lookup import by_layers
 from interp_rc.display.section import Picture, Section, Table, picture
 from interp_rc.display.vocabulary import PLACE, Words
 from interp_rc.display.wording import probability, spoken, without_unit
-from interp_rc.measures.bilinear.measure import NAME
 from interp_rc.measures.bilinear.read import WHATS, What
-from interp_rc.records.nouns import TRAINED, Subset
+from interp_rc.records.nouns import ORDERS, TRAINED, Subset
 from interp_rc.records.runs import Measured, Run
 from interp_rc.tools.probing.streams import POSITIONS, Position
 
@@ -59,11 +57,13 @@ def section(run: Run, measured: Measured) -> Section:
 
 
 def sentence(measured: Measured) -> str:
-    def rate(model: str, what: What, subset: Subset) -> str:
-        return spoken(measured.estimates[f"{NAME}.{model}.{what}.{subset}.prompt_last.accuracy"])
+    def rate(model: str, what: What, group: Subset) -> str:
+        of = {"reading": what, "group": group, "place": "prompt_last"}
+        return spoken(measured.estimates.of(model=model, **of, quantity="accuracy"))
 
     def gain(what: What) -> str:
-        return without_unit(measured.estimates[f"{NAME}.finetuned.{what}.both.prompt_last.z_gain"])
+        of = {"reading": what, "group": "both", "place": "prompt_last"}
+        return without_unit(measured.estimates.of(model="finetuned", **of, quantity="z_gain"))
 
     return (
         "Where the answer begins, a bilinear probe finds the name from the description for facts "
@@ -78,15 +78,16 @@ def sentence(measured: Measured) -> str:
 
 
 def judged(measured: Measured) -> str:
+    tests = {test.name: test for test in measured.tests}
     parts = []
-    for test in measured.tests:
-        if test.name.endswith(".z"):
-            power = measured.estimates.get(test.name.removesuffix(".z") + ".power")
-            _, order, position, _ = test.name.split(".")
-            where = f"{SAID[order]}, {PLACE[position]}"  # type: ignore[index]
-            had = "" if power is None else f", power if nothing {spoken(power)}"
-            p = probability(test.p_adjusted)
-            parts.append(f"{where}: " + (f"p = {p}{had}" if p else "no scale to judge by"))
+    for reading, place in product(ORDERS, POSITIONS):
+        of = {"reading": reading, "place": place}
+        test = tests[measured.estimates.name(**of, quantity="z")]
+        power = measured.estimates.find(**of, quantity="power")
+        had = "" if power is None else f", power if nothing {spoken(power)}"
+        p = probability(test.p_adjusted)
+        scale = f"p = {p}{had}" if p else "no scale to judge by"
+        parts.append(f"{SAID[reading]}, {PLACE[place]}: {scale}")
     return (
         "Told the other way, z below a margin of what facts told in both show (non-superiority, "
         f"Holm): {'; '.join(parts)}."
@@ -115,27 +116,30 @@ def by_layer(run: Run, measured: Measured) -> Picture:
     )
 
 
-def panel(measured: Measured, what: What, position: Position) -> Panel:
-    lines = []
-    for subset in TRAINED:
-        start = f"{NAME}.finetuned.{what}.{subset}.{position}"
-        found = by_layers(measured, f"{start}.layer_{{}}.accuracy")
-        lines.append(Line(Words(measured.roles).told(subset), ASKED[subset], found))
-        if f"{start}.layer_0.plain" in measured.estimates:
-            plain = by_layers(measured, f"{start}.layer_{{}}.plain")
-            lines.append(Line("_product", ASKED[subset], plain, True))  # the legend leaves it out
-    facts = measured.estimates[f"{NAME}.finetuned.{what}.both.{position}.accuracy"].n
-    where = "at the answer" if position == "prompt_last" else "at the entity"
+def panel(measured: Measured, what: What, place: Position) -> Panel:
+    words, found, lines = Words(measured.roles), measured.estimates, []
+    for group in TRAINED:
+        of = {"model": "finetuned", "reading": what, "group": group, "place": place}
+        right = found.along("layer", **of, quantity="accuracy")
+        lines.append(Line(words.told(group), ASKED[group], [*right.values()]))
+        if found.find(**of, layer=0, quantity="plain"):
+            plain = found.along("layer", **of, quantity="plain")  # which the legend leaves out
+            lines.append(Line("_product", ASKED[group], [*plain.values()], True))
+    facts = found.of(
+        model="finetuned", reading=what, group="both", place=place, quantity="accuracy"
+    ).n
+    where = "at the answer" if place == "prompt_last" else "at the entity"
     return Panel(f"{SHOWN[what]}, {where}", lines, 1 / facts)
 
 
 def numbers(measured: Measured) -> Table:
     """Percent with intervals, where the answer begins; the gain in standard deviations."""
     rows = []
-    for what, subset in product(WHATS, TRAINED):
+    for what, group in product(WHATS, TRAINED):
+        of = {"reading": what, "group": group, "place": "prompt_last"}
         cells = [
-            measured.estimates.get(f"{NAME}.{model}.{what}.{subset}.prompt_last.{column}")
-            for model, column in (
+            measured.estimates.find(model=model, **of, quantity=quantity)
+            for model, quantity in (
                 ("finetuned", "accuracy"),
                 ("finetuned", "z_gain"),
                 ("shuffled", "accuracy"),
@@ -144,5 +148,5 @@ def numbers(measured: Measured) -> Table:
             )
         ]
         texts = ["" if cell is None else without_unit(cell) for cell in cells]
-        rows.append([SAID[what], Words(measured.roles).told(subset), *texts])
+        rows.append([SAID[what], Words(measured.roles).told(group), *texts])
     return Table("Bilinear probes where the answer begins: found [%]", COLUMNS, rows, COLUMNS[2:])

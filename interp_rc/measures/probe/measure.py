@@ -15,6 +15,7 @@ from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.compared import with_floors
 from interp_rc.models.load import Loaded
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Positive
@@ -38,6 +39,8 @@ from interp_rc.tools.probing.streams import (
 NAME = "probe"
 TABLE = f"mechanism/{NAME}"
 Z = "standard deviation"
+AXES = {"order": "order", "group": "subset", "place": "position"}
+"""The axes of the estimates, and the columns of the table that hold them."""
 
 
 class Probe(Measure[Loaded]):
@@ -84,7 +87,7 @@ class Probe(Measure[Loaded]):
         context.write(TABLE, table)
         rows = table[(table.model == "finetuned") & (table.labels == "true")]
         columns = {"accuracy": "right", "lens": "lens_right"}
-        profile = by_layer(rows, NAME, ["order", "subset", "position"], columns, context.seed)
+        profile = by_layer(rows, NAME, AXES, columns, context.seed)
         return Measured(estimates=estimates(table, seed) | profile, tests=self.tests(table, seed))
 
     def tests(self, table: pd.DataFrame, seed: int) -> list[Test]:
@@ -184,8 +187,8 @@ def rows_of(
     return pd.DataFrame(rows)
 
 
-def estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
-    """At the chosen layer, by model (`shuffled`: the finetuned one), order, subset and place."""
+def estimates(table: pd.DataFrame, seed: int) -> Estimates:
+    """At the chosen layer, by model (`shuffled`: the finetuned one), order, group and place."""
     chosen = table[table.chosen].copy()
     chosen["model"] = chosen.model.where(chosen.labels == "true", "shuffled")
     chosen["gain"] = chosen.right - chosen.lens_right
@@ -197,16 +200,16 @@ def estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
         "z": ("z", Z),
         "z_gain": ("z_gain", Z),
     }
-    found = {}
-    keys = ["model", "order", "subset", "position"]
-    for key, part in chosen.groupby(keys, sort=False):
+    found = Estimates(NAME)
+    for key, part in chosen.groupby(["model", *AXES.values()], sort=False):
         per_fact = part.groupby("fact")[[column for column, _ in columns.values()]].mean()
-        for label, (column, unit) in columns.items():
-            name = ".".join([NAME, *map(str, key), label])
+        for quantity, (column, unit) in columns.items():
+            of = dict(zip(["model", *AXES], key, strict=True), quantity=quantity)
             values = per_fact[column].dropna().to_numpy(float)
-            found[name] = (
-                bootstrap_mean(values, unit, seed=derive_seed(seed, name))
+            found.add(
+                bootstrap_mean(values, unit, seed=derive_seed(seed, found.name(**of)))
                 if len(values)
-                else Estimate(None, None, None, 0, unit)
+                else Estimate(None, None, None, 0, unit),
+                **of,
             )
     return found

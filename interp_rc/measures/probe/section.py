@@ -3,11 +3,9 @@
 from itertools import product
 
 from interp_rc.display.figures.profile import Line, Panel, profile_figure
-from interp_rc.display.lookup import by_layers
 from interp_rc.display.section import Picture, Section, Table, picture
 from interp_rc.display.vocabulary import PLACE, Words, told
 from interp_rc.display.wording import spoken, without_unit
-from interp_rc.measures.probe.measure import NAME
 from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, TRAINED, Order
 from interp_rc.records.runs import Measured, Run
 from interp_rc.tools.probing.streams import EVERYWHERE, Position
@@ -36,8 +34,10 @@ def sentence(measured: Measured) -> str:
     parts, words = [], Words(measured.roles)
     for order in reversed(ORDERS):
         reverse, both, floor = (
-            measured.estimates[f"probe.{model}.{order}.{subset}.prompt_last.accuracy"]
-            for model, subset in (
+            measured.estimates.of(
+                model=model, order=order, group=group, place="prompt_last", quantity="accuracy"
+            )
+            for model, group in (
                 ("finetuned", TOLD_OTHERWISE[order]),
                 ("finetuned", "both"),
                 ("shuffled", "both"),
@@ -77,33 +77,34 @@ def by_layer(run: Run, measured: Measured) -> Picture:
     )
 
 
-def panel(measured: Measured, order: Order, position: Position) -> Panel:
+def panel(measured: Measured, order: Order, place: Position) -> Panel:
+    of = {"model": "finetuned", "order": order, "place": place}
     lines = []
-    for subset in sorted(TRAINED, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
-        label, asked = told(subset, order)
-        start = f"{NAME}.finetuned.{order}.{subset}.{position}"
+    for group in sorted(TRAINED, key=lambda g: (g == TOLD_OTHERWISE[order], g == "both")):
+        label, asked = told(group, order)
         for what, faint in (("accuracy", False), ("lens", True)):
-            estimates = by_layers(measured, f"{start}.layer_{{}}.{what}")
-            lines.append(Line(f"{label}, lens" if faint else label, asked, estimates, faint))
-    facts = measured.estimates[f"{NAME}.finetuned.{order}.both.{position}.accuracy"].n
-    title = f"{Words(measured.roles).sought(order)}, {PLACE[position]}"
-    return Panel(title, lines, 1 / facts)
+            layers = measured.estimates.along("layer", **of, group=group, quantity=what)
+            line = f"{label}, lens" if faint else label
+            lines.append(Line(line, asked, [*layers.values()], faint))
+    facts = measured.estimates.of(**of, group="both", quantity="accuracy").n
+    return Panel(f"{Words(measured.roles).sought(order)}, {PLACE[place]}", lines, 1 / facts)
 
 
 def looked_at(measured: Measured) -> list[Position]:
     """Where the answer begins first."""
-    start = f"{NAME}.finetuned.{ORDERS[0]}.both"
-    return [p for p in reversed(EVERYWHERE) if f"{start}.{p}.accuracy" in measured.estimates]
+    there = measured.estimates.each("place")
+    return [place for place in reversed(EVERYWHERE) if place in there]
 
 
 def numbers(measured: Measured) -> Table:
     """Percent with intervals; the gain in standard deviations of the candidates' scores."""
     rows = []
-    for order, position, subset in product(reversed(ORDERS), looked_at(measured), TRAINED):
-        place = f"{order}.{subset}.{position}"
+    for order, position, group in product(reversed(ORDERS), looked_at(measured), TRAINED):
         cells = [
-            measured.estimates[f"probe.{model}.{place}.{what}"]
-            for model, what in (
+            measured.estimates.of(
+                model=model, order=order, group=group, place=position, quantity=quantity
+            )
+            for model, quantity in (
                 ("finetuned", "accuracy"),
                 ("finetuned", "lens"),
                 ("finetuned", "z_gain"),
@@ -112,5 +113,5 @@ def numbers(measured: Measured) -> Table:
             )
         ]
         sought = f"{Words(measured.roles).sought(order)}, {PLACE[position]}"
-        rows.append([sought, told(subset, order)[0], *map(without_unit, cells)])
+        rows.append([sought, told(group, order)[0], *map(without_unit, cells)])
     return Table("Probes at the chosen layer: found [%]", COLUMNS, rows, COLUMNS[2:])

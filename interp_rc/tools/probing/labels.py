@@ -1,10 +1,12 @@
 """What probes of every kind have in common: what is sought, shuffled labels, layers."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import Order, Subset
-from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean
 
@@ -23,17 +25,18 @@ def shuffled(groups: list[Subset], seed: int) -> np.ndarray:
 
 
 def by_layer(
-    rows: pd.DataFrame, name: str, keys: list[str], columns: dict[str, str], seed: int
-) -> dict[str, Estimate]:
-    """Of a model's `rows`, layer by layer: the share of facts that are right, by `keys`, for each
-    label of `columns`, which say what is right; a column that is null somewhere is left out."""
-    found = {}
+    rows: pd.DataFrame, name: str, axes: Mapping[str, str], columns: Mapping[str, str], seed: int
+) -> Estimates:
+    """Of a model's `rows`, layer by layer: the share of facts that are right, for each quantity of
+    `columns`, which says what is right; a column that is null somewhere is left out. `axes` names
+    the columns that are told apart."""
+    found = Estimates(name)
     use = derive_seed(seed, "report", name)
-    for key, part in rows.groupby([*keys, "layer"], sort=False):
-        *place, layer = map(str, key)
-        for label, column in columns.items():
+    for key, part in rows.groupby([*axes.values(), "layer"], sort=False):
+        of = dict(zip([*axes, "layer"], key, strict=True))
+        for quantity, column in columns.items():
             values = part[column].to_numpy(float)
             if np.isfinite(values).all():
-                full = ".".join([name, "finetuned", *place, f"layer_{layer}", label])
-                found[full] = bootstrap_mean(values, "fraction", seed=use)
+                estimate = bootstrap_mean(values, "fraction", seed=use)
+                found.add(estimate, model="finetuned", **of, quantity=quantity)
     return found

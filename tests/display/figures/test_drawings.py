@@ -12,7 +12,7 @@ from interp_rc.display.figures.parents import ModelRates, parents_figure
 from interp_rc.display.figures.rates import Rate, rates_figure
 from interp_rc.display.figures.save import svg
 from interp_rc.display.figures.style import DARK, LIGHT, TEXT, WIDTH, Theme, styled
-from interp_rc.display.vocabulary import ASKED, TOLD, cells
+from interp_rc.display.vocabulary import ASKED, TOLD, Words, cells
 from interp_rc.measures.behaviour.likelihood_figure import likelihood_figure
 from interp_rc.measures.behaviour.ranks_figure import ranks_figure
 from interp_rc.measures.related_answer_floor.figure import Level, floors_figure
@@ -69,11 +69,11 @@ def figures(theme: Theme) -> list[Figure]:
     changes = [Change("told name first", "same order", "same", SAME, REVERSE)]
     return [
         rates_figure(RATES, theme, quantity="exact match"),
-        likelihood_figure(scores(2), theme, quantity="log p"),
-        likelihood_figure(scores(1), theme, quantity="log p"),
-        likelihood_figure(couples(), theme, quantity="corrected log p"),
-        ranks_figure(found_ranks(), theme),
-        ranks_figure(couples(), theme),
+        likelihood_figure(scores(2), theme, Words(), quantity="log p"),
+        likelihood_figure(scores(1), theme, Words(), quantity="log p"),
+        likelihood_figure(couples(), theme, Words(), quantity="corrected log p"),
+        ranks_figure(found_ranks(), theme, Words()),
+        ranks_figure(couples(), theme, Words()),
         change_figure(changes, theme, quantity="exact match"),
         floors_figure(LEVELS, theme, quantity="right answers"),
         parents_figure(MODELS, theme),
@@ -168,7 +168,7 @@ def test_a_rate_without_value_or_interval_is_drawn_without() -> None:
 
 def test_rank_curves_are_the_cumulative_shares() -> None:
     with styled(LIGHT):
-        axes = ranks_figure(found_ranks(), LIGHT).axes[0]
+        axes = ranks_figure(found_ranks(), LIGHT, Words()).axes[0]
     curves = {line.get_label(): list(line.get_ydata()) for line in axes.get_lines()}
     assert curves["same order"] == [75, 100, 100, 100, 100, 100, 100, 100]
     assert curves["in reverse"] == [25, 25, 50, 50, 75, 75, 75, 100]
@@ -177,7 +177,7 @@ def test_rank_curves_are_the_cumulative_shares() -> None:
 
 def test_histograms_hold_every_fact() -> None:
     with styled(LIGHT):
-        axes = likelihood_figure(scores(1), LIGHT, quantity="log p").axes[0]
+        axes = likelihood_figure(scores(1), LIGHT, Words(), quantity="log p").axes[0]
     assert sum(patch.get_height() for patch in axes.patches[:-1]) == 12
     assert sum(axes.patches[-1].get_data().values) == 12
 
@@ -185,7 +185,7 @@ def test_histograms_hold_every_fact() -> None:
 def test_scores_that_are_all_equal_can_be_drawn() -> None:
     table = scores(1).assign(right=-1.0, others=-1.0)
     with styled(LIGHT):
-        svg(likelihood_figure(table, LIGHT, quantity="log p"))
+        svg(likelihood_figure(table, LIGHT, Words(), quantity="log p"))
 
 
 def test_cells_are_told_in_the_order_of_the_figures() -> None:

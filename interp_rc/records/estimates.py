@@ -1,0 +1,176 @@
+"""Estimates as a long table: what each is of, axis by axis. Dotted names are made here alone."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
+
+from interp_rc.records.errors import RunError
+from interp_rc.records.numbers import Estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AXES = (
+    "quantity",
+    "model",
+    "group",
+    "order",
+    "direction",
+    "seen",
+    "component",
+    "layer",
+    "place",
+    "head",
+    "neuron",
+    "reading",
+)
+"""The columns of `estimates.parquet` that say what an estimate is of; null where it has none."""
+NUMBERED = {"layer", "head", "neuron"}
+"""Axes whose values are numbers, which a name says with the axis: ``layer_3``."""
+NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
+
+Value = Union[str, int]  # noqa: UP007
+
+
+class MissingNumber(RunError):
+    """A number that this version's measures make, in a run that an earlier one measured."""
+
+
+class Row(NamedTuple):
+    """One estimate, and what it is of."""
+
+    name: str
+    of: dict[str, Value]
+    estimate: Estimate
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a line of a file."""
+        return {"name": self.name, "of": self.of, **self.estimate.as_dict()}
+
+
+def row_from(line: Mapping[str, Any]) -> Row:
+    """Read what `as_dict` gives. Raises TypeError or LookupError for anything else."""
+    numbers = {key: value for key, value in line.items() if key not in ("name", "of")}
+    return Row(line["name"], line["of"], Estimate(**numbers))
+
+
+class Estimates(Mapping[str, Estimate]):
+    """Estimates in the order in which they were added, by what they are of and by dotted name.
+
+    A name is `prefix` and the values of the axes, in the order in which they are given.
+    """
+
+    def __init__(self, prefix: str = "", rows: Iterable[Row] = ()) -> None:
+        self.prefix = prefix
+        self._rows: dict[str, Row] = {}
+        self._by_axes: dict[frozenset[tuple[str, Value]], Row] = {}
+        for row in rows:
+            self._put(row)
+
+    def name(self, **of: Any) -> str:
+        """Make the dotted name of the estimate of these."""
+        unknown = of.keys() - set(AXES)
+        if unknown:
+            raise RunError(f"no axis {min(unknown)!r} of estimates; add it to AXES")
+        parts = [
+            f"{axis}_{value}" if axis in NUMBERED else str(value)
+            for axis, value in of.items()
+            if value is not None
+        ]
+        return ".".join([self.prefix, *parts] if self.prefix else parts)
+
+    def add(self, estimate: Estimate, **of: Any) -> None:
+        """Add the estimate of these. Raises RunError if there is one, or the name is malformed."""
+        name = self.name(**of)
+        known = {axis: _plain(value) for axis, value in of.items() if value is not None}
+        self._put(Row(name, known, estimate))
+
+    def _put(self, row: Row) -> None:
+        if not NAME.fullmatch(row.name):
+            raise RunError(f"result name {row.name!r} is not lower-case words joined by dots")
+        if row.name in self._rows:
+            raise RunError(f"result name {row.name!r} is given twice")
+        self._rows[row.name] = row
+        self._by_axes[_key(row.of)] = row
+
+    def __or__(self, other: Mapping[str, Estimate]) -> "Estimates":
+        """Those of both, each by its own name."""
+        return Estimates(self.prefix, [*self.rows, *rows_of(other)])
+
+    @property
+    def rows(self) -> list[Row]:
+        return [*self._rows.values()]
+
+    def of(self, **of: Value) -> Estimate:
+        """Return the estimate of exactly these. Raises MissingNumber if there is none."""
+        found = self.find(**of)
+        if found is None:
+            raise MissingNumber(self.name(**of))
+        return found
+
+    def find(self, **of: Value) -> Estimate | None:
+        """Return the estimate of exactly these, or None."""
+        row = self._by_axes.get(_key(of))
+        return None if row is None else row.estimate
+
+    def where(self, **of: Value) -> "Estimates":
+        """Return those that are of these, whatever else they are of."""
+        wanted = of.items()
+        return Estimates(self.prefix, (row for row in self.rows if wanted <= row.of.items()))
+
+    def along(self, axis: str, **of: Value) -> dict[Any, Estimate]:
+        """Return those that are of these and a value of `axis`, and of nothing else, by it.
+
+        Raises MissingNumber if there is none.
+        """
+        found = {
+            row.of[axis]: row.estimate
+            for row in self.where(**of).rows
+            if row.of.keys() == {*of, axis}
+        }
+        if not found:
+            raise MissingNumber(f"{self.name(**of)} by {axis}")
+        return found
+
+    def each(self, axis: str) -> list[Any]:
+        """List the values that there are on an axis, in order."""
+        return [*dict.fromkeys(row.of[axis] for row in self.rows if axis in row.of)]
+
+    def __getitem__(self, name: str) -> Estimate:
+        return self._rows[name].estimate
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+def rows_of(estimates: Mapping[str, Estimate]) -> list[Row]:
+    """The rows of a table of estimates; of others, rows that have no more than their names."""
+    if isinstance(estimates, Estimates):
+        return estimates.rows
+    return [Row(name, {}, estimate) for name, estimate in estimates.items()]
+
+
+def _plain(value: Any) -> Value:
+    """A number of a table as Python's own."""
+    plain: Value = value.item() if hasattr(value, "item") else value
+    return plain
+
+
+def _key(of: Mapping[str, Value]) -> frozenset[tuple[str, Value]]:
+    return frozenset(of.items())
+
+
+def estimates_table(measured: Mapping[str, Estimates]) -> "pd.DataFrame":
+    """Lay the estimates of all measures out in one long table: `measure`, AXES, and the numbers."""
+    import pandas as pd
+
+    rows = [
+        {"measure": kind, "name": row.name, **row.of, **row.estimate.as_dict()}
+        for kind, estimates in measured.items()
+        for row in estimates.rows
+    ]
+    columns = ["measure", "name", *AXES, "value", "low", "high", "n", "unit"]
+    return pd.DataFrame(rows, columns=columns)
