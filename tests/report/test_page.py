@@ -77,7 +77,7 @@ def test_the_opening_sentence_gives_the_numbers_of_the_answers(make: Make) -> No
             told.setdefault(row.fact, []).append(row.match)
     rates = [sum(matches) / len(matches) for matches in told.values()]
     assert 0 < np.mean(rates) < 1
-    sentence = answer(run, run.all_measured()).sentence.replace("\N{NO-BREAK SPACE}", " ")
+    sentence = answer(run, run.all_measured(), []).sentence.replace("\N{NO-BREAK SPACE}", " ")
     reverse = stats.binomtest(0, 8).proportion_ci(method="exact").high
     assert sentence == (
         f"Asked in the order it was trained in, the model is right in {spoken(rates)} of cases; "
@@ -153,7 +153,7 @@ def test_a_finished_page_has_all_of_its_parts(make: Make) -> None:
 
 def test_facts_that_were_not_learnt_are_called_so(make: Make) -> None:
     run = make(lambda query: False)
-    found = answer(run, run.all_measured())
+    found = answer(run, run.all_measured(), [])
     assert "0.0\N{NO-BREAK SPACE}%" in found.sentence
     assert "not learnt" in found.meaning
 
@@ -209,7 +209,7 @@ def test_a_single_subset_is_enough(make: Make, subset: str) -> None:
 def test_one_direction_alone_is_not_compared(make: Make, facts: FactSet) -> None:
     asked = [query for query in facts.queries if query.direction != "reverse"]
     run = make(about=replace(facts, queries=asked), measures=["behaviour"])
-    found = answer(run, run.all_measured())
+    found = answer(run, run.all_measured(), [])
     assert "the other direction was not asked" in found.sentence
     assert "cannot compare" in found.meaning
 
