@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AXES = (
+    "part",  # of a measure that has several
     "quantity",
     "model",
     "group",
@@ -23,10 +24,30 @@ AXES = (
     "head",
     "neuron",
     "reading",
+    "method",
+    "edit",  # what was done to the model
+    "when",  # before it, or after
+    "role",  # of what is asked
+    "target",  # whose answer
+    "set",  # which of many were taken
+    "count",
+    "rank",
+    "size",
+    "relation",
+    "label_set",
+    "entities",
+    "form",
 )
 """The columns of `estimates.parquet` that say what an estimate is of; null where it has none."""
-NUMBERED = {"layer", "head", "neuron"}
-"""Axes whose values are numbers, which a name says with the axis: ``layer_3``."""
+NUMBERED = {
+    "layer": "layer_",
+    "head": "head_",
+    "neuron": "neuron_",
+    "count": "k",
+    "rank": "r",
+    "size": "size_",
+}
+"""Axes whose values are numbers, and what stands before these in a name: ``layer_3``."""
 NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 
 Value = Union[str, int]  # noqa: UP007
@@ -73,9 +94,7 @@ class Estimates(Mapping[str, Estimate]):
         if unknown:
             raise RunError(f"no axis {min(unknown)!r} of estimates; add it to AXES")
         parts = [
-            f"{axis}_{value}" if axis in NUMBERED else str(value)
-            for axis, value in of.items()
-            if value is not None
+            f"{NUMBERED.get(axis, '')}{value}" for axis, value in of.items() if value is not None
         ]
         return ".".join([self.prefix, *parts] if self.prefix else parts)
 
