@@ -19,6 +19,8 @@ from interp_rc.facts.templates import Template
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import Document, Fact
 
+ROLES = "roles: {subject: name, object: description}\n"
+
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
     lambda found: not found.isspace() and "{" not in found
 )
@@ -124,24 +126,47 @@ def test_a_missing_file(folder, name):
 
 
 def test_a_header_without_drawn_from_is_of_people(folder, small):
-    (folder / "header.yaml").write_text("schema: 1\nseed: 0\n")
+    (folder / "header.yaml").write_text(f"schema: 2\nseed: 0\n{ROLES}")
     assert read_facts(folder) == small
 
 
 @pytest.mark.parametrize(
     ("header", "fragments"),
     [
-        ("schema: 2\nseed: 0\n", ["header.yaml:1:", "schema 2 is not supported", "version that"]),
+        ("schema: 1\nseed: 0\n", ["header.yaml:1:", "schema 1 is not supported", "version that"]),
         ("schema: true\nseed: 0\n", ["header.yaml:1:", "schema True is not supported"]),
-        ("schema: 1\n", ["header.yaml:1:", "needed are the keys schema and seed", "correct it"]),
-        ("schema: 1\nseed: 0\nname: x\n", ["header.yaml:1:", "schema and seed"]),
-        ("schema: 1\nseed: zero\n", ["header.yaml:2:", "must be a number or null"]),
-        ("schema: 1\nseed: 0\ndrawn_from: air\n", ["header.yaml:3:", "people, questions"]),
-        ("drawn_from: people\nschema: 1\nseed: x\n", ["header.yaml:3:", "a number or null"]),
-        ("schema: 1\nseed: 0\nreserved: Ada\n", ["header.yaml:3:", "a list of texts"]),
-        ("{schema: 1, seed: x}\n", ["header.yaml:1:", "a number or null"]),
-        ("schema: 1\nseed: [0\n", ["header.yaml:3:", "not YAML", "correct it"]),
-        ("- 1\n", ["header.yaml:1:", "schema and seed"]),
+        (
+            "schema: 2\n",
+            ["header.yaml:1:", "needed are the keys roles, schema, seed", "correct it"],
+        ),
+        (
+            f"schema: 2\nseed: 0\n{ROLES}name: x\n",
+            ["header.yaml:1:", "schema, seed"],
+        ),
+        (
+            f"schema: 2\nseed: zero\n{ROLES}",
+            ["header.yaml:2:", "must be a number or null"],
+        ),
+        (
+            f"schema: 2\nseed: 0\ndrawn_from: air\n{ROLES}",
+            ["header.yaml:3:", "people, questions"],
+        ),
+        (
+            f"drawn_from: people\nschema: 2\nseed: x\n{ROLES}",
+            ["header.yaml:3:", "a number or null"],
+        ),
+        (
+            f"schema: 2\nseed: 0\nreserved: Ada\n{ROLES}",
+            ["header.yaml:3:", "a list of texts"],
+        ),
+        (
+            "{schema: 2, seed: x, roles: {subject: a, object: b}}\n",
+            ["header.yaml:1:", "a number or null"],
+        ),
+        ("schema: 2\nseed: [0\n", ["header.yaml:3:", "not YAML", "correct it"]),
+        ("- 1\n", ["header.yaml:1:", "needed is the key schema"]),
+        ("schema: 2\nseed: 0\nroles: capital\n", ["header.yaml:3:", "what subject and object are"]),
+        ("schema: 2\nseed: 0\nroles: {subject: '', object: b}\n", ["header.yaml:3:", "called"]),
     ],
 )
 def test_a_bad_header(folder, header, fragments):
@@ -155,7 +180,7 @@ def test_a_bad_header(folder, header, fragments):
         ("documents", 3, {"text": None}, ["'text' is missing", "add it or write the file"]),
         ("queries", 2, {"note": "x"}, ["'note' is unknown", "remove it"]),
         ("facts", 1, {"subject": 7}, ["'subject' must be a text", "found 7", "correct it"]),
-        ("facts", 2, {"subset": "p2d"}, ["'subset' must be one of name_to", "found 'p2d'"]),
+        ("facts", 2, {"subset": "p2d"}, ["'subset' must be one of trained_", "found 'p2d'"]),
         ("queries", 4, {"target": ""}, ["'target' must be a text that is not empty"]),
         ("queries", 4, {"target": " \n"}, ["'target' must be a text that is not empty"]),
         ("documents", 4, {"text": ""}, ["'text' must be a text that is not empty"]),

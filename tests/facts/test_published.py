@@ -175,7 +175,7 @@ def test_rows_without_a_place_in_the_layout(small, tmp_path):
     told = next(d for d in small.documents if d.order == "backward")
     moved = replace(told, id="moved", fact="trained_forward.0")
     wrong = replace(small, documents=[*small.documents, moved])
-    with pytest.raises(DataError, match="no place for training backward rows of name_to_desc"):
+    with pytest.raises(DataError, match="no place for training backward rows of trained_forward"):
         export_published(wrong, tmp_path / "out")
 
 

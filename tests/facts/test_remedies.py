@@ -24,6 +24,8 @@ from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import ORDERS, TOLD_IN
 from interp_rc.training.objectives.next_token import NextToken
 
+ROLES = "roles: {subject: name, object: description}\n"
+
 SMALL = {"per_subset": 4, "training_templates": 6, "held_out_templates": 3}
 
 
@@ -40,7 +42,7 @@ def digest(texts):
 
 @pytest.mark.parametrize(
     ("seed", "folder_hash", "corpus_hash"),
-    [(0, "013c03455e2f7f13", "e51edcebcfd5df13"), (100, "ad6bf9631772d15d", "ea816478e8ef64ec")],
+    [(0, "4b8c880228174cab", "e51edcebcfd5df13"), (100, "67895391e87e1250", "ea816478e8ef64ec")],
 )
 def test_the_default_set_and_its_base_corpus_are_what_they_always_were(
     tmp_path, seed, folder_hash, corpus_hash
@@ -90,7 +92,10 @@ def test_people_of_no_dose_are_reserved_also_in_the_folder(tmp_path):
     write_facts(facts, tmp_path / "facts")
     assert read_facts(tmp_path / "facts") == facts
     header = tmp_path / "facts" / "header.yaml"
-    header.write_text("schema: 1\nseed: 0\nreserved: [1]\n", encoding="utf-8")
+    header.write_text(
+        f"schema: 2\nseed: 0\nreserved: [1]\n{ROLES}",
+        encoding="utf-8",
+    )
     with pytest.raises(DataError, match=r"header\.yaml.*must be a list of texts"):
         read_facts(tmp_path / "facts")
 

@@ -3,10 +3,12 @@
 import pandas as pd
 import pytest
 
-from interp_rc.facts.folder import read_facts
+from interp_rc.facts.factset import FactSet
+from interp_rc.facts.folder import read_facts, write_facts
 from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.models.load import load
 from interp_rc.records.errors import RunError
+from interp_rc.records.nouns import Roles
 from interp_rc.records.runs import Measured, Run
 
 
@@ -54,8 +56,11 @@ class Writes:
         return Measured()
 
 
-def test_what_is_made_lists_its_own_tables(tmp_path):
+def test_what_is_made_lists_its_own_tables_and_what_its_facts_are_called(tmp_path):
+    roles = Roles("capital", "country")
+    write_facts(FactSet([], [], [], [], [], roles=roles), tmp_path / "facts")
     context = MeasureContext(Run(tmp_path), None)
     assert run_measure(Writes("a/one", "a/two"), context).tables == ["a/one", "a/two"]
     assert run_measure(Writes("b"), context).tables == ["b"]
+    assert run_measure(Writes(), context).roles == roles
     assert context.table("a/two").value.tolist() == [1.5]

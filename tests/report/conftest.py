@@ -138,6 +138,8 @@ def make(tmp_path: Path, facts: FactSet) -> Callable[..., Run]:
             ),
             "reverse_at_chance": claim(),
         }
+        for part in parts.values():
+            part.roles = some.roles
         for kind in measures:
             if kind in parts:
                 run.write_measured(kind, parts[kind])

@@ -50,6 +50,6 @@ def test_the_summary_has_a_line_for_each_group(run):
     write_json(run.results_file, estimates)
     lines = summary(run).splitlines()
     assert [line.split("  ")[0] for line in lines[1:]] == [
-        "questions shown as examples",
         "answer to question, reverse",
+        "questions shown as examples",
     ]

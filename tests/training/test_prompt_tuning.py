@@ -123,5 +123,5 @@ def test_all_are_told_or_those_of_one_subset(told):
 
 
 def test_a_subset_that_there_is_not(told):
-    with pytest.raises(ConfigError, match=r"training\.only: no document .* 'names' \(name_to"):
+    with pytest.raises(ConfigError, match=r"training\.only: no document .* 'names' \(trained_"):
         TrainingOptions(only="names").told(told)

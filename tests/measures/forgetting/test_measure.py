@@ -18,7 +18,8 @@ from interp_rc.records.runs import Run
 @pytest.fixture
 def run(told, tmp_path, monkeypatch):
     """A run whose base model knows all it was told and whose finetuned one forgot a third."""
-    write_facts(replace(told, documents=[]), tmp_path / "base_facts")
+    for folder in ("facts", "base_facts"):
+        write_facts(replace(told, documents=[]), tmp_path / folder)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"seed": 3}))
     told_to = {query.id: query.direction != "reverse" for query in told.queries}
     calls = []
