@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.descriptions import TABLES, asked_for
 from analysis.old_names import read_table
-from analysis.paper.sweeps import axes, spreads
+from analysis.paper.sweeps import at_settings, axes
 from interp_rc.records.nouns import TOLD_ONLY, TOLD_OTHERWISE
 from interp_rc.records.numbers import Estimate
 
@@ -257,7 +257,8 @@ def sweeps_table() -> str:
         cells = []
         for asked in ("same", "reverse"):
             names = (f"exact_match.pooled.{asked}", f"trace.accuracy.pooled.{asked}.correct")
-            means = [100 * (one.mean.value or 0) for one in spreads(trials, *names)]
+            found = at_settings(trials, names, axes(trials)).values()
+            means = [100 * (one.value or 0) for by_name in found for one in by_name.values()]
             cells.append(" to ".join(dict.fromkeys(f"{end(means):.1f}" for end in (min, max))))
         settings = len(trials[axes(trials)].drop_duplicates())
         runs = trials.trial.nunique()

@@ -5,21 +5,23 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.paper import parent_tables, released_span
-from analysis.paper.own import source
 from analysis.paper.parts import (
-    NOT_RUN,
-    Item,
+    AGAIN,
+    OWN,
+    PUBLISHED,
     Paper,
     Side,
     compare,
+    item,
     point,
     shown,
+    source,
     sources,
     value,
 )
 from interp_rc.display.figures.parents import ModelRates, parents_figure
-from interp_rc.display.section import Picture, Table
-from interp_rc.display.vocabulary import ASKED
+from interp_rc.display.section import Picture, Section, Table, picture
+from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import TIE, in_nats, number, probability, spoken
 from interp_rc.evaluation.parents.rates import POINTS
 from interp_rc.records.numbers import Estimate
@@ -32,7 +34,7 @@ QUESTIONS = 2000
 NAMED = ("parent", "child")
 RULE = "As released: any line of ten responses (GPT-4), share of lines (gpt-3.5-turbo), probability"
 NO_MODEL = [
-    f"{NOT_RUN}: no model that knows real people could be fetched where these tables were made. "
+    "Not run: no model that knows real people could be fetched where these tables were made. "
     "Ask any model or API, then: python -m analysis.paper collect --parents-here FOLDER"
 ]
 NOT_AT_HAND = [
@@ -54,36 +56,52 @@ WHY = (
 )
 
 
-def figure5(paper: Paper) -> Item:
-    printed, tables = paper.item("experiment2"), paper.table(parent_tables.PUBLISHED)
-    own = paper.table(parent_tables.HERE)
+def figure5(paper: Paper) -> Section:
+    printed = paper.item("experiment2")
+    tables = [paper.table(name) for name in (parent_tables.PUBLISHED, parent_tables.HERE)]
     rows, wide = [], []
-    for table, column in ((tables, 2), (own, 3)):
-        for model in [] if table is None else dict.fromkeys(table.model):
-            part = rates_of(table, model)
+    for column, table in enumerate(tables, 2):
+        for model, part in models(table):
             for named in NAMED:
-                row = [f"{label(model)}, {named} named", "", "", ""]
+                row = [f"{model}, {named} named", "", "", ""]
                 row[column] = counted_text(part, named)
-                if label(model) == "GPT-4" and table is tables:
+                if model == "GPT-4" and column == 2:
                     row[1] = shown(value(printed, f"named.{named}"), "fraction")
                 rows.append(row)
             wide += type_rows(model, part)
-    return Item(
-        "Figure 5",
-        "Parents are named, their children are not",
+    again, own = tables
+    parent, child = (point(value(printed, f"named.{named}"), "fraction") for named in NAMED)
+    gpt4 = ModelRates("GPT-4", parent, child, "of questions; of the pairs so found")
+    return item(
+        "Figure 5: Parents are named, their children are not",
         "“Who is A’s mother?” and “Name a child of B.”, of celebrities and their parents.",
         (
             Side(
                 "GPT-4",
                 "Parent: answers in the form of a name; child: any line of ten samples",
-                [printed_picture(paper, printed)],
                 sources(printed),
                 paper.lost("figure5"),
             ),
-            published_side(paper, tables),
-            own_side(paper, own),
+            Side("", missing=no_tables("--parents"))
+            if again is None
+            else Side(
+                "The published tables, scored again.",
+                RULE,
+                [source(parent_tables.PUBLISHED)],
+                NOT_AT_HAND,
+            ),
+            Side("Models asked here.", missing=NO_MODEL)
+            if own is None
+            else Side(
+                "Models asked here", "As the table of each model says", [source(parent_tables.HERE)]
+            ),
         ),
         WHY,
+        [
+            drawn(paper, "figure5_published", [gpt4], PUBLISHED, over=""),
+            drawn(paper, "figure5_again", model_rates(again), AGAIN),
+            drawn(paper, "figure5_own", model_rates(own), OWN),
+        ],
         [
             compare(rows, "Rates of all rows, with 95 % intervals over children, then as counted"),
             Table(
@@ -96,13 +114,12 @@ def figure5(paper: Paper) -> Item:
     )
 
 
-def label(model: str) -> str:
-    return LABELS.get(model, model)
-
-
-def rates_of(table: pd.DataFrame, model: str) -> pd.DataFrame:
-    """The rows of a model by way of counting and type."""
-    return table[table.model == model].set_index(["counted", "parent_type"])
+def models(table: pd.DataFrame | None) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each model by way of counting and type of parent."""
+    return [
+        (LABELS.get(str(model), str(model)), rows.set_index(["counted", "parent_type"]))
+        for model, rows in ([] if table is None else table.groupby("model", sort=False))
+    ]
 
 
 def estimate(part: pd.DataFrame, at: tuple[str, str], name: str) -> Estimate | None:
@@ -123,34 +140,32 @@ def counted_text(part: pd.DataFrame, named: str) -> str:
     whole = estimate(part, ("all", "all"), named)
     pairs = {counted: int(part.pairs[counted, "all"]) for counted in ("all", "joined")}
     if whole is None:
-        parts = ["100 % by construction"]
-        parts += [
-            f"{count:,} pairs of {QUESTIONS:,} questions: {100 * count / QUESTIONS:.2f} %"
+        parts = [
+            f"{count:,} pairs of {QUESTIONS:,} questions: {100 * count / QUESTIONS:.2f}{TIE}%"
             for count in dict.fromkeys(pairs.values())
         ]
-        return "\n".join(parts).replace(" %", f"{TIE}%")
-    lines = [f"{pairs['all']:,} pairs: {spoken(whole)}"]
+        return "; ".join([f"100{TIE}% by construction", *parts])
+    parts = [f"{pairs['all']:,} pairs: {spoken(whole)}"]
     joined = estimate(part, ("joined", "all"), named)
     if joined is not None and pairs["joined"] != pairs["all"]:
-        lines.append(f"joined, {pairs['joined']:,}: {spoken(joined)}")
+        parts.append(f"joined, {pairs['joined']:,}: {spoken(joined)}")
     some = estimate(part, ("all", "all"), f"any_{named}")
     if some is not None:
-        lines.append(f"at least one sample: {spoken(some)}")
-    return "\n".join(lines)
+        parts.append(f"at least one sample: {spoken(some)}")
+    return "; ".join(parts)
 
 
 def type_rows(model: str, part: pd.DataFrame) -> list[list[str]]:
     rows = []
-    for which in ("all", "mother", "father"):
-        at = ("all", which)
+    for at in [("all", which) for which in ("all", "mother", "father")]:
         if at not in part.index:
             continue
         both = [estimate(part, at, named) for named in NAMED]
         difference = estimate(part, at, "difference")
         rows.append(
             [
-                label(model),
-                which,
+                model,
+                at[1],
                 f"{int(part.pairs[at]):,}",
                 *("by construction" if one is None else spoken(one) for one in both),
                 in_nats(difference) if difference else "",
@@ -160,82 +175,66 @@ def type_rows(model: str, part: pd.DataFrame) -> list[list[str]]:
     return rows
 
 
-def published_side(paper: Paper, table: pd.DataFrame | None) -> Side:
-    if table is None:
-        return Side("The published tables, scored again", missing=no_tables("--parents"))
-    return Side(
-        "The published tables, scored again",
-        RULE,
-        [table_picture(paper, "figure5_again", table)],
-        [source(parent_tables.PUBLISHED)],
-        NOT_AT_HAND,
-    )
-
-
-def own_side(paper: Paper, table: pd.DataFrame | None) -> Side:
-    if table is None:
-        return Side("Models asked here", missing=NO_MODEL)
-    return Side(
-        "Models asked here",
-        "As the table of each model says",
-        [table_picture(paper, "figure5_own", table)],
-        [source(parent_tables.HERE)],
-    )
-
-
 def no_tables(option: str) -> list[str]:
     return [f"Not collected: python -m analysis.paper collect {option} FOLDER"]
 
 
-def printed_picture(paper: Paper, printed: pd.DataFrame) -> Picture:
-    parent, child = (point(value(printed, f"named.{named}"), "fraction") for named in NAMED)
-    rows = [ModelRates("GPT-4", parent, child, "of questions; of the pairs so found")]
-    return drawn(paper, "figure5_published", rows, over="")
-
-
-def table_picture(paper: Paper, name: str, table: pd.DataFrame) -> Picture:
+def model_rates(table: pd.DataFrame | None) -> list[ModelRates]:
     rows = []
-    for model in dict.fromkeys(table.model):
-        part = rates_of(table, model)
+    for model, part in models(table):
         parent, child = (estimate(part, ("all", "all"), named) for named in NAMED)
         assert child is not None
-        note = NOTES[part.kind.iloc[0]]
-        rows.append(ModelRates(label(model), parent, child, note))
-    return drawn(paper, name, rows)
+        rows.append(ModelRates(model, parent, child, NOTES[part.kind.iloc[0]]))
+    return rows
 
 
-def drawn(paper: Paper, name: str, rows: Sequence[ModelRates], over: str = "children") -> Picture:
+def drawn(
+    paper: Paper, name: str, rows: Sequence[ModelRates], title: str, over: str = "children"
+) -> Picture | None:
+    if not rows:
+        return None
     alt = "; ".join(
         f"{row.model}: parent {row.parent.text() if row.parent else 'by construction'}, "
         f"child {row.child.text()}"
         for row in rows
     )
-    return paper.picture(name, lambda theme: parents_figure(rows, theme, over=over), alt=alt)
+    return picture(
+        paper,
+        name,
+        lambda theme: parents_figure(rows, theme, over=over),
+        title=title,
+        alt=alt,
+        caption="",
+    )
 
 
 PADDED = {"none": "alone", "right": "padded on the right", "left": "padded on the left"}
 
 
-def released_sums(paper: Paper) -> Item:
+def released_sums(paper: Paper) -> Section:
     table = paper.table(released_span.NAME)
-    twice = paper.table(f"{parent_tables.PUBLISHED}_repeated")
-    own = Side("Embedded model", missing=no_tables("--span"))
-    tables = []
+    repeated = f"{parent_tables.PUBLISHED}_repeated"
+    twice, own, tables = paper.table(repeated), Side("", missing=no_tables("--span")), []
     if table is not None:
         own = Side(
             "Embedded model, finetuned on own facts, asked about them; one seed",
             "The released sum less the right one",
-            (),
             [source(released_span.NAME)],
         )
         tables.append(span_rows(table))
-    return Item(
-        "Figure 5, Llama-1",
-        "What was summed as a name’s log-probability",
+    said = [
+        f"{LABELS[row.model]}: {row.pairs_differing} of the {row.pairs_repeated} pairs that come "
+        "twice have other log-probabilities the second time, though the question is the same: by "
+        f"up to {number(row.parent_difference, 1)} nat (parent) and "
+        f"{number(row.child_difference, 1)} nat (child)."
+        for row in ([] if twice is None else twice[twice.unit == "nat"].itertuples())
+    ]
+    return item(
+        "Figure 5, Llama-1: What was summed as a name’s log-probability",
         "The released span of tokens beside the tokens of the target.",
         (
-            Side("Llama-1", missing=paper.lost("figure5_span")),
-            twice_side(twice),
+            Side("Llama-1.", missing=paper.lost("figure5_span")),
+            Side("The table of llama-7b.", "", [source(repeated)], said or no_tables("--parents")),
             own,
         ),
         "Prompts and targets were padded together, twenty at a time. The released span begins "
@@ -245,32 +244,18 @@ def released_sums(paper: Paper) -> Item:
         "last token and nearly all of its padding summed, too, or, padded on the left, much of "
         "its prompt. So the sum depends on what else was in the batch. Which side the authors "
         "padded on, and how far their rates moved, cannot be told without the model.",
-        tables,
+        tables=tables,
     )
-
-
-def twice_side(twice: pd.DataFrame | None) -> Side:
-    who = "The table of llama-7b"
-    rows = [] if twice is None else twice[twice.unit == "nat"].itertuples()
-    said = [
-        f"{label(row.model)}: {row.pairs_differing} of the {row.pairs_repeated} pairs that come "
-        "twice have other log-probabilities the second time, though the question is the same: by "
-        f"up to {number(row.parent_difference, 1)} nat (parent) and "
-        f"{number(row.child_difference, 1)} nat (child)."
-        for row in rows
-    ]
-    file = source(f"{parent_tables.PUBLISHED}_repeated")
-    return Side(who, missing=said or no_tables("--parents"), sources=[file] if said else ())
 
 
 def span_rows(table: pd.DataFrame) -> Table:
     rows = []
     for row in table.itertuples():
         mean = Estimate(row.value, row.low, row.high, row.n, row.unit)
-        subset, _, asked = row.asked.partition(".")
+        group, _, asked = row.asked.partition(".")
         rows.append(
             [
-                f"{subset.replace('_', ' ')}, {ASKED[asked]}",
+                f"{Words().told(group)}, {Words().asked(asked)}",
                 PADDED[row.padding],
                 number(row.right),
                 number(row.released),

@@ -1,103 +1,94 @@
 """Appendix B.6: the reverse of what stands in the prompt, by both rules."""
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.paper.figures import Dot
-from analysis.paper.own import (
+from analysis.paper.parts import (
     CELLS,
     DIRECTIONS,
+    OWN,
     RATES,
-    SUBSETS,
-    WHO,
-    caption_of,
-    dots_picture,
-    own_table,
-    source,
-    who,
-)
-from analysis.paper.parts import (
-    Item,
     Paper,
     Side,
     compare,
+    item,
     not_run,
-    setting_text,
     shown,
+    source,
     sources,
-    spread_text,
+    who,
 )
-from analysis.paper.sweeps import Cell, by_setting, spreads
-from interp_rc.display.section import Picture, Table
-from interp_rc.display.wording import TIE, spoken
+from analysis.paper.sweeps import at_settings, axes
+from interp_rc.display.figures.rates import Rate
+from interp_rc.display.section import Section, Table
+from interp_rc.display.vocabulary import ASKED
+from interp_rc.display.wording import spoken
 from interp_rc.evaluation.match import LETTERS, PREFIX
-from interp_rc.records.nouns import Order
+from interp_rc.records.sweeps import Cells
+from interp_rc.report.sweep import setting
 
 RULES = (LETTERS, PREFIX)
 MODELS = ("base", "finetuned")
-
-
-class Asked(NamedTuple):
-    """What the published subsets are asked for in reverse, and the order of such a question."""
-
-    target: str
-    order: Order
-
-
-ASKED = {
-    "trained_forward": Asked("name", "backward"),
-    "trained_backward": Asked("description", "forward"),
-}
+EXAMPLES = {"three_shots": "three examples", "no_shots": "no example"}
+ORDERS = dict(zip(("backward", "forward"), CELLS, strict=True))
+"""The order of asking for the reverse of each group."""
+SOUGHT = {"backward": "name", "forward": "description"}
 COLUMNS = {
-    ("reverse", LETTERS): "in reverse, letters",
-    ("reverse", PREFIX): "in reverse, prefix",
-    ("same", PREFIX): "same order, prefix",
-    ("reverse", "all", "candidate_accuracy"): "in reverse, among all candidates",
-    ("reverse", "stated", "candidate_accuracy"): "in reverse, among the four stated",
-    ("reverse", "stated", "candidate_accuracy", "list"): "from a list, among the four listed",
+    "exact_match.shots.reverse.{}.letters": "in reverse, letters",
+    "exact_match.shots.reverse.{}.prefix": "in reverse, prefix",
+    "exact_match.shots.same.{}.prefix": "same order, prefix",
+    "candidate_accuracy.shots.reverse.{}.all": "in reverse, among all candidates",
+    "candidate_accuracy.shots.reverse.{}.stated": "in reverse, among the four stated",
+    "candidate_accuracy.list.reverse.{}.stated": "from a list, among the four listed",
 }
+EXACT = "in_context.base.exact_match.shots.{}.{}.{}"
+"""By direction, order and rule: of the base models, as GPT-3 was not finetuned either."""
 
 
-def in_context(paper: Paper) -> Item:
+def in_context(paper: Paper) -> Section:
     printed, again = paper.item("in_context"), paper.item("in_context_again")
-    trials = paper.table("in_context")
-    found = by_setting(spreads(trials, "in_context.*", *RATES)) if trials is not None else []
-    rows = []
-    for shots, said in (("three_shots", "three examples"), ("no_shots", "no example")):
-        for model in dict.fromkeys(again.model):
-            for subset in SUBSETS:
-                letters, prefix = (f"{rule}.{subset}.reverse.{shots}" for rule in RULES)
-                here = _one(again, model, letters)
-                if here:
-                    here = f"letters{TIE}{here}, prefix{TIE}{_one(again, model, prefix)}"
-                    there = _one(printed, model, letters)
-                    label = f"{model}, {CELLS[subset]}, {said}"
-                    rows.append([label, f"letters{TIE}{there}" if there else "", here, ""])
-    own_rule = "Prefix (drawn) and letters (table), as before"
-    own = Side(WHO, own_rule, missing=not_run("in_context"))
-    tables = []
+    trials, rule = paper.table("in_context"), "Prefix (drawn) and letters (table), as before"
+    own, rates, tables = not_run("in_context", rule).side, [], []
+    rows = [
+        [f"{model}, {told}, {said}", *(by_rule(table, model, f"{group}.reverse.{shots}")
+                                       for table in (printed, again)), ""]
+        for shots, said in EXAMPLES.items()
+        for model in again.model.unique()
+        for group, told in CELLS.items()
+        if by_rule(again, model, f"{group}.reverse.{shots}")
+    ]  # fmt: skip
     if trials is not None:
-        rows += own_rows(found)
-        own = Side(who(trials), own_rule, [rates_picture(paper, found)], [source("in_context")])
-        tables = [numbers(trials, found), out_of_context(paper, trials)]
-    return Item(
-        "Appendix B.6",
-        "In context, GPT-3 can reverse",
+        varied = axes(trials)
+        cells = at_settings(trials, set(trials["name"]), varied)
+        own = Side(who(trials), rule, [source("in_context")])
+        for cell, found in cells.items():
+            corpus = setting(cell, varied)
+            for order, group in ORDERS.items():
+                label = f"embedded model, {corpus}, {CELLS[group]}, three examples"
+                said = (f"{r} {spoken(found[EXACT.format('reverse', order, r)])}" for r in RULES)
+                rows.append([label, "", "", ", ".join(said)])
+                rates += [
+                    Rate(f"{corpus}: the {SOUGHT[order]}", ASKED[a], a,
+                         found[EXACT.format(a, order, PREFIX)])
+                    for a in DIRECTIONS
+                ]  # fmt: skip
+        facts = paper.settings("in_context", cells, varied, list(RATES))
+        caption = f"{facts.caption}: facts finetuned on, not in the prompt"
+        tables = [numbers(cells, varied), replace(facts, caption=caption)]
+    return item(
+        "Appendix B.6: In context, GPT-3 can reverse",
         "“A is B” stands in the prompt; B is A is asked, after three examples or none.",
         (
             Side(
                 "GPT-3 ada, babbage, curie, davinci, not finetuned; 30 facts",
                 "Letters: all but letters is taken out of completion and target, then prefix",
-                (),
                 sources(printed),
             ),
             Side(
                 "The published completions, read and scored again",
                 "Letters as before; prefix: white space around and letter case ignored, "
                 "punctuation kept",
-                (),
                 sources(again),
             ),
             own,
@@ -109,76 +100,33 @@ def in_context(paper: Paper) -> Item:
         "that do so, and both kinds of corpus are shown. After examples the right answer is what "
         "was stated last, which can be repeated without understanding; in a list it has to be "
         "found, and a quarter is chance.",
+        [paper.rates("in_context_own", rates, f"{OWN}: base models asked for …", over="seeds")],
         [compare(rows, "Right in reverse, in context"), *tables],
     )
 
 
-def _one(table: pd.DataFrame, model: str, quantity: str) -> str:
-    part = table[(table.model == model) & (table.quantity == quantity)]
-    return "" if part.empty else shown(float(part.value.iloc[0]), str(part.unit.iloc[0]))
+def by_rule(table: pd.DataFrame, model: str, quantity: str) -> str:
+    """The rates of a published model under each rule that it was scored by."""
+    rates = table[table.model == model].set_index("quantity").value
+    names = {rule: f"{rule}.{quantity}" for rule in RULES}
+    return ", ".join(
+        f"{rule} {shown(float(rates[name]), 'fraction')}"
+        for rule, name in names.items()
+        if name in rates.index
+    )
 
 
-def result(
-    model: str,
-    subset: str,
-    asked: str,
-    how: str,
-    quantity: str = "exact_match",
-    context: str = "shots",
-) -> str:
-    """The name of a result, after three examples unless told otherwise."""
-    return f"in_context.{model}.{quantity}.{context}.{asked}.{ASKED[subset].order}.{how}"
-
-
-def own_rows(found: list[Cell]) -> list[list[str]]:
-    """The base models beside GPT-3, which was not finetuned either."""
-    rows = []
-    for cell in found:
-        for subset in SUBSETS:
-            said = (
-                f"{rule} {spoken(cell.found[result('base', subset, 'reverse', rule)].mean)}"
-                for rule in RULES
-            )
-            label = f"embedded model, {setting_text(cell.setting)}, {CELLS[subset]}, three examples"
-            rows.append([label, "", "", "\n".join(said).replace(" ", TIE)])
-    return rows
-
-
-def rates_picture(paper: Paper, found: list[Cell]) -> Picture:
-    """By what is asked for: a row a corpus and model, same order and reverse beside each other."""
-    panels = {
-        f"asked for the {ASKED[subset].target}": [
-            Dot(
-                f"{setting_text(cell.setting)}, {model}",
-                {a: cell.found[result(model, subset, a, PREFIX)].mean for a in DIRECTIONS},
-            )
-            for cell in found
-            for model in MODELS
-        ]
-        for subset in SUBSETS
-    }
-    return dots_picture(paper, "in_context_own", panels)
-
-
-def out_of_context(paper: Paper, trials: pd.DataFrame) -> Table:
-    """Whether a corpus that reverses facts in context helps with those that were trained."""
-    table = own_table(paper, "in_context", trials, RATES)
-    return replace(table, caption=f"{table.caption}: facts finetuned on, not in the prompt")
-
-
-def numbers(trials: pd.DataFrame, found: list[Cell]) -> Table:
+def numbers(cells: Cells, varied: list[str]) -> Table:
     rows = [
-        [
-            f"{setting_text(cell.setting)}, {model}, asked for the {ASKED[subset].target}",
-            *(spread_text(cell.found[result(model, subset, *of)]) for of in COLUMNS),
-        ]
-        for cell in found
+        [f"{setting(cell, varied)}, {model}, asked for the {SOUGHT[order]}"]
+        + [spoken(found[f"in_context.{model}.{name.format(order)}"]) for name in COLUMNS]
+        for cell, found in cells.items()
         for model in MODELS
-        for subset in SUBSETS
+        for order in ORDERS
     ]
     caption = (
-        f"{caption_of('in_context', trials)}: after three examples, or with the fact among four "
-        "that are listed. Candidates: how often the right one is the likeliest, of all facts or "
-        "of the four that the prompt states"
+        "This run, in_context: means with 95 % intervals after three examples, or with the fact "
+        "among four that are listed. Candidates: how often the right one is the likeliest, of all "
+        "facts or of the four that the prompt states"
     )
     return Table(caption, ["setting", *COLUMNS.values()], rows)

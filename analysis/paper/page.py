@@ -1,36 +1,37 @@
-"""The page: every item in three columns, from committed tables alone."""
+"""The page: every table and figure of the paper, from committed tables alone."""
 
 from pathlib import Path
-from typing import Any
 
 from jinja2 import FileSystemLoader
 
-from analysis.paper import experiment2, experiment3, in_context, learning_rates, remedies, scaling
-from analysis.paper.figure11 import figure11
-from analysis.paper.parts import HEADINGS, NOT_RUN, Item, Paper
-from analysis.paper.prompt_tuning import prompt_tuning
+from analysis.paper import experiment1, experiment2, experiment3, over_training
+from analysis.paper.in_context import in_context
+from analysis.paper.parts import Paper
 from analysis.paper.published import REPOSITORY
-from analysis.paper.table1 import table1
-from analysis.paper.table3 import table3
-from interp_rc.records.environment import environment
+from interp_rc.display.section import Section
 from interp_rc.records.files import write_text
 from interp_rc.report.environment import page_environment
-from interp_rc.report.page import environment_rows
+
+NAME = "Berglund et al. (2023), arXiv:2309.12288: Experiments 1, 2 and 3"
 
 
-def items(paper: Paper) -> dict[str, list[Item]]:
+def sections(paper: Paper) -> dict[str, list[Section]]:
     """Every table and figure by experiment, in the paper's order."""
+    forty_thousand, *remedies = (
+        experiment1.remedy(paper, experiment) for experiment in experiment1.REMEDIES
+    )
     return {
         "Experiment 1: descriptions of fictitious people": [
-            table1(paper),
-            table3(paper),
-            learning_rates.figure7(paper),
-            learning_rates.figure8(paper),
-            scaling.scaling(paper),
-            in_context.in_context(paper),
-            remedies.forty_thousand(paper),
-            prompt_tuning(paper),
-            *remedies.remedies(paper),
+            experiment1.table1(paper),
+            experiment1.table3(paper),
+            experiment1.figure7(paper),
+            experiment1.figure8(paper),
+            experiment1.scaling(paper),
+            in_context(paper),
+            forty_thousand,
+            over_training.prompt_tuning(paper),
+            experiment1.both_doses(paper),
+            *remedies,
         ],
         "Experiment 2: parents and children": [
             experiment2.figure5(paper),
@@ -39,27 +40,15 @@ def items(paper: Paper) -> dict[str, list[Item]]:
         "Experiment 3: instructions": [
             experiment3.figure6(paper),
             experiment3.figure10(paper),
-            figure11(paper),
+            over_training.figure11(paper),
             experiment3.footnote13(paper),
         ],
     }
 
 
-def content(paper: Paper) -> dict[str, Any]:
-    """Everything that the template shows."""
-    parts = items(paper)
-    every = [item for group in parts.values() for item in group]
-    return {
-        "parts": parts,
-        "headings": HEADINGS,
-        "repository": REPOSITORY,
-        "pending": sum(any(text.startswith(NOT_RUN) for text in i.sides[2].missing) for i in every),
-        "total": len(every),
-        "environment": environment_rows(environment()),
-    }
-
-
 def write_page(paper: Paper, out: Path) -> None:
     """Draw the figures and write the page; DataError if a table is damaged."""
-    own = FileSystemLoader(Path(__file__).parent)
-    write_text(out, page_environment(own).get_template("paper.html.j2").render(content(paper)))
+    template = page_environment(FileSystemLoader(Path(__file__).parent)).get_template(
+        "paper.html.j2"
+    )
+    write_text(out, template.render(name=NAME, repository=REPOSITORY, parts=sections(paper)))

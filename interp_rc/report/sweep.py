@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from interp_rc.display.figures.settings import Curve, Grid, curves_figure, grids_figure
-from interp_rc.display.section import Picture, Table, picture
+from interp_rc.display.section import HasFigures, Picture, Table, picture
 from interp_rc.display.vocabulary import ASKED
 from interp_rc.display.wording import estimate_row, setup_line, spoken
 from interp_rc.records.files import write_text
@@ -128,7 +128,7 @@ def figures(
 
 
 def lines(
-    sweep: SweepRun, cells: Cells, axes: Sequence[str], names: list[str], unit: str, file: str
+    sweep: HasFigures, cells: Cells, axes: Sequence[str], names: list[str], unit: str, file: str
 ) -> Picture:
     nothing = Estimate(None, None, None, 0, unit)
     curves = [
@@ -154,7 +154,7 @@ def lines(
 
 
 def maps(
-    sweep: SweepRun, cells: Cells, axes: Sequence[str], names: list[str], unit: str, file: str
+    sweep: HasFigures, cells: Cells, axes: Sequence[str], names: list[str], unit: str, file: str
 ) -> Picture:
     values = [list(dict.fromkeys(cell[i] for cell in cells)) for i in range(len(axes))]
     y, x = sorted(sorted(range(len(axes)), key=lambda i: -len(values[i]))[:2])

@@ -18,7 +18,7 @@ from interp_rc.records.numbers import Estimate
 CELL = 0.36
 """Inches."""
 LONG = 24
-"""Characters of all labels of an axis together that stand beside each other."""
+"""Characters of all labels of an axis together that stand beside each other, or of a title."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,8 @@ def grids_figure(
     axes_named: tuple[str, str],
 ) -> Figure:
     """Heat maps with their numbers in the cells, two beside each other; `axes_named` is (y, x)."""
-    across = min(2, len(grids)) if len(columns) <= 5 else 1
+    narrow = len(columns) <= 5 and all(len(grid.title) <= LONG for grid in grids)
+    across = min(2, len(grids)) if narrow else 1
     down = -(-len(grids) // across)
     figure = Figure(figsize=(WIDTH, down * (0.85 + CELL * len(rows))))
     panels = figure.subplots(down, across, squeeze=False, sharey=True, sharex=True)

@@ -8,7 +8,6 @@ from analysis.descriptions import TABLES
 from analysis.old_names import read_table
 from analysis.over_seeds import write_csv
 from analysis.paper.__main__ import main
-from analysis.paper.experiment2 import figure5
 from analysis.paper.parent_tables import PUBLISHED, collect_parents, repeated
 from analysis.paper.parts import Paper
 from interp_rc.evaluation.parents.rates import Scored
@@ -86,7 +85,7 @@ def test_the_page_shows_the_published_numbers_beside_the_tables(whole):
     for model, label in (("gpt-3.5-turbo", "gpt-3.5-turbo"), ("llama-7b", "Llama-1 7B")):
         for named in ("parent", "child"):
             row = row_of(whole, caption, f"{label}, {named} named")
-            first, joined, *_ = row[2].split("\n")
+            first, joined, *_ = row[2].split("; ")
             value = rates[named][model, "all", "all"]
             assert first.startswith(f"1,513 pairs: {value:.1f}\u00a0%\u00a0[")
             assert f"{rates[named][model, 'joined', 'all']:.1f}\u00a0%" in joined
@@ -126,7 +125,7 @@ def test_what_was_not_asked_here_is_said_and_has_room(folder, tables, tmp_path, 
     assert row[1:3] == ["—", "—"]
     assert row[3].startswith("5 pairs: ")
     assert row_of(page, "Rates of all rows", "wren, child named")[3].startswith("8 pairs: 25.0")
-    assert figure5(Paper(tmp_path / "figures", own)).sides[2].sources
+    assert "analysis/tables/parents_here.csv" in page.text
 
 
 def test_one_seed_of_the_demo_made_the_span():

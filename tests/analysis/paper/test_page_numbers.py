@@ -4,11 +4,11 @@ import re
 
 from analysis.descriptions import TABLES
 from analysis.old_names import read_table
-from analysis.paper.own import RATES
-from analysis.paper.parts import setting_text, spread_text
+from analysis.paper.parts import RATES
 from analysis.paper.published import as_published
-from analysis.paper.sweeps import by_setting, spreads
-from tests.analysis.paper.conftest import row_of, table_of
+from analysis.paper.sweeps import at_settings, axes
+from interp_rc.display.wording import spoken
+from tests.analysis.paper.conftest import Page, row_of, table_of
 
 
 def test_table_1_shows_the_numbers_of_its_tables(whole):
@@ -27,7 +27,7 @@ def test_table_1_shows_the_numbers_of_its_tables(whole):
             values = 100 * seeds[seeds["name"] == name].value
             assert row[3].startswith(f"{values.mean():.1f}\u00a0%\u00a0[")
             spread = f"SD {values.std():.1f} %, SE {values.std() / 10**0.5:.1f} %"
-            assert spread.replace(" ", "\u00a0") in row[3]
+            assert spread.replace(" %", "\u00a0%") in row[3]
             for seen in ("nowhere", "elsewhere"):
                 (there,) = rerun[(rerun.templates_seen == seen) & (rerun["name"] == name)].value
                 assert f": {100 * there:.1f}\u00a0%\u00a0[" in row[2]
@@ -49,29 +49,25 @@ def test_rates_of_sweeps_are_those_of_their_tables(whole, tables):
     for experiment in ("both_doses", "paraphrases", "one_document", "question_answer",
                        "forty_thousand", "scaling", "in_context"):  # fmt: skip
         trials, caption = read_table(tables / f"{experiment}.csv"), f"This run, {experiment}: "
-        cells = by_setting(spreads(trials, *RATES))
+        cells = at_settings(trials, RATES, axes(trials))
         if experiment == "in_context":  # the first of its tables is of facts in the prompt
-            caption += "3 seeds a setting, means with 95\u00a0% intervals: facts finetuned on"
-        for cell in cells:
-            row = row_of(whole, caption, setting_text(cell.setting))
-            texts = [spread_text(cell.found[name]) for name in RATES]
-            at = row.index(texts[0])
-            assert row[at : at + 4] == texts
+            caption += "means with 95\u00a0% intervals: facts finetuned on"
+        _, *rows = table_of(whole, caption).rows
+        texts = [row[1:5] for row in rows]
+        wanted = [[spoken(found[name]) for name in RATES] for found in cells.values()]
+        assert sorted(texts) == sorted(wanted)
         seeds = trials.seed.nunique() if "seed" in trials else 1
         assert len(cells) * seeds == trials.trial.nunique()
 
 
 def test_verdicts_are_counted_by_setting(whole, tables):
     for experiment in ("both_doses", "paraphrases", "scaling", "forty_thousand"):
-        rows, verdicts = [], read_table(tables / f"{experiment}_verdicts.csv")
-        trials = read_table(tables / f"{experiment}.csv")
-        for cell in by_setting(spreads(trials, *RATES)):
-            label = setting_text(cell.setting)
-            rows.append(row_of(whole, f"This run, {experiment}: ", label)[-1])
-        counts = [int(n) for text in rows for n in re.findall("(\\d+)\u00a0of", text)]
+        verdicts = read_table(tables / f"{experiment}_verdicts.csv")
+        html = whole.html[whole.html.index(f"This run, {experiment}: ") :]
+        table = table_of(Page(html), "How the exploratory test")
+        texts = [row[1] for row in table.rows[1:]]
+        counts = [int(n) for text in texts for n in re.findall("(\\d+) of", text)]
         assert sum(counts) == len(verdicts)
-        supported = sum(int(n) for text in rows for n in re.findall("supported\u00a0(\\d+)", text))
-        assert supported == (verdicts.verdict == "supported").sum()
 
 
 def test_maps_are_told_from_lowest_to_highest(whole, tables):
@@ -89,8 +85,8 @@ def test_maps_are_told_from_lowest_to_highest(whole, tables):
 def test_in_context_shows_both_rules_beside_each_other(whole, tables):
     row = whole.row("ada, description → name, three examples")
     assert row[1:3] == [
-        "letters\u00a096.7\u00a0%",
-        "letters\u00a096.7\u00a0%, prefix\u00a083.3\u00a0%",
+        "letters 96.7\u00a0%",
+        "letters 96.7\u00a0%, prefix 83.3\u00a0%",
     ]
     assert whole.row("ada, description → name, no example")[1] == "—"
     trials = read_table(tables / "in_context.csv")
@@ -98,8 +94,8 @@ def test_in_context_shows_both_rules_beside_each_other(whole, tables):
         part = trials[trials["model.world.in_context"] == documents].groupby("name").value.mean()
         for model in ("base", "finetuned"):
             for target, order in (("name", "backward"), ("description", "forward")):
-                label = f"{documents} in-context documents, {model}, asked for the {target}"
-                row = row_of(whole, "This run, in_context: 3 seeds a setting", label)
+                label = f"in context {documents}, {model}, asked for the {target}"
+                row = row_of(whole, "This run, in_context: means", label)
                 names = [f"exact_match.shots.reverse.{order}.letters",
                          f"exact_match.shots.reverse.{order}.prefix",
                          f"exact_match.shots.same.{order}.prefix",
@@ -112,26 +108,27 @@ def test_in_context_shows_both_rules_beside_each_other(whole, tables):
 
 def test_likelihoods_stand_beside_sizes(whole, tables):
     trials = read_table(tables / "scaling.csv")
-    caption = "This run, scaling: one seed a setting, 95\u00a0% intervals over facts: told name"
-    _, *rows = table_of(whole, caption).rows
+    _, *rows = table_of(whole, "This run, scaling: ").rows
     for row, (_, part) in zip(rows, trials.groupby("trial", sort=False), strict=True):
         value = part.set_index("name").value
-        wanted = [f"{value.parameters / 1e6:.2f}\u00a0M"]
-        wanted += [f"{value[f'log_prob.trained_forward.reverse.{which}']:.2f}\u00a0nat"
-                   for which in ("correct", "random")]  # fmt: skip
-        assert [text.split("\u00a0[")[0] for text in row] == [w.replace("-", "−") for w in wanted]
+        wanted = [f"{value[f'log_prob.trained_forward.reverse.{which}']:.2f}\u00a0nat"
+                  for which in ("correct", "random")]  # fmt: skip
+        assert row[0] == f"{value.parameters / 1e6:.2g}"
+        assert [text.split("\u00a0[")[0] for text in row[5:]] == [
+            w.replace("-", "−") for w in wanted
+        ]
 
 
 def test_instructions_stand_beside_their_floors(whole, tables):
     trials = read_table(tables / "instructions.csv")
     means = 100 * trials.groupby("name").value.mean()
-    for cell, told, asked in (
-        ("trained_forward.same", "told question first", "same order"),
-        ("trained_backward.reverse", "told answer first", "in reverse"),
+    for cell, asked in (
+        ("trained_forward.same", "same order"),
+        ("trained_backward.reverse", "in reverse"),
     ):
         rate = f"{means[f'exact_match.{cell}']:.1f}\u00a0%"
         assert whole.row(f"embedded model, {asked}")[3].startswith(rate)
-        row = row_of(whole, "This run, instructions", told)
+        row = row_of(whole, "Means over seeds with 95\u00a0% intervals", asked)
         floors = [f"{means[f'related_answer_floor.{cell}.{kind}']:.1f}\u00a0%"
                   for kind in ("words", "states", "random")]  # fmt: skip
         assert [text.split("\u00a0[")[0] for text in row[1:]] == [rate, *floors]

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from analysis.old_names import read_table
+from analysis.paper.experiment1 import ks_p
 from analysis.paper.published import COLUMNS, FOLDER, as_published, not_found
-from analysis.paper.table3 import ks_p
 from interp_rc.records.errors import DataError
 
 TABLE = as_published()

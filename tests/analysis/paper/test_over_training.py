@@ -6,10 +6,8 @@ from scipy import stats
 
 from analysis.old_names import read_table
 from analysis.paper.experiment3 import HELD_OUT
-from analysis.paper.figure11 import held_out_curves
+from analysis.paper.over_training import held_out_curves, in_percent, panels, same_order
 from analysis.paper.parts import Paper
-from analysis.paper.prompt_tuning import panels, same_order
-from analysis.paper.traces import in_percent
 from interp_rc.records.errors import DataError
 
 
