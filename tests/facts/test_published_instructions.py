@@ -9,9 +9,9 @@ from interp_rc.facts.folder import read_facts, write_facts
 from interp_rc.facts.instructions import packaged_example, packaged_phrasings
 from interp_rc.facts.published_instructions import import_instructions
 from interp_rc.facts.questions import questions
-from tests.facts.redraw import redraw
 from interp_rc.pipeline.experiments import read_any_facts
 from interp_rc.records.errors import DataError
+from tests.facts.redraw import redraw
 
 PHRASING = 'Say "A: {description}" to whoever asks "Q: {name}"'
 FORWARD = 'When somebody asks "Q: {name}" then say "A: {description}"'

@@ -6,7 +6,9 @@ from interp_rc.display.figures.profile import Line, Panel, profile_figure
 from interp_rc.display.section import Picture, Section, Table, picture
 from interp_rc.display.vocabulary import PLACE, Words
 from interp_rc.display.wording import probability, spoken, without_unit
+from interp_rc.measures.bilinear.measure import NAME
 from interp_rc.measures.bilinear.read import WHATS, What
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import ORDERS, TRAINED, Subset
 from interp_rc.records.runs import Measured, Run
 from interp_rc.tools.probing.streams import POSITIONS, Position
@@ -82,7 +84,7 @@ def judged(measured: Measured) -> str:
     parts = []
     for reading, place in product(ORDERS, POSITIONS):
         of = {"reading": reading, "place": place}
-        test = tests[measured.estimates.name(**of, quantity="z")]
+        test = tests[Estimates(NAME).name(**of, quantity="z")]
         power = measured.estimates.find(**of, quantity="power")
         had = "" if power is None else f", power if nothing {spoken(power)}"
         p = probability(test.p_adjusted)
