@@ -45,12 +45,15 @@ class Test:
     n: int
 
 
+Outcome = Literal["supported", "refuted", "inconclusive"]
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a hypothesis came to, and the control that could have made it fail."""
 
     hypothesis: str
-    verdict: Literal["supported", "refuted", "inconclusive"]
+    verdict: Outcome
     reason: str
     control: str
 

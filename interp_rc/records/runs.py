@@ -169,7 +169,7 @@ class Run:
         raw = read_json(path)
         try:
             return Measured(
-                estimates=Estimates(rows=map(row_from, raw["estimates"])),
+                estimates=Estimates(kind, map(row_from, raw["estimates"])),
                 tests=[Test(**row) for row in raw["tests"]],
                 verdicts=[Verdict(**row) for row in raw["verdicts"]],
                 tables=raw["tables"],

@@ -11,7 +11,7 @@ from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.erasure.asking import FEWEST, Case, Templates, cases
 from interp_rc.measures.erasure.damage import damage_table
-from interp_rc.measures.erasure.estimates import NAME, erasure_estimates, erasure_tests
+from interp_rc.measures.erasure.estimates import NAME, erasure_estimates, erasure_tests, judge
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.errors import DataError
@@ -68,10 +68,8 @@ class Erasure(Measure[Loaded]):
             ]
         table = pd.concat(frames, ignore_index=True)
         context.write(TABLE, table)
-        return Measured(
-            estimates=erasure_estimates(table, seed),
-            tests=erasure_tests(table),
-        )
+        found = erasure_estimates(table, seed)
+        return Measured(found, erasure_tests(table), judge(found))
 
     def cases_of(self, facts: FactSet, answers: pd.DataFrame, seed: int) -> dict[str, list[Case]]:
         """By subset: learnt facts, erased in the orders they were told in."""

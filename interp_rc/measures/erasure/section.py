@@ -1,19 +1,21 @@
 """The page's section on erasure: does the fact survive in the other order?"""
 
+from itertools import product
+
 from interp_rc.display.figures.effect_points import Point, effect_points_figure
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.wording import TIE, in_nats, listed, number, spoken
+from interp_rc.display.vocabulary import Words
+from interp_rc.display.wording import TIE, in_nats, listed, number, without_unit
 from interp_rc.measures.erasure.damage import METHODS, Method
 from interp_rc.measures.erasure.estimates import NAME
 from interp_rc.measures.erasure.measure import Erasure
-from interp_rc.measures.erasure.verdict import HALF, together, verdict
+from interp_rc.measures.erasure.verdict import HALF
 from interp_rc.records.nouns import ORDERS, TOLD_ONLY, Order
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
 TITLE = "Erased in one order, is it gone in the other?"
 NOTHING = Estimate(None, None, None, 0, "nat")
-ERASED: dict[Order, str] = {"forward": "Name first", "backward": "Description first"}
 LOOKS = {"ablation": "same", "gradient": "reverse", "edit": "both"}
 SAID: dict[Method, str] = {
     "ablation": "neurons ablated",
@@ -27,11 +29,16 @@ ROWS = {
     "own_floor": "others, this order",
     "cross_floor": "others, other order",
 }
+MEANING = {
+    "supported": "What is lost in one order is lost in the other, as from one store",
+    "refuted": "What is lost in one order is kept in the other, as from two stores",
+    "inconclusive": "Whether it is as from one store or from two stays open",
+}
 RATIOS = {"control": "other templates", "ratio": "other order"}
 
 
 def section(run: Run, measured: Measured) -> Section:
-    if f"{NAME}.both.forward.ablation.own" not in measured.estimates:
+    if not measured.estimates.where(group="both"):
         return Section(TITLE, "Too few facts were learnt in both orders: nothing to erase.")
     return Section(
         title=TITLE,
@@ -58,29 +65,29 @@ def share_of(run: Run) -> str:
     return f"{100 * options.get('share', Erasure().share):.0f}{TIE}%"
 
 
-def found(measured: Measured, *what: str) -> Estimate:
-    return measured.estimates.get(".".join([NAME, *what]), NOTHING)
+def found(measured: Measured, order: Order, method: Method, **of: str) -> Estimate:
+    """Of facts told in both orders, unless another group is given."""
+    of = {"group": "both", "order": order, "method": method} | of
+    return measured.estimates.find(**of) or NOTHING
+
+
+def erased(measured: Measured, order: Order) -> str:
+    return f"{Words(measured.roles).source(order)} first"
 
 
 def sentence(measured: Measured) -> str:
     """Each order's ratios with what they say; the control's range; and what all say together."""
-    parts, all_said = [], []
+    parts = []
     for order in ORDERS:
-        by_method = {m: found(measured, "both", order, m, "ratio") for m in METHODS}
-        all_said += [
-            verdict(one, found(measured, "both", order, method, "control"))
-            for method, one in by_method.items()
-        ]
         words = [
-            f"{spoken(one).replace(f'{TIE}ratio', '')} ({SAID[method]})"
-            for method, one in by_method.items()
+            f"{without_unit(found(measured, order, method, quantity='ratio'))} ({SAID[method]})"
+            for method in METHODS
         ]
-        parts.append(f"{ERASED[order].lower()}, {listed(words)}")
+        parts.append(f"{erased(measured, order)}, {listed(words)}")
     controls = [
         one.value
-        for order in ORDERS
-        for m in METHODS
-        if (one := found(measured, "both", order, m, "control")).value is not None
+        for order, method in product(ORDERS, METHODS)
+        if (one := found(measured, order, method, quantity="control")).value is not None
     ]
     text = (
         "Of what erasing a fact in one order costs that order, the other order loses this share: "
@@ -91,25 +98,18 @@ def sentence(measured: Measured) -> str:
             f" The same order in other templates: {number(min(controls))} to "
             f"{number(max(controls))}."
         )
-    open_ = sum(one == "inconclusive" for one in all_said)
-    silent = f" ({open_} of {len(all_said)} say neither)" if open_ else ""
-    return f"{text} {meaning(together(all_said))}{silent}."
+    open_ = measured.estimates.of(group="both", quantity="says_inconclusive")
+    silent = f" ({open_.value:.0f} of {open_.n} say neither)" if open_.value else ""
+    return f"{text} {MEANING[measured.verdicts[0].verdict]}{silent}."
 
 
-def meaning(said: str) -> str:
-    return {
-        "one store": "What is lost in one order is lost in the other, as from one store",
-        "two stores": "What is lost in one order is kept in the other, as from two stores",
-    }.get(said, "Whether it is as from one store or from two stays open")
-
-
-def points(measured: Measured, rows: dict[str, str]) -> list[Point]:
+def points(measured: Measured, axis: str, rows: dict[str, str]) -> list[Point]:
     return [
         Point(
-            ERASED[order],
+            erased(measured, order).capitalize(),
             label,
             LOOKS[method],
-            found(measured, "both", order, method, name),
+            found(measured, order, method, **{axis: name}),
         )
         for order in ORDERS
         for name, label in rows.items()
@@ -118,7 +118,7 @@ def points(measured: Measured, rows: dict[str, str]) -> list[Point]:
 
 
 def damages(run: Run, measured: Measured) -> Picture:
-    shown = points(measured, ROWS)
+    shown = points(measured, "role", ROWS)
     return picture(
         run,
         f"{NAME}_damage",
@@ -139,7 +139,7 @@ def damages(run: Run, measured: Measured) -> Picture:
 
 
 def ratios(run: Run, measured: Measured) -> Picture:
-    shown = points(measured, RATIOS)
+    shown = points(measured, "quantity", RATIOS)
     return picture(
         run,
         f"{NAME}_ratio",
@@ -163,20 +163,20 @@ def ratios(run: Run, measured: Measured) -> Picture:
 def said(measured: Measured) -> Table:
     """How far each erasure went, and how often the answers are still said."""
     rows = []
-    for order in ORDERS:
-        for method in METHODS:
-            shares = [
-                found(measured, "both", order, method, name).value
-                for name in ("reached", "said_before.own", "said.own", "said.cross")
-            ]
-            rows.append(
-                [
-                    ERASED[order],
-                    SAID[method],
-                    number(found(measured, "both", order, method, "dose").value, 1),
-                    *(number(None if one is None else 100 * one, 0) for one in shares),
-                ]
+    for order, method in product(ORDERS, METHODS):
+        dose, *shares = (
+            found(measured, order, method, **of).value
+            for of in (
+                {"quantity": "dose"},
+                {"quantity": "reached"},
+                {"quantity": "said_before", "role": "own"},
+                {"quantity": "said", "role": "own"},
+                {"quantity": "said", "role": "cross"},
             )
+        )
+        texts = (number(None if one is None else 100 * one, 0) for one in shares)
+        about = [erased(measured, order).capitalize(), SAID[method]]
+        rows.append([*about, number(dose, 1), *texts])
     columns = ["erased", "how", "dose", "far enough", "said before", "after", "other order"]
     return Table(
         "Dose: neurons, steps of gradient, or times the edit as it was solved. Facts whose lead "
@@ -191,14 +191,17 @@ def said(measured: Measured) -> Table:
 def one_order(measured: Measured) -> Table:
     """Facts told in one order: what is lost where nothing was learnt."""
     rows = []
-    for order in ORDERS:
-        for method in METHODS:
-            cells = [
-                found(measured, TOLD_ONLY[order], order, method, name)
-                for name in ("own", "own_floor", "cross", "cross_floor", "elsewhere")
-            ]
-            if any(one.value is not None for one in cells):
-                rows.append([ERASED[order], SAID[method], *map(in_nats, cells)])
+    for order, method in product(ORDERS, METHODS):
+        cells = [
+            found(measured, order, method, group=TOLD_ONLY[order], **of)
+            for of in (
+                *({"role": one} for one in ("own", "own_floor", "cross", "cross_floor")),
+                {"quantity": "elsewhere"},
+            )
+        ]
+        if any(one.value is not None for one in cells):
+            about = [erased(measured, order).capitalize(), SAID[method]]
+            rows.append([*about, *map(in_nats, cells)])
     columns = ["erased", "how", "this order", "others", "reverse", "others ", "elsewhere"]
     return Table(
         "Facts told in one order only, erased in it: lead lost [nat], by that order, and in "

@@ -16,14 +16,15 @@ from interp_rc.evaluation.learnt_contrasts import (
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.memories.estimates import (
+    CURVES,
+    EXCHANGED,
     FEW,
+    LAYERS,
     NAME,
-    curve_estimates,
-    curve_tests,
-    exchange_estimates,
-    exchange_tests,
-    layer_estimates,
-    writer_estimates,
+    NEURONS,
+    WRITERS,
+    estimates,
+    tests,
 )
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
@@ -31,7 +32,6 @@ from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import ORDERS, Contrast
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
-from interp_rc.stats.correction import holm
 from interp_rc.tools.neurons.curves import neuron_curves
 from interp_rc.tools.neurons.exchange import exchange_values
 from interp_rc.tools.neurons.key_values import key_values, promotes
@@ -39,9 +39,6 @@ from interp_rc.tools.neurons.ranking import Ranking, rank_neurons
 from interp_rc.tools.neurons.writers import neuron_writes
 from interp_rc.tools.patching.patching import patch
 
-CURVES, LAYERS, EXCHANGED, NEURONS, WRITERS = (
-    f"mechanism/{NAME}{part}" for part in ("", "_layers", "_exchange", "_neurons", "_writers")
-)
 TEMPLATES = 2  # neurons are ranked in one and measured in the other
 EXCHANGES = (1, 2, 4, 8, 16, 32)
 TOLD_OF = 5  # neurons of each fact, in the table of words
@@ -89,17 +86,7 @@ class Memories(Measure[Loaded]):
         tables = {name: with_conditions(table, contrasts) for name, table in tables.items()}
         for name, table in tables.items():
             context.write(name, table)
-        found = Measured(
-            estimates=curve_estimates(tables[CURVES], seed)
-            | layer_estimates(tables[LAYERS], seed)
-            | writer_estimates(tables[WRITERS], seed),
-            tests=curve_tests(tables[CURVES]),
-        )
-        if exchanged:
-            found.estimates |= exchange_estimates(tables[EXCHANGED], seed)
-            found.tests += exchange_tests(tables[EXCHANGED])
-        found.tests = holm(found.tests)
-        return found
+        return Measured(estimates(tables, seed), tests(tables))
 
 
 def coefficient_sites(model: Loaded) -> list[Site]:

@@ -1,31 +1,31 @@
 """The page's section on key–value memories: how many neurons carry a fact."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
 
 from interp_rc.display.figures.curves import Curve, CurvePanel, curves_figure
-from interp_rc.display.lookup import numbered
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.vocabulary import told
+from interp_rc.display.vocabulary import Words, told
 from interp_rc.display.wording import in_nats, spoken
-from interp_rc.measures.memories.estimates import FEW, NAME
-from interp_rc.measures.memories.measure import NEURONS, TOLD_OF
+from interp_rc.measures.memories.estimates import FEW, NAME, NEURONS
+from interp_rc.measures.memories.measure import TOLD_OF
 from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, TRAINED, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.tools.neurons.curves import Act
 
 TITLE = "How many neurons carry a fact?"
-ASKED = {"forward": "Asked name first", "backward": "Asked description first"}
-FIRST = {"forward": "Name first", "backward": "Description first"}
+TOP: dict[str, Any] = {"edit": "transplant", "set": "top"}
 ACTS: dict[Act, str] = {"transplant": "given", "ablate": "averaged"}
 SHOWN = 6  # facts in the table of neurons
 
 
 def section(run: Run, measured: Measured) -> Section:
     orders = [
-        o
-        for o in ORDERS
-        if f"{NAME}.{o}.{TOLD_ONLY[o]}.transplant.top.k{FEW}" in measured.estimates
+        order
+        for order in ORDERS
+        if measured.estimates.find(order=order, group=TOLD_ONLY[order], **TOP, count=FEW)
     ]
     if not orders:
         return Section(
@@ -35,7 +35,7 @@ def section(run: Run, measured: Measured) -> Section:
         title=TITLE,
         sentence=" ".join(sentence(measured, order) for order in orders),
         figures=[curves(run, measured, orders)],
-        tables=[exchanged(measured), written(measured), neurons(run)],
+        tables=[exchanged(measured), written(measured), neurons(run, Words(measured.roles))],
         note=(
             "Neurons are ranked by how much their coefficients contribute to the difference "
             "between two facts (gradient times difference, in another template than the one "
@@ -48,28 +48,31 @@ def section(run: Run, measured: Measured) -> Section:
 
 
 def sentence(measured: Measured, order: Order) -> str:
-    def found(subset: Subset, *what: str) -> str:
-        return spoken(measured.estimates[".".join([NAME, order, subset, *what])])
-
+    mine = measured.estimates.where(order=order)
     this, other = TOLD_ONLY[order], TOLD_OTHERWISE[order]
-    last = max(int(n.rpartition(".k")[2]) for n in measured.estimates if ".transplant.top.k" in n)
+
+    def few(group: Subset, kind: str = "top") -> Estimate | None:
+        return mine.find(order=order, group=group, edit="transplant", set=kind, count=FEW)
+
+    brought = mine.along("count", order=order, group=this, **TOP)
+    last = max(brought)
     text = (
-        f"{ASKED[order]}, the coefficients of {FEW} neurons bring "
-        f"{found(this, f'transplant.top.k{FEW}')} of the "
-        f"{found(this, f'transplant.top.k{last}')} that all {last:,} do"
+        f"{Words(measured.roles).asked_first(order)}, the coefficients of {FEW} neurons bring "
+        f"{spoken(brought[FEW])} of the {spoken(brought[last])} that all {last:,} do"
     )
-    half = f"{NAME}.{order}.{this}.transplant.neurons_to_half"
-    if half in measured.estimates:
-        text += f" (half of it takes {spoken(measured.estimates[half])})"
-    text += f"; neurons at random that write as much, {found(this, f'transplant.random.k{FEW}')}"
-    if f"{NAME}.{order}.{other}.transplant.top.k{FEW}" in measured.estimates:
-        text += f"; facts told the other way, {found(other, f'transplant.top.k{FEW}')}"
+    half = mine.find(order=order, group=this, edit="transplant", quantity="neurons_to_half")
+    if half:
+        text += f" (half of it takes {spoken(half)})"
+    if drawn := few(this, "random"):
+        text += f"; neurons at random that write as much, {spoken(drawn)}"
+    if otherwise := few(other):
+        text += f"; facts told the other way, {spoken(otherwise)}"
     return f"{text}."
 
 
 def curves(run: Run, measured: Measured, orders: Sequence[Order]) -> Picture:
     panels = [
-        CurvePanel(f"{FIRST[order]}: {how}", lines(measured, order, act))
+        CurvePanel(f"{first(measured, order)}: {how}", lines(measured, order, act))
         for act, how in ACTS.items()
         for order in orders
     ]
@@ -92,71 +95,64 @@ def curves(run: Run, measured: Measured, orders: Sequence[Order]) -> Picture:
 
 def lines(measured: Measured, order: Order, act: Act) -> list[Curve]:
     found = []
-    for subset in sorted(TRAINED, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
-        label, asked = told(subset, order)
+    for group in sorted(TRAINED, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
+        label, asked = told(group, order)
         for kind in ("top", "random"):
             if kind == "random" and asked != "same":
                 continue
-            by_k = numbered(measured, f"{NAME}.{order}.{subset}.{act}.{kind}.k")
-            if by_k:
+            of = {"order": order, "group": group, "edit": act, "set": kind}
+            if measured.estimates.where(**of):
+                by_k = sorted(measured.estimates.along("count", **of).items())
                 name = label if kind == "top" else f"{label}, at random"
-                ks, estimates = list(by_k), list(by_k.values())
+                ks, estimates = zip(*by_k, strict=True)
                 found.append(Curve(name, asked, ks, estimates, control=kind == "random"))
     return found
 
 
+def first(measured: Measured, order: Order) -> str:
+    return f"{Words(measured.roles).source(order)} first".capitalize()
+
+
 def exchanged(measured: Measured) -> Table:
     """If a key brings its value, exchanged values bring the other fact's answer."""
-    rows = []
-    for order in ORDERS:
-        for subset in TRAINED:
-            cells = [
-                measured.estimates.get(
-                    f"{NAME}.{order}.{subset}.exchange_with_{whose}.{of}_target.k{FEW}"
-                )
-                for whose, of in (
-                    ("other", "other"),
-                    ("third", "other"),
-                    ("other", "own"),
-                    ("third", "own"),
-                )
-            ]
-            if all(cells):
-                rows.append([ASKED[order], told(subset, order)[0], *map(_nats, cells)])
+    cells = [
+        {"edit": f"exchange_with_{whose}", "target": f"{of}_target", "count": FEW}
+        for of in ("other", "own")
+        for whose in ("other", "third")
+    ]
     columns = [
-        "asked",
-        "told",
         "other’s answer, its values",
         "a third’s values",
         "own answer, other’s values",
         "a third’s values ",
     ]
     caption = f"Values of {FEW} neurons exchanged with another fact’s: gain of an answer [nat]"
-    return Table(caption, columns, rows, columns[2:])
+    return by_group(measured, caption, dict(zip(columns, cells, strict=True)))
 
 
 def written(measured: Measured) -> Table:
     """What neurons write where the answer is said, straight into its logits."""
-    rows = []
-    for order in ORDERS:
-        for subset in TRAINED:
-            cells = [
-                measured.estimates.get(f"{NAME}.{order}.{subset}.written_by_{kind}.{of}")
-                for kind, of in (("all", "target"), ("few", "target"), ("few", "foil"))
-            ]
-            if all(cells):
-                rows.append([ASKED[order], told(subset, order)[0], *map(_nats, cells)])
-    few = f"the {FEW} that do most"
-    columns = ["asked", "told", "all neurons", few, "the same, for another’s answer"]
+    columns = {
+        "all neurons": {"set": "written_by_all", "target": "target"},
+        f"the {FEW} that do most": {"set": "written_by_few", "target": "target"},
+        "the same, for another’s answer": {"set": "written_by_few", "target": "foil"},
+    }
     caption = "Written straight into the logits of the answer, over the vocabulary’s mean [logit]"
-    return Table(caption, columns, rows, columns[2:])
+    return by_group(measured, caption, columns)
 
 
-def _nats(estimate: Estimate | None) -> str:
-    return "" if estimate is None else in_nats(estimate)
+def by_group(measured: Measured, caption: str, columns: Mapping[str, Mapping[str, Any]]) -> Table:
+    """A row for each order and group that has all the estimates of `columns`."""
+    rows = []
+    for order, group in product(ORDERS, TRAINED):
+        cells = [measured.estimates.find(order=order, group=group, **of) for of in columns.values()]
+        if all(cells):
+            asked = Words(measured.roles).asked_first(order)
+            rows.append([asked, told(group, order)[0], *(in_nats(one) for one in cells if one)])
+    return Table(caption, ["asked", "told", *columns], rows, [*columns])
 
 
-def neurons(run: Run) -> Table:
+def neurons(run: Run, words: Words) -> Table:
     """The first neurons of some facts, and the words that their values promote."""
     table = run.table(NEURONS)
     first = table[table.pair.isin(table.drop_duplicates(["order", "fact"]).pair)]
@@ -164,7 +160,7 @@ def neurons(run: Run) -> Table:
     rows = [
         [
             str(row["fact"]),
-            ASKED[row["order"]],
+            words.asked_first(row["order"]),
             f"{row['layer']}.{row['neuron']}",
             f"{row['score']:.2f}",
             str(row["promotes"]),

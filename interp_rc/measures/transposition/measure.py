@@ -18,15 +18,16 @@ from interp_rc.measures.transposition.recall import CROSS, recall_scores
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import ORDERS, TOLD_ONLY, Order
-from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.numbers import Test
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t
 from interp_rc.stats.equivalence import non_superiority
-from interp_rc.stats.intervals import bootstrap_mean
 from interp_rc.stats.margins import MARGIN_SHARE
+from interp_rc.stats.per_fact import add_mean, means_by_fact
 from interp_rc.tools.neurons.key_values import key_values
 from interp_rc.tools.probing.probe_fit import right_and_z
 
@@ -137,17 +138,13 @@ def recalled(model: Loaded, facts: FactSet, seed: int) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
-    """Of every layer, and of their mean."""
-    found = {}
-    keys = ["model", "order", "subset", "reading"]
-    means = table.groupby([*keys, "fact"], sort=False)[["right", "z"]].mean().reset_index()
-    for where, some in [*table.groupby("layer"), (None, means)]:
-        for key, part in some.groupby(keys, sort=False):
-            names = [*map(str, key), *([] if where is None else [f"layer_{where}"])]
-            for label, column, unit in (("accuracy", "right", "fraction"), ("z", "z", Z)):
-                name = ".".join([NAME, *names, label])
-                values = part[column].to_numpy(float)
-                kept = derive_seed(seed, name)
-                found[name] = bootstrap_mean(values, unit, seed=kept)
+def estimates(table: pd.DataFrame, seed: int) -> Estimates:
+    """Of every layer, and of their mean: the share of facts found, and the strength [SD]."""
+    found = Estimates(NAME)
+    axes = {"model": "model", "order": "order", "group": "subset", "reading": "reading"}
+    means = table.groupby([*axes.values(), "fact"], sort=False)[["right", "z"]].mean()
+    for layer, rows in [*table.groupby("layer"), (None, means.reset_index())]:
+        for quantity, column, unit in (("accuracy", "right", "fraction"), ("z", "z", Z)):
+            for of, values in means_by_fact(rows, axes, column):
+                add_mean(found, values, unit, seed, **of, layer=layer, quantity=quantity)
     return found

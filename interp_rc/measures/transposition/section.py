@@ -1,15 +1,16 @@
 """The page's section on whether values written for one entity act as keys for the other."""
 
 from collections.abc import Sequence
+from itertools import product
+from typing import Any
 
 from interp_rc.display.figures.profile import Line, Panel, profile_figure
 from interp_rc.display.section import Picture, Section, Table, picture
 from interp_rc.display.vocabulary import Words, told
-from interp_rc.display.wording import TIE, number, probability, spoken
+from interp_rc.display.wording import number, probability, spoken, without_unit
 from interp_rc.measures.transposition.measure import NAME
-from interp_rc.measures.transposition.recall import READINGS, Reading
+from interp_rc.measures.transposition.recall import CROSS, READINGS, Reading
 from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, TRAINED, Order, Subset
-from interp_rc.records.numbers import Test
 from interp_rc.records.runs import Measured, Run
 
 TITLE = "Do the values written for one entity act as keys for the other?"
@@ -20,12 +21,15 @@ SAID: dict[Reading, str] = {
     "recalled": "Wᵀ of the other’s key against k",
     "neurons_recalled": "values as keys of the other",
 }
-PANELS: tuple[Reading, ...] = ("fitted", "value_as_key")
+KEYS: Reading = "value_as_key"
+PANELS: tuple[Reading, ...] = ("fitted", KEYS)
 
 
 def section(run: Run, measured: Measured) -> Section:
     orders = [
-        o for o in ORDERS if f"{NAME}.finetuned.{o}.{TOLD_ONLY[o]}.fitted.z" in measured.estimates
+        order
+        for order in ORDERS
+        if measured.estimates.find(**strength(order, TOLD_ONLY[order], "fitted"))
     ]
     if not orders:
         return Section(TITLE, "There are no facts told in one order.", tables=[numbers(measured)])
@@ -48,40 +52,31 @@ def section(run: Run, measured: Measured) -> Section:
     )
 
 
-def name_of(order: Order, subset: Subset, reading: Reading) -> str:
-    """Of the mean over layers."""
-    return f"{NAME}.finetuned.{order}.{subset}.{reading}.z"
+def strength(order: Order, group: Subset, reading: Reading) -> dict[str, Any]:
+    """What the strength, mean over layers, is of."""
+    of = {"model": "finetuned", "order": order, "group": group, "reading": reading}
+    return of | {"quantity": "z"}
 
 
 def sentence(measured: Measured, order: Order) -> str:
-    def z(subset: Subset, reading: Reading) -> str:
-        return spoken(measured.estimates[name_of(order, subset, reading)])
-
-    this, words = TOLD_ONLY[order], Words(measured.roles)
+    this, words, found = TOLD_ONLY[order], Words(measured.roles), measured.estimates
     text = (
         f"What is written where the {words.source(order)} is read, taken for the key that the "
-        f"other entity brings, finds it by {z(this, 'value_as_key')} for facts told this way"
+        f"other entity brings, finds it by {spoken(found.of(**strength(order, this, KEYS)))} for "
+        "facts told this way"
     )
-    if name_of(order, "both", "value_as_key") in measured.estimates:
-        text += f" and {z('both', 'value_as_key')} for facts told in both orders"
-    return f"{text}; the map fitted within one entity, by {z(this, 'fitted')}."
+    if both := found.find(**strength(order, "both", KEYS)):
+        text += f" and {spoken(both)} for facts told in both orders"
+    fitted = found.of(**strength(order, this, "fitted"))
+    return f"{text}; the map fitted within one entity, by {spoken(fitted)}."
 
 
 def by_layer(run: Run, measured: Measured, orders: Sequence[Order]) -> Picture:
-    start = f"{NAME}.finetuned."
-    layers = sorted(
-        {
-            int(part.removeprefix("layer_"))
-            for name in measured.estimates
-            if name.startswith(start)
-            for part in name.split(".")
-            if part.startswith("layer_")
-        }
-    )
+    layers = sorted(measured.estimates.each("layer"))
     panels = [
         Panel(
             f"{SAID[reading]}, {Words(measured.roles).source(order)} read",
-            panel_lines(measured, order, reading, layers),
+            panel_lines(measured, order, reading),
             0.0,
         )
         for reading in PANELS
@@ -108,49 +103,39 @@ def by_layer(run: Run, measured: Measured, orders: Sequence[Order]) -> Picture:
     )
 
 
-def panel_lines(
-    measured: Measured, order: Order, reading: Reading, layers: list[int]
-) -> list[Line]:
+def panel_lines(measured: Measured, order: Order, reading: Reading) -> list[Line]:
     lines = []
-    for subset in sorted(TRAINED, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
-        label, asked = told(subset, order)
+    for group in sorted(TRAINED, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
+        label, asked = told(group, order)
         for model, faint in (("finetuned", False), ("base", True)):
-            names = [f"{NAME}.{model}.{order}.{subset}.{reading}.layer_{n}.z" for n in layers]
-            if all(name in measured.estimates for name in names):
-                found = [measured.estimates[name] for name in names]
-                lines.append(Line(f"{label}, base" if faint else label, asked, found, faint))
+            of = {"model": model, "order": order, "group": group, "reading": reading}
+            if measured.estimates.where(**of):
+                found = measured.estimates.along("layer", **of, quantity="z")
+                text = f"{label}, base" if faint else label
+                lines.append(Line(text, asked, [*found.values()], faint))
     return lines
 
 
 def numbers(measured: Measured) -> Table:
     rows = []
-    for order in ORDERS:
-        for subset in TRAINED:
-            names = [name_of(order, subset, reading) for reading in READINGS]
-            if all(name in measured.estimates for name in names):
-                cells = [
-                    spoken(measured.estimates[name]).replace(f"{TIE}standard{TIE}deviation", "")
-                    for name in names
-                ]
-                rows.append(
-                    [f"{Words(measured.roles).source(order)} read", told(subset, order)[0], *cells]
-                )
+    for order, group in product(ORDERS, TRAINED):
+        cells = [measured.estimates.find(**strength(order, group, reading)) for reading in READINGS]
+        if all(cells):
+            read = f"{Words(measured.roles).source(order)} read"
+            rows.append([read, told(group, order)[0], *(without_unit(one) for one in cells if one)])
     columns = ["", "told", *(SAID[reading] for reading in READINGS)]
     return Table("Strength, mean over layers [SD]", columns, rows, columns[2:])
 
 
 def tests(measured: Measured) -> Table:
-    words = Words(measured.roles)
-    rows = [
-        [_place(test, words), test.test, number(test.margin), probability(test.p_adjusted)]
-        for test in measured.tests
-    ]
+    found, words = {test.name: test for test in measured.tests}, Words(measured.roles)
+    rows = []
+    for order, reading in product(ORDERS, CROSS):
+        for group in ("both", TOLD_ONLY[order]):
+            if test := found.get(f"{NAME}.{order}.{group}.{reading}.z"):
+                about = f"{words.source(order)} read, {words.told(group)}: {SAID[reading]}"
+                p = probability(test.p_adjusted)
+                rows.append([about, test.test, number(test.margin), p])
     columns = ["told, and reading", "test", "margin [SD]", "p (Holm)"]
     caption = "Nothing for facts told one way; more than nothing for facts told both ways?"
     return Table(caption, columns, rows, columns[2:])
-
-
-def _place(test: Test, words: Words) -> str:
-    _, order, subset, reading, _ = test.name.split(".")
-    said = {str(key): text for key, text in SAID.items()}
-    return f"{words.source(order)} read, {words.told(subset)}: {said[reading]}"

@@ -9,15 +9,18 @@ from interp_rc.facts.folder import read_facts
 from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.measures.erasure import section as erasure
 from interp_rc.measures.erasure.damage import METHODS
+from interp_rc.measures.erasure.estimates import judge
 from interp_rc.measures.erasure.measure import TABLE, Erasure
 from interp_rc.models.load import load
 from interp_rc.records.errors import DataError
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured
 
 pytestmark = pytest.mark.slow
 
 MEASURE = Erasure(facts=4)
+CHECKED = Estimate(0.9, 0.7, 1.1, 20, "ratio")
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +63,23 @@ def test_facts_told_in_both_orders_are_needed(told):
         Erasure().check(told)
 
 
+def with_ratios(found, ratio, control, other=None):
+    """What was found with these ratios in the place of its own, those of `other` by their axes."""
+    made = Estimates("erasure")
+    for row in found.estimates.rows:
+        of = dict(row.of)
+        if of.get("quantity") in ("ratio", "control"):
+            key = of["order"], of["method"], of["quantity"]
+            made.add((other or {}).get(key, ratio if key[2] == "ratio" else control), **of)
+        elif not str(of.get("quantity")).startswith("says_"):
+            made.add(row.estimate, **of)
+    return made
+
+
+def judged(estimates):
+    return Measured(estimates, verdicts=judge(estimates))
+
+
 def with_measure(run, monkeypatch):
     monkeypatch.setattr(
         type(run), "config", lambda self: {"measures": [{"kind": "erasure", "share": 0.5}]}
@@ -68,21 +88,18 @@ def with_measure(run, monkeypatch):
 
 def test_the_page_says_ratios_control_and_what_they_mean(learnt_run, found, monkeypatch):
     with_measure(learnt_run, monkeypatch)
-    estimates = dict(found.estimates)
-    for order in ("forward", "backward"):
-        for method in METHODS:
-            start = f"erasure.both.{order}.{method}"
-            estimates[f"{start}.ratio"] = Estimate(0.1, -0.05, 0.2, 20, "ratio")
-            estimates[f"{start}.control"] = Estimate(0.9, 0.7, 1.1, 20, "ratio")
-    section = erasure.section(learnt_run, Measured(estimates))
-    said = spoken(estimates["erasure.both.forward.edit.ratio"]).replace(f"{TIE}ratio", "")
+    lost, less = (Estimate(0.1, -0.05, 0.2, 20, "ratio"), Estimate(0.9, 0.7, 1, 20, "ratio"))
+    estimates = with_ratios(found, lost, CHECKED)
+    section = erasure.section(learnt_run, judged(estimates))
+    said = spoken(lost).replace(f"{TIE}ratio", "")
     assert said in section.sentence
     assert "other templates: 0.90 to 0.90" in section.sentence
+    assert judged(with_ratios(found, lost, CHECKED)).verdicts[0].verdict == "refuted"
     kept = "What is lost in one order is kept in the other, as from two stores"
     assert section.sentence.endswith(f"{kept}.")
-    failed = {"erasure.both.forward.edit.control": Estimate(0.4, 0.2, 0.6, 20, "ratio")}
-    less = erasure.section(learnt_run, Measured(estimates | failed)).sentence
-    assert less.endswith(f"{kept} (1 of 6 say neither).")
+    failed = {("forward", "edit", "control"): Estimate(0.4, 0.2, 0.6, 20, "ratio")}
+    fewer = erasure.section(learnt_run, judged(with_ratios(found, lost, CHECKED, failed)))
+    assert fewer.sentence.endswith(f"{kept} (1 of 6 say neither).")
     assert f"by 50{TIE}%" in section.note
     damage, ratio = section.figures
     assert damage.light != damage.dark
@@ -90,7 +107,8 @@ def test_the_page_says_ratios_control_and_what_they_mean(learnt_run, found, monk
     for table in section.tables:
         assert len(table.rows) == 6
         assert all(len(row) == len(table.columns) for row in table.rows)
-    one = Estimate(0.9, 0.7, 1, 20, "ratio")
-    torn = estimates | {f"erasure.both.forward.{method}.ratio": one for method in METHODS}
-    assert "stays open" in erasure.section(learnt_run, Measured(torn)).sentence
+    half = {("forward", method, "ratio"): less for method in METHODS}
+    torn = judged(with_ratios(found, lost, CHECKED, half))
+    assert "stays open" in erasure.section(learnt_run, torn).sentence
+    assert torn.verdicts[0].verdict == "inconclusive"
     assert np.isfinite(estimates["erasure.both.forward.ablation.own"].value)

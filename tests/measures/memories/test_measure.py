@@ -6,16 +6,15 @@ import pytest
 from interp_rc.evaluation.learnt_contrasts import learnt_contrasts
 from interp_rc.facts.folder import read_facts
 from interp_rc.measures.base import MeasureContext, run_measure
-from interp_rc.measures.memories.estimates import NAME
-from interp_rc.measures.memories.measure import (
+from interp_rc.measures.memories.estimates import (
     CURVES,
     EXCHANGED,
     LAYERS,
+    NAME,
     NEURONS,
     WRITERS,
-    Memories,
-    other_template,
 )
+from interp_rc.measures.memories.measure import Memories, other_template
 from interp_rc.models.load import load
 from interp_rc.records.errors import DataError
 from interp_rc.records.seeds import derive_seed

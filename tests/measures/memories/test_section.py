@@ -44,13 +44,13 @@ def test_random_neurons_are_not_drawn_where_all_are_taken(counted):
 
 
 def test_facts_told_in_one_order_alone_have_a_section(learnt_run, counted):
-    only = {n: e for n, e in counted.estimates.items() if ".forward." not in n}
+    only = counted.estimates.where(order="backward")
     section = memories.section(learnt_run, Measured(only))
     assert section.sentence.startswith("Asked description first")
     found = run_measure(
         Transposition(), MeasureContext(learnt_run, load(learnt_run.model))
     ).estimates
-    only = {n: e for n, e in found.items() if ".forward." not in n}
+    only = found.where(order="backward")
     assert "description is read" in transposition.section(learnt_run, Measured(only)).sentence
 
 
