@@ -44,7 +44,7 @@ def weights(value: Values, plan: Plan) -> list[Test]:
     whole, lead = told(value, "fact"), told(value, "lead")
     units = [n for n in value if n.startswith("transplant.taken.") and n.endswith(".same")]
     loss = -value[units].dropna().to_numpy(float).min(1)
-    alone = column(value, "transplant.given.mlp.0.same")
+    alone = column(value, "transplant.given.mlp.layer_0.same")
     rank = f"transplant.rank.same.{{}}.r{RANK}"
     return [
         above(greedy - drawn, 0.0, "weights.more_than_as_many"),

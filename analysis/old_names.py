@@ -14,11 +14,16 @@ NEW_OF_OLD = {
 }
 """Groups of facts were named after what their first facts were about."""
 _OLD = re.compile("|".join(NEW_OF_OLD))
+NUMBERED = ((re.compile(r"^(transplant\.[a-z_.]+\.(?:attention|mlp))\.(\d+)"), r"\1.layer_\2"),)
+"""Numbers in names, which say today what they number."""
 
 
 def renamed(text: str) -> str:
     """A dotted name, or any other text, with the names of today."""
-    return _OLD.sub(lambda found: NEW_OF_OLD[found[0]], text)
+    text = _OLD.sub(lambda found: NEW_OF_OLD[found[0]], text)
+    for old, new in NUMBERED:
+        text = old.sub(new, text)
+    return text
 
 
 def rename_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -37,6 +37,13 @@ def opposite(one: Estimate) -> Estimate:
     return Estimate(value, low, high, one.n, one.unit)
 
 
+def plural(noun: str) -> str:
+    """An English noun in the plural, e.g. ``countries``."""
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "s")
+
+
 def number(value: float | None, digits: int = 2) -> str:
     return "" if value is None else f"{value:.{digits}f}".replace("-", MINUS)
 

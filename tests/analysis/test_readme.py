@@ -109,7 +109,7 @@ def test_shares_of_modules_by_hand():
         found["transplant.all.trained_forward.same.fact"]
         + found["transplant.all.trained_backward.same.fact"]
     ) / 2
-    expected = [found[f"transplant.given.mlp.{layer}.same"] / whole for layer in range(4)]
+    expected = [found[f"transplant.given.mlp.layer_{layer}.same"] / whole for layer in range(4)]
     assert readme.alone("mlp") == pytest.approx(expected)
     assert readme.listed(expected) == "38, 15, 17 and 19"
     assert readme.listed(readme.alone("attention")) == "30, 8, 10 and 12"

@@ -6,14 +6,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import TOLD_IN
-from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.numbers import Test
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t
 from interp_rc.stats.equivalence import non_superiority
 from interp_rc.stats.intervals import bootstrap_mean, t_mean
 from interp_rc.stats.margins import judges, margin_of
+from interp_rc.stats.per_fact import add_mean, means_by_fact
 
 NAME = "editing"
 GAINED = "reverse_gained"  # what A gains as the answer to B' more than other names do
@@ -53,59 +55,56 @@ def with_gain(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)
 
 
-def _cells(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """All facts told in one order, and in both; then by order and subset."""
+def _cells(table: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
+    """All facts told in one order, and in both; then by order and group."""
+    yield from ((of, part) for of, part in _told(table) if len(part))
+    for (order, group), part in table.groupby(["order", "subset"], sort=False):
+        yield {"order": str(order), "group": str(group)}, part
+
+
+def _told(table: pd.DataFrame) -> list[tuple[dict[str, str], pd.DataFrame]]:
     once = table.subset.map(TOLD_IN).notna()
-    for name, part in ((ONCE, table[once]), (BOTH, table[~once])):
-        if len(part):
-            yield name, part
-    for key, part in table.groupby(["order", "subset"], sort=False):
-        yield ".".join(map(str, key)), part
+    return [({"group": ONCE}, table[once]), ({"group": BOTH}, table[~once])]
 
 
-def edit_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
-    """Effects [nat] by model, facts, edit and what is asked, the shares said, and the leads that
-    there were before. A fact that is edited in both orders counts once, with the mean."""
-    found = {}
-    gained = with_gain(table)
-    for model, of_model in gained.groupby("model", sort=False):
-        start = NAME if model == "finetuned" else f"{NAME}.{model}"
+def edit_estimates(table: pd.DataFrame, seed: int) -> Estimates:
+    """Effects [nat] by model, facts, edit and the role of what is asked, the shares said, and the
+    leads that there were before. A fact that is edited in both orders counts once, with the mean.
+    """
+    found = Estimates(NAME)
+    for model, of_model in with_gain(table).groupby("model", sort=False):
+        tuned = model == "finetuned"
         for cell, some in _cells(of_model):
+            whole = "order" not in cell
             for (edit, asked), part in some.groupby(["edit", "asked"], sort=False):
-                name = f"{start}.{cell}.{edit}.{asked}"
+                of = {"model": None if tuned else model, **cell, "edit": edit, "role": asked}
                 by_fact = part.groupby("fact")[["before", "effect", "said"]].mean()
-                tuned, whole = model == "finetuned", cell in (ONCE, BOTH)
                 wanted = asked in ASKED[str(edit)] and (whole or asked not in OVERALL)
                 if wanted and (tuned or asked in BASE):
-                    found[name] = _mean(by_fact.effect, "nat", seed, name)
+                    add_mean(found, by_fact.effect.to_numpy(float), "nat", seed, **of)
                 if wanted and tuned and whole and asked in LEADS:
-                    use = f"{name}.before"
-                    found[use] = _mean(by_fact.before, "nat", seed, use)
+                    before = by_fact.before.to_numpy(float)
+                    add_mean(found, before, "nat", seed, **of, when="before")
                 if asked in (SAID if tuned else SAID[:1]) and whole:
-                    use = f"{name}.said"
-                    found[use] = _mean(by_fact.said, "fraction", seed, use)
+                    said = by_fact.said.to_numpy(float)
+                    add_mean(found, said, "fraction", seed, **of, quantity="said")
     return found
 
 
-def by_layer(edits: pd.DataFrame, places: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+def by_layer(edits: pd.DataFrame, places: pd.DataFrame, seed: int) -> Estimates:
     """Layer by layer, of facts told in one order and in both [nat]: what the new answer gains in
     other words from an edit there (`edited`), and what the ways to locate find there."""
-    found = {}
+    found = Estimates(NAME)
     parts = {"edited": edits[edits.asked == "paraphrase"]}
     parts |= {way: places[places.by == way] for way in DRAWN}
     for way, part in parts.items():
-        once = part.subset.map(TOLD_IN).notna()
-        for cell, some in ((ONCE, part[once]), (BOTH, part[~once])):
-            for layer, rows in some.groupby("layer"):
-                use = derive_seed(derive_seed(seed, "report", NAME), TOLD[cell], str(layer))
-                found[f"{NAME}.by_layer.{way}.{cell}.layer_{layer}"] = bootstrap_mean(
-                    rows.groupby("fact").effect.mean().to_numpy(float), "nat", seed=use
-                )
+        for cell, some in _told(part):
+            for of, values in means_by_fact(some, {"layer": "layer"}):
+                use = derive_seed(seed, "report", NAME)
+                use = derive_seed(use, TOLD[cell["group"]], str(of["layer"]))
+                estimate = bootstrap_mean(values, "nat", seed=use)
+                found.add(estimate, part="by_layer", method=way, **cell, **of)
     return found
-
-
-def _mean(values: "pd.Series[float]", unit: str, seed: int, name: str) -> Estimate:
-    return bootstrap_mean(values.to_numpy(float), unit, seed=derive_seed(seed, name))
 
 
 def edit_tests(table: pd.DataFrame) -> list[Test]:
@@ -121,12 +120,12 @@ def edit_tests(table: pd.DataFrame) -> list[Test]:
     """
     gained = with_gain(table)
     tests = []
-    for cell, part in _cells(gained[gained.model == "finetuned"]):
+    for cell, part in _told(gained[gained.model == "finetuned"]):
         by = part.pivot_table(index="fact", columns=["edit", "asked"], values="effect")
-        if cell not in (ONCE, BOTH) or len(by) < 2:
+        if len(by) < 2:
             continue
-        name = f"{NAME}.{cell}"
-        if cell == BOTH:
+        name = f"{NAME}.{cell['group']}"
+        if cell["group"] == BOTH:
             lost = -by["one_way", OLD_BACK].to_numpy(float)
             led = part[(part.edit == "one_way") & (part.asked == OLD_BACK)]
             lead = led.groupby("fact").before.mean().to_numpy(float)

@@ -18,8 +18,10 @@ from interp_rc.facts.contrasts import contrasts_about
 from interp_rc.facts.tracings import Tracing
 from interp_rc.measures.editing.asked import Questions, ask
 from interp_rc.measures.editing.cases import Case, Known
+from interp_rc.measures.editing.estimates import NAME
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean
@@ -126,14 +128,14 @@ def with_success(where: pd.DataFrame, edits: pd.DataFrame) -> pd.DataFrame:
     return found[found.layer.map(reach)].drop(columns="structural_zero")
 
 
-def predicted(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+def predicted(table: pd.DataFrame, seed: int) -> Estimates:
     """By way to locate: Spearman's correlation with success over a fact's layers (mean over
     facts); over the facts of a layer, order and subset (mean over these); and the share of the
     variance of success that layer (of each order and subset) explains alone (`layer_alone`), and
     the share of what that leaves which a common slope on the effect explains
     (`within_variance`, which cannot be below zero), their intervals by a percentile bootstrap over
     facts."""
-    found = {}
+    found = Estimates(NAME)
     for by, part in table.groupby("by", sort=False):
         for name, values in (
             ("over_layers", over_layers(part)),
@@ -141,14 +143,15 @@ def predicted(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
         ):
             if len(values):
                 use = derive_seed(seed, str(by), name)
-                found[f"{by}.{name}"] = bootstrap_mean(values, UNITS[0], seed=use)
-        ends = _drawn(part, derive_seed(seed, str(by)))
-        for n, (name, value) in enumerate(
-            zip(("layer_alone", f"{by}.within_variance"), explained(part), strict=True)
-        ):
-            low, high = np.percentile(ends[:, n], [2.5, 97.5])
-            facts = part.fact.nunique()
-            found[name] = Estimate(value, float(low), float(high), facts, UNITS[1])
+                one = bootstrap_mean(values, UNITS[0], seed=use)
+                found.add(one, part="located", method=by, quantity=name)
+        ends = np.percentile(_drawn(part, derive_seed(seed, str(by))), [2.5, 97.5], axis=0)
+        alone, within = (
+            Estimate(value, float(low), float(high), part.fact.nunique(), UNITS[1])
+            for value, low, high in zip(explained(part), *ends, strict=True)
+        )
+        found.add(within, part="located", method=by, quantity="within_variance")
+    found.add(alone, part="located", quantity="layer_alone")  # whichever located: of edits only
     return found
 
 

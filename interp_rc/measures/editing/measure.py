@@ -72,12 +72,8 @@ class Editing(Measure[Loaded]):
         places = with_success(pd.concat(where, ignore_index=True), layered)
         for name, one in ((EDITS, table), (BY_LAYER, layered), (LOCATED, places)):
             context.write(name, one)
-        estimates = edit_estimates(table, seed)
-        estimates |= {
-            f"{NAME}.located.{name}": one for name, one in predicted(places, seed).items()
-        }
-        estimates |= by_layer(layered, places, context.seed)
-        return Measured(estimates, edit_tests(table))
+        estimates = edit_estimates(table, seed) | predicted(places, seed)
+        return Measured(estimates | by_layer(layered, places, context.seed), edit_tests(table))
 
 
 def moments_of(model: Loaded, texts: list[str], layers: range) -> Moments:

@@ -1,10 +1,11 @@
 """The page's section on facts edited by hand, and on whether locating tells where to edit."""
 
+from collections.abc import Sequence
+
 from interp_rc.display.figures.effect_points import Point, effect_points_figure
 from interp_rc.display.figures.profile import Line, Panel, profile_figure
-from interp_rc.display.lookup import by_layers
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.wording import number, opposite, spoken
+from interp_rc.display.wording import number, opposite, plural, spoken
 from interp_rc.measures.editing.estimates import (
     BOTH,
     GAINED,
@@ -13,9 +14,11 @@ from interp_rc.measures.editing.estimates import (
     OLD,
     OLD_BACK,
     ONCE,
+    SAID,
     TOLD,
 )
 from interp_rc.measures.editing.measure import LOCATED
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
@@ -27,9 +30,9 @@ ROWS = {
     "efficacy": "new answer,\nas written",
     "paraphrase": "new answer,\nin other words",
     "specificity": "other facts",
-    GAINED: "other direction,\nover other names",
+    GAINED: "other direction,\nover other {}",
 }
-SHARE = "within_variance"
+BEFORE = {"when": "before"}
 LOOKS = {ONCE: "same", BOTH: "both"}
 WAYS = {
     "tracing": "traced: MLP, last token",
@@ -47,7 +50,8 @@ DRAWN = {  # two in a row share their axis
 
 
 def section(run: Run, measured: Measured) -> Section:
-    if f"{NAME}.{ONCE}.one_way.{GAINED}" not in measured.estimates:
+    names = plural(measured.roles.subject)
+    if not measured.estimates.find(group=ONCE, edit="one_way", role=GAINED):
         return Section(TITLE, "Fewer than four facts told in one order were learnt: none to edit.")
     return Section(
         title=TITLE,
@@ -58,55 +62,57 @@ def section(run: Run, measured: Measured) -> Section:
             "A rank-one change of one layer’s MLP (ROME) gives a learnt fact A the answer B′ of "
             "another, written in some templates and asked in others; the weights are put back "
             "afterwards. Both ways: B′ is given A as well. The other direction is what A gains as "
-            "the answer to B′, less what other names gain there. In the base model the facts’ own "
-            "answers are written, which it never learnt. The layer is the one that is best for "
+            f"the answer to B′, less what other {names} gain there. In the base model the facts’ "
+            "own answers are written, which it never learnt. The layer is the one that is best for "
             "the other half of the facts. Edits of the last layer change nothing at the source "
             "that the answer reads, and are left out of the correlations. An old answer that is "
             "near certain can stay so, so that losses are told of its lead: the log-probability "
-            "less the mean of other facts’ answers (or names) in its place."
+            f"less the mean of other facts’ answers (or {names}) in its place."
         ),
     )
 
 
 def sentence(measured: Measured) -> str:
-    def found(*what: str) -> str:
-        return spoken(measured.estimates[".".join([NAME, *what])])
+    roles = measured.roles
+
+    def found(group: str, edit: str, role: str, **of: str) -> str:
+        return spoken(measured.estimates.of(group=group, edit=edit, role=role, **of))
+
+    def lost(role: str) -> str:
+        return spoken(opposite(measured.estimates.of(group=BOTH, edit="one_way", role=role)))
 
     text = (
         "Given another’s answer by hand, a fact told in one order says it in other words with "
-        f"{found(ONCE, 'one_way.paraphrase')} more; asked from that answer, its own name (or "
-        f"description) gains {found(ONCE, 'one_way', GAINED)} more than others (edited both ways: "
-        f"{found(ONCE, 'two_way', GAINED)})."
+        f"{found(ONCE, 'one_way', 'paraphrase')} more; asked from that answer, its own "
+        f"{roles.subject} (or {roles.object}) gains {found(ONCE, 'one_way', GAINED)} more than "
+        f"others (edited both ways: {found(ONCE, 'two_way', GAINED)})."
     )
-    if f"{NAME}.{BOTH}.one_way.{OLD_BACK}" in measured.estimates:
+    if measured.estimates.find(group=BOTH, edit="one_way", role=OLD_BACK):
         text += (
-            " Of facts told in both orders, the edited answer loses "
-            f"{_lost(measured, f'{BOTH}.one_way.{OLD}')} of the "
-            f"{found(BOTH, 'one_way', OLD, 'before')} by which it led others, and the one in the "
-            f"other direction {_lost(measured, f'{BOTH}.one_way.{OLD_BACK}')} of "
-            f"{found(BOTH, 'one_way', OLD_BACK, 'before')}."
+            f" Of facts told in both orders, the edited answer loses {lost(OLD)} of the "
+            f"{found(BOTH, 'one_way', OLD, when='before')} by which it led others, and the one in "
+            f"the other direction {lost(OLD_BACK)} of "
+            f"{found(BOTH, 'one_way', OLD_BACK, when='before')}."
         )
-    base = f"base.{ONCE}.one_way"
-    if f"{NAME}.{base}.{GAINED}" in measured.estimates:
+    base = {"group": ONCE, "edit": "one_way", "model": "base"}
+    if measured.estimates.find(**base, role=GAINED):
         text += (
             " Written into the base model, the facts’ own answers gain "
-            f"{found(base, 'paraphrase')} in other words (said in {found(base, 'paraphrase.said')}"
-            f") and the names {found(base, GAINED)} more than others the other way round."
+            f"{found(**base, role='paraphrase')} in other words (said in "
+            f"{found(**base, role='paraphrase', quantity='said')}) and the {plural(roles.subject)} "
+            f"{found(**base, role=GAINED)} more than others the other way round."
         )
     return text
 
 
-def _lost(measured: Measured, name: str) -> str:
-    return spoken(opposite(measured.estimates[f"{NAME}.{name}"]))
-
-
 def asked(run: Run, measured: Measured) -> Picture:
+    roles, names = measured.roles, plural(measured.roles.subject)
     points = [
-        Point(panel, row, EDITS[edit][0], one)
-        for cell, panel in PANELS.items()
-        for what, row in ROWS.items()
+        Point(panel, row.format(names), EDITS[edit][0], one)
+        for group, panel in PANELS.items()
+        for role, row in ROWS.items()
         for edit in EDITS
-        if (one := measured.estimates.get(f"{NAME}.{cell}.{edit}.{what}")) is not None
+        if (one := measured.estimates.find(group=group, edit=edit, role=role))
     ]
     return picture(
         run,
@@ -118,19 +124,19 @@ def asked(run: Run, measured: Measured) -> Picture:
         alt=f"Changes after edits one way and both ways. {sentence(measured)}",
         caption=(
             "What an edit changes in the log-probability of the new answer, of other facts’ own "
-            "answers, and of the name (or description) asked for in the other direction, over "
-            "what other names gain there."
+            f"answers, and of the {roles.subject} (or {roles.object}) asked for in the other "
+            f"direction, over what other {names} gain there."
         ),
     )
 
 
 def by_layer(run: Run, measured: Measured) -> Picture:
-    start = f"{NAME}.by_layer"
-    layers = range(len(by_layers(measured, f"{start}.edited.{ONCE}.layer_{{}}")))
+    found = measured.estimates.where(part="by_layer")
+    layers = found.each("layer")
     panels = [
-        Panel(title, [line(measured, f"{start}.{way}", cell, layers) for cell in LOOKS])
+        Panel(title, [line(found, way, group, layers) for group in LOOKS])
         for way, title in DRAWN.items()
-        if any(name.startswith(f"{start}.{way}.") for name in measured.estimates)
+        if way in found.each("method")
     ]
     return picture(
         run,
@@ -152,23 +158,23 @@ def by_layer(run: Run, measured: Measured) -> Picture:
     )
 
 
-def line(measured: Measured, start: str, cell: str, layers: range) -> Line:
-    estimates = [measured.estimates.get(f"{start}.{cell}.layer_{n}", NOTHING) for n in layers]
-    return Line(TOLD[cell], LOOKS[cell], estimates)
+def line(found: Estimates, way: str, group: str, layers: Sequence[int]) -> Line:
+    of = {"part": "by_layer", "method": way, "group": group}
+    estimates = [found.find(**of, layer=layer) or NOTHING for layer in layers]
+    return Line(TOLD[group], LOOKS[group], estimates)
 
 
 def said(measured: Measured) -> Table:
     """The share of prompts in which greedy decoding says it, after each edit."""
-    edits = EDITS | {"batch": ("", "many at once")}
     rows = []
-    for cell, panel in PANELS.items():
-        for edit, (_, label) in edits.items():
-            names = [
-                f"{NAME}.{cell}.{edit}.{what}.said"
-                for what in ("paraphrase", "specificity", "reverse")
+    for group, panel in PANELS.items():
+        for edit, (_, label) in (EDITS | {"batch": ("", "many at once")}).items():
+            found = [
+                measured.estimates.find(group=group, edit=edit, role=role, quantity="said")
+                for role in SAID
             ]
-            if all(name in measured.estimates for name in names):
-                shares = [100 * (measured.estimates[name].value or 0) for name in names]
+            if all(found):
+                shares = [100 * (one.value or 0) for one in found if one]
                 rows.append([panel, label, *(number(share, 0) for share in shares)])
     columns = ["facts", "edited", "new answer", "other facts’ own", "other direction"]
     return Table("Said by greedy decoding after an edit [%]", columns, rows, columns[2:])
@@ -177,18 +183,15 @@ def said(measured: Measured) -> Table:
 def leads(measured: Measured) -> Table:
     """What the old answer loses of its lead over other facts', by edits one way."""
     rows = []
-    for cell, panel in PANELS.items():
-        names = [f"{NAME}.{cell}.one_way.{lead}" for lead in LEADS]
-        if all(name in measured.estimates for name in names):
-            found = [
-                one
-                for name in names
-                for one in (
-                    measured.estimates[f"{name}.before"],
-                    opposite(measured.estimates[name]),
-                )
-            ]
-            rows.append([panel, *map(_interval, found)])
+    for group, panel in PANELS.items():
+        cells = []
+        for lead in LEADS:
+            of = {"group": group, "edit": "one_way", "role": lead}
+            led, gained = (measured.estimates.find(**of, **then) for then in (BEFORE, {}))
+            if led and gained:
+                cells += [_interval(led), _interval(opposite(gained))]
+        if len(cells) == 2 * len(LEADS):
+            rows.append([panel, *cells])
     columns = ["facts", "led by", "loses", "other direction led by", "loses there"]
     caption = "The old answer’s lead over other facts’, and what an edit one way takes of it [nat]"
     return Table(caption, columns, rows, columns[1:])
@@ -198,8 +201,10 @@ def told_where(run: Run, measured: Measured) -> Table:
     """Does locating tell where, and what, can be edited?"""
     rows = []
     for by, label in WAYS.items():
-        names = [f"{NAME}.located.{by}.{what}" for what in ("over_layers", "within_layers", SHARE)]
-        found = [measured.estimates.get(name, NOTHING) for name in names]
+        found = [
+            measured.estimates.find(part="located", method=by, quantity=quantity) or NOTHING
+            for quantity in ("over_layers", "within_layers", "within_variance")
+        ]
         if any(one is not NOTHING for one in found):
             rows.append([label, *map(_interval, found)])
     columns = [
@@ -209,7 +214,7 @@ def told_where(run: Run, measured: Measured) -> Table:
         "variance within layers",
     ]
     layers = run.table(LOCATED).layer.nunique()
-    alone = measured.estimates.get(f"{NAME}.located.layer_alone", NOTHING)
+    alone = measured.estimates.find(part="located", quantity="layer_alone") or NOTHING
     caption = (
         "Rank correlation of what is located with how likely (log-probability, in other words) the "
         f"new answer is after an edit there: over a fact’s layers (the {layers} below the last), "

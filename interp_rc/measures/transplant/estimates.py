@@ -1,80 +1,79 @@
 """What the tables of weight transplants come to: estimates and tests over facts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t
 from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.per_fact import add_mean, means_by_fact
 
 NAME = "transplant"
+SINGLE, SETS, SITES, RANKS, SPECTRA, NEURONS = (
+    f"mechanism/{NAME}{part}" for part in ("", "_sets", "_sites", "_ranks", "_spectra", "_neurons")
+)
 FEW = 16  # singular directions that the test is about
-RANKS = (1, 4, 16, 64)
+OF_RANK = {"direction": "direction", "set": "kept", "rank": "rank"}
+SHOWN = (1, 4, 16, 64)  # ranks
 Tables = Mapping[str, pd.DataFrame]
 
 
-def transplant_estimates(tables: Tables, seed: int) -> dict[str, Estimate]:
+def transplant_estimates(tables: Tables, seed: int) -> Estimates:
     """`fact` effects [nat] throughout, but for `answer` where it is said, and the `lead` of what is
-    taken."""
-    found: dict[str, Estimate] = {}
-    for name, values, unit in _values(tables):
-        numbers = np.asarray(values, dtype=float)
-        full = f"{NAME}.{name}"
-        found[full] = bootstrap_mean(numbers, unit, seed=derive_seed(seed, full))
-    sites = tables.get(f"mechanism/{NAME}_sites")
-    return found if sites is None else found | _counts(sites)
+    taken. Of facts told in either order together but where a group or order is named."""
+    found = Estimates(NAME)
+    if SINGLE in tables:
+        add_units(found, tables[SINGLE], seed)
+    if SETS in tables:
+        for order, mine in tables[SETS].groupby("told", sort=False):
+            for kind, rows in kinds_of(mine).items():
+                for of, values in means_by_fact(rows, {"role": "asked"}):
+                    of = {"order": order, "set": kind} | of
+                    add_mean(found, values, "nat", seed, part="smallest", **of)
+    if RANKS in tables:
+        ranks = tables[RANKS]
+        shown = ranks[ranks["rank"].isin([*SHOWN, ranks["rank"].max()])]
+        for of, values in means_by_fact(same_or_top(shown), OF_RANK):
+            add_mean(found, values, "nat", seed, part="rank", **of)
+    if NEURONS in tables:
+        same = tables[NEURONS].query("direction == 'same' and act == 'given'")
+        for of, values in means_by_fact(same, {"component": "of", "set": "set", "count": "k"}):
+            add_mean(found, values, "nat", seed, part="neurons", edit="given", **of)
+    if SITES in tables:
+        add_counts(found, tables[SITES])
+    return found
 
 
-def _values(tables: Tables) -> Iterator[tuple[str, Any, str]]:
-    """Name, one value a fact, unit."""
-    single = tables.get(f"mechanism/{NAME}")
-    if single is not None:
-        yield from _of_units(single)
-    sets = tables.get(f"mechanism/{NAME}_sets")
-    if sets is not None:
-        yield from _of_sets(sets)
-    ranks = tables.get(f"mechanism/{NAME}_ranks")
-    if ranks is not None:
-        shown = ranks[ranks["rank"].isin([*RANKS, ranks["rank"].max()])]
-        shown = shown[(shown.direction == "same") | (shown.kept == "top")]
-        for (rank, kept, direction), part in _by(shown, ["rank", "kept", "direction"]):
-            yield f"rank.{direction}.{kept}.r{rank}", _facts(part), "nat"
-    neurons = tables.get(f"mechanism/{NAME}_neurons")
-    if neurons is not None:
-        same = neurons[(neurons.direction == "same") & (neurons.act == "given")]
-        for (of, kind, k), part in _by(same, ["of", "set", "k"]):
-            yield f"neurons.given.{of}.{kind}.k{k}", _facts(part), "nat"
-
-
-def _of_units(single: pd.DataFrame) -> Iterator[tuple[str, Any, str]]:
-    """Facts told in either order together, asked as told and in reverse; those told in both."""
-    outside = single[single.act == "given"].drop_duplicates(["query", "metric"])
-    keys = ["subset", "direction", "metric"]
-    for (subset, direction, metric), part in _by(outside, keys):
-        asked = direction or "both"
-        yield f"all.{subset}.{asked}.{metric}", part.groupby("fact").whole.mean(), "nat"
+def add_units(found: Estimates, single: pd.DataFrame, seed: int) -> None:
+    """Add what all weights bring, by group and direction; what whole attentions and MLPs and what
+    is outside the layers do, each alone; and those that bring most as told, and cost most."""
+    every = single[single.act == "given"].drop_duplicates(["query", "metric"])
+    every = every.assign(direction=every.direction.fillna("both"))
+    axes = {"group": "subset", "direction": "direction", "quantity": "metric"}
+    for of, values in means_by_fact(every, axes, "whole"):
+        add_mean(found, values, "nat", seed, part="all", **of)
     judged = single.metric == single.act.map({"given": "fact", "taken": "lead"})
-    units = single[judged & single.direction.notna()]
-    units = units[units.site.isin(_unit_names(single))]
-    for (act, site, direction), part in _by(units, ["act", "site", "direction"]):
-        yield f"{act}.{site}.{direction}", _facts(part), "nat"
-
-
-def _unit_names(single: pd.DataFrame) -> set[str]:
-    """Sites that are called by what they are in every model, and not by the model's own name."""
-    return set(single.site[single.site == _units(single)])
-
-
-def _of_sets(sets: pd.DataFrame) -> Iterator[tuple[str, Any, str]]:
-    for told, mine in sets.groupby("told", sort=False):
-        for kind, rows in kinds_of(mine).items():
-            for asked, part in rows.groupby("asked", sort=False):
-                yield f"smallest.{told}.{kind}.{asked}", _facts(part), "nat"
+    # Sites that are called by what they are in every model, and not by the model's own name.
+    units = single[judged & single.direction.notna() & (single.site == _units(single))]
+    keys = ["act", "component", "layer", "site", "direction"]
+    for (act, component, layer, site, direction), part in units.groupby(
+        keys, sort=False, dropna=False
+    ):
+        use = derive_seed(seed, f"{NAME}.{act}.{site}.{direction}")
+        estimate = bootstrap_mean(_facts(part), "nat", seed=use)
+        found.add(estimate, edit=act, **_unit(component, layer), direction=direction)
+    for act, pick in (("given", max), ("taken", min)):
+        if rows := found.where(edit=act, direction="same").rows:
+            best = pick(rows, key=lambda row: row.estimate.value or 0)
+            of = {axis: best.of.get(axis) for axis in ("component", "layer")}
+            found.add(best.estimate, quantity=f"most_{act}", **of)
 
 
 def kinds_of(sets: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -91,26 +90,30 @@ def kinds_of(sets: pd.DataFrame) -> dict[str, pd.DataFrame]:
     }
 
 
-def _counts(sites: pd.DataFrame) -> dict[str, Estimate]:
-    """How many sites were chosen, their share of all weights, and of each unit's weights the share
-    that is in the greedy sets (n of them): of one model, so no interval."""
-    found = {}
-    for told, mine in sites.groupby("told", sort=False):
+def add_counts(found: Estimates, sites: pd.DataFrame) -> None:
+    """Add how many sites were chosen, their share of all weights, and of each unit's weights the
+    share that is in the greedy sets (n of them): of one model, so no interval."""
+    for order, mine in sites.groupby("told", sort=False):
         total = int(mine[mine.set == "all"]["size"].sum())
         for kind in ("greedy", "units"):
             part = mine[mine.set == kind]
-            start = f"{NAME}.smallest.{told}.{kind}"
-            found[f"{start}.sites"] = Estimate(float(len(part)), None, None, 1, "sites")
-            share = float(part["size"].sum()) / total
-            found[f"{start}.weights"] = Estimate(share, None, None, 1, "fraction")
-    units = sites.assign(unit=_units(sites))
-    weights = units[units.set == "all"].groupby("unit", sort=False)["size"].sum()
-    chosen = units[units.set == "greedy"].groupby("unit")["size"].sum()
-    for unit, whole in weights.items():
-        share = float(chosen.get(unit, 0)) / float(whole)
-        name = f"{NAME}.smallest.holds.{unit}"
-        found[name] = Estimate(share, None, None, sites.told.nunique(), "fraction")
-    return found
+            for quantity, value, unit in (
+                ("sites", float(len(part)), "sites"),
+                ("weights", float(part["size"].sum()) / total, "fraction"),
+            ):
+                one = Estimate(value, None, None, 1, unit)
+                found.add(one, part="smallest", order=order, set=kind, quantity=quantity)
+    for (component, layer), rows in sites.groupby(["component", "layer"], sort=False, dropna=False):
+        whole, chosen = (rows[rows.set == kind]["size"].sum() for kind in ("all", "greedy"))
+        if whole:
+            share = Estimate(
+                float(chosen) / float(whole), None, None, sites.told.nunique(), "fraction"
+            )
+            found.add(share, part="smallest", quantity="holds", **_unit(component, layer))
+
+
+def _unit(component: Any, layer: Any) -> dict[str, Any]:
+    return {"component": component, "layer": None if pd.isna(layer) else layer}
 
 
 def _units(sites: pd.DataFrame) -> pd.Series:
@@ -119,53 +122,33 @@ def _units(sites: pd.DataFrame) -> pd.Series:
     return sites.component.where(sites.layer.isna(), sites.component + layers)
 
 
-def _facts(part: pd.DataFrame) -> pd.Series:
-    return part.groupby("fact").effect.mean()
+def _facts(part: pd.DataFrame) -> Float[np.ndarray, " fact"]:
+    return part.groupby("fact").effect.mean().to_numpy(float)
 
 
-def _by(table: pd.DataFrame, keys: list[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
-    for key, part in table.groupby(keys, sort=False, dropna=False):
-        yield tuple(None if one is None or one != one else one for one in key), part
+def same_or_top(ranks: pd.DataFrame) -> pd.DataFrame:
+    """Asked as told, and of the largest directions in reverse."""
+    return ranks[(ranks.direction == "same") | (ranks.kept == "top")]
 
 
-def curves(tables: Tables, seed: int) -> dict[str, Estimate]:
+def curves(tables: Tables, seed: int) -> Estimates:
     """Effects [nat] of the first k chosen sites, and of k at random where k is a power of two, put
     into the base; and of every rank of the differences. Absent where there is no such table."""
-    found = {}
+    found = Estimates(NAME)
     use = derive_seed(seed, "report", NAME)
-    for name, part in _along(tables):
-        values = _facts(part).to_numpy(float)
-        found[f"{NAME}.{name}"] = bootstrap_mean(values, "nat", seed=use)
-    return found
-
-
-def _along(tables: Tables) -> Iterator[tuple[str, pd.DataFrame]]:
-    sets = tables.get(f"mechanism/{NAME}_sets")
-    if sets is not None:
+    parts = []
+    if SETS in tables:
+        sets = tables[SETS]
         powers = sets.k.map(lambda k: int(k).bit_count() == 1)
         drawn = (sets.set == "random") & powers & (sets.asked == "told")
         chosen = (sets.set == "greedy") & sets.asked.isin(["told", "reverse"])
-        keys = ["told", "set", "asked", "k"]
-        for (told, kind, asked, k), part in sets[drawn | chosen].groupby(keys, sort=False):
-            yield f"by_number.{told}.{kind}.{asked}.k{k}", part
-    ranks = tables.get(f"mechanism/{NAME}_ranks")
-    if ranks is not None:
-        shown = ranks[(ranks.direction == "same") | (ranks.kept == "top")]
-        keys = ["direction", "kept", "rank"]
-        for (direction, kept, rank), part in shown.groupby(keys, sort=False):
-            yield f"by_rank.{direction}.{kept}.r{rank}", part
-
-
-def alone(estimates: Mapping[str, Estimate]) -> dict[str, Estimate]:
-    """Of the parts moved alone, that which brings most as told, and that whose lack costs most."""
-    found = {}
-    for act, pick in (("given", max), ("taken", min)):
-        start = f"{NAME}.{act}."
-        same = [name for name in estimates if name.startswith(start) and name.endswith(".same")]
-        if same:
-            best = pick(same, key=lambda name: estimates[name].value or 0)
-            site = best.removeprefix(start).removesuffix(".same")
-            found[f"{NAME}.most_{act}.{site}"] = estimates[best]
+        axes = {"order": "told", "set": "set", "role": "asked", "count": "k"}
+        parts.append(("by_number", sets[drawn | chosen], axes))
+    if RANKS in tables:
+        parts.append(("by_rank", same_or_top(tables[RANKS]), OF_RANK))
+    for part, table, axes in parts:
+        for of, values in means_by_fact(table, axes):
+            found.add(bootstrap_mean(values, "nat", seed=use), part=part, **of)
     return found
 
 
@@ -173,19 +156,17 @@ def transplant_tests(tables: Tables) -> list[Test]:
     """Do few sites carry more than others at random? Do the largest singular directions carry more
     than others (of one draw)? Holm over all."""
     tests = []
-    sets = tables.get(f"mechanism/{NAME}_sets")
+    sets = tables.get(SETS)
     for told, mine in () if sets is None else sets.groupby("told", sort=False):
         kinds = kinds_of(mine)
         if "greedy" not in kinds:
             continue
-        said = {
-            kind: _facts(rows[rows.asked == "told"]).to_numpy(float) for kind, rows in kinds.items()
-        }
+        said = {kind: _facts(rows[rows.asked == "told"]) for kind, rows in kinds.items()}
         for kind in ("random", "as_large"):
             name = f"{NAME}.smallest.{told}.more_than_{kind}"
             ends = said["greedy"], said[kind]
             tests.append(paired_t(*ends, name=name, alternative="greater"))
-    ranks = tables.get(f"mechanism/{NAME}_ranks")
+    ranks = tables.get(RANKS)
     if ranks is not None:
         few = ranks[(ranks["rank"] == FEW) & (ranks.direction == "same")]
         if len(few):

@@ -14,7 +14,12 @@ from interp_rc.measures.transplant.asking import Asking, Question, from_queries,
 from interp_rc.measures.transplant.by_rank import neuron_effects, rank_effects
 from interp_rc.measures.transplant.estimates import (
     NAME,
-    alone,
+    NEURONS,
+    RANKS,
+    SETS,
+    SINGLE,
+    SITES,
+    SPECTRA,
     curves,
     transplant_estimates,
     transplant_tests,
@@ -30,9 +35,6 @@ from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed, generator
 from interp_rc.tools.weights.sites import matrices, units
 
-SINGLE, SETS, SITES, RANKS, SPECTRA, NEURONS = (
-    f"mechanism/{NAME}{part}" for part in ("", "_sets", "_sites", "_ranks", "_spectra", "_neurons")
-)
 TEMPLATES = 2  # of an order: the second is the paraphrase
 FEWEST = 4  # learnt facts: two to choose on, two to measure on
 
@@ -64,11 +66,8 @@ class Transplant(Measure[Loaded]):
             tables = transplants(pair, model, questions, seed)
         for name, table in tables.items():
             context.write(name, table)
-        estimates = transplant_estimates(tables, seed)
-        return Measured(
-            estimates=estimates | alone(estimates) | curves(tables, context.seed),
-            tests=transplant_tests(tables),
-        )
+        estimates = transplant_estimates(tables, seed) | curves(tables, context.seed)
+        return Measured(estimates, transplant_tests(tables))
 
 
 def learnt_questions(facts: FactSet, answers: pd.DataFrame) -> list[Question]:

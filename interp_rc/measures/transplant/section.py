@@ -1,34 +1,33 @@
 """The page's section on weight transplants: which weights carry the facts?"""
 
-import re
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
 from interp_rc.display.figures.curves import Curve, CurvePanel, curves_figure
 from interp_rc.display.figures.profile import Line, Panel, profile_figure
-from interp_rc.display.lookup import look_up_place, numbered
 from interp_rc.display.section import Picture, Section, Table, picture
+from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import in_nats, opposite, spoken
-from interp_rc.measures.transplant.estimates import NAME
-from interp_rc.measures.transplant.measure import RANKS, SINGLE, SITES
-from interp_rc.records.nouns import ORDERS, Order
+from interp_rc.measures.transplant.estimates import FEW, NAME, RANKS, SINGLE, SITES
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, Order
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
 TITLE = "Which weights carry the facts?"
-TOLD = {"forward": "told name first", "backward": "told description first"}
 ASKED = {"same": "asked as told", "reverse": "asked in reverse"}
 ACTS = {"given": "Put in", "taken": "Taken out"}
+BY_NUMBER = {"part": "by_number"}
 NOTHING = Estimate(None, None, None, 0, "nat")
 
 
 def section(run: Run, measured: Measured) -> Section:
     if not measured.estimates:
         return Section(TITLE, "No facts were learnt: there is nothing to move.")
-    orders = [o for o in ORDERS if f"{NAME}.smallest.{o}.all.told" in measured.estimates]
+    orders = [one for one in ORDERS if measured.estimates.find(**smallest(one, "all"))]
     figures = [by_site(run, measured)]
-    picked = [o for o in orders if f"{NAME}.smallest.{o}.greedy.told" in measured.estimates]
+    picked = [one for one in orders if measured.estimates.find(**smallest(one, "greedy"))]
     if picked:
         figures.append(by_number(run, measured, picked))
     if RANKS in measured.tables:
@@ -37,7 +36,7 @@ def section(run: Run, measured: Measured) -> Section:
         title=TITLE,
         sentence=" ".join([*(sentence(measured, o) for o in orders), alone(measured)]),
         figures=figures,
-        tables=[outside(measured), chosen(run, orders), compared(measured, orders)],
+        tables=[outside(measured), chosen(run, measured, orders), compared(measured, orders)],
         note=(
             "A fact is what the log-probability of its answer is above that of the same answer "
             "after another one’s prompt: weights that only make all answers of these facts likely "
@@ -54,68 +53,80 @@ def section(run: Run, measured: Measured) -> Section:
     )
 
 
-def found(measured: Measured, name: str) -> Estimate:
-    return measured.estimates.get(f"{NAME}.{name}", NOTHING)
+def smallest(order: Order, kind: str, role: str = "told") -> dict[str, str]:
+    """What the effect of a set of sites is of."""
+    return {"part": "smallest", "order": order, "set": kind, "role": role}
+
+
+def found(measured: Measured, **of: Any) -> Estimate:
+    return measured.estimates.find(**of) or NOTHING
+
+
+def told(measured: Measured, order: Order) -> str:
+    return Words(measured.roles).told(TOLD_ONLY[order])
 
 
 def sentence(measured: Measured, order: Order) -> str:
-    def of(what: str) -> str:
-        return spoken(found(measured, f"smallest.{order}.{what}"))
+    def of(kind: str, role: str = "told") -> str:
+        return spoken(found(measured, **smallest(order, kind, role)))
 
-    if f"{NAME}.smallest.{order}.greedy.told" not in measured.estimates:
-        return f"Of facts {TOLD[order]}, all weights bring {of('all.told')}: nothing to choose."
-    number = found(measured, f"smallest.{order}.greedy.sites").value or 0
+    if not measured.estimates.find(**smallest(order, "greedy")):
+        return (
+            f"Of facts {told(measured, order)}, all weights bring {of('all')}: nothing to choose."
+        )
+    sites = {"part": "smallest", "order": order, "set": "greedy", "quantity": "sites"}
+    number = found(measured, **sites).value or 0
     text = (
-        f"Of facts {TOLD[order]}, the {number:.0f} matrices chosen on half of them bring "
-        f"{of('greedy.told')} of the other half into the base, of {of('all.told')} that all "
-        f"weights bring; as many at random {of('random.told')}, and at random with as many weights "
-        f"{of('as_large.told')}; asked in reverse, the chosen ones bring {of('greedy.reverse')}"
+        f"Of facts {told(measured, order)}, the {number:.0f} matrices chosen on half of them bring "
+        f"{of('greedy')} of the other half into the base, of {of('all')} that all weights bring; "
+        f"as many at random {of('random')}, and at random with as many weights {of('as_large')}; "
+        f"asked in reverse, the chosen ones bring {of('greedy', 'reverse')}"
     )
-    return f"{text} (all weights: {of('all.reverse')})."
+    return f"{text} (all weights: {of('all', 'reverse')})."
 
 
 def alone(measured: Measured) -> str:
     """The site that is most enough, and the one that is most needed."""
-    parts = {
-        act: [n for n in measured.estimates if re.fullmatch(rf"{NAME}\.{act}\..*\.same", n)]
-        for act in ACTS
-    }
-    if not all(parts.values()):
+    enough, needed = (
+        next(iter(measured.estimates.where(quantity=f"most_{act}").rows), None) for act in ACTS
+    )
+    if not enough or not needed:
         return ""
-    enough, needed = (".".join(look_up_place(measured, f"{NAME}.most_{act}")) for act in ACTS)
-    lost = opposite(found(measured, f"most_taken.{needed}"))
+    parts = measured.estimates.where(edit="given", direction="same")
     return (
-        f"Of {len(parts['given'])} parts alone, {called(enough)} brings most "
-        f"({spoken(found(measured, f'most_given.{enough}'))}), and {called(needed)} is missed "
-        f"most: the lead of the answer over another one then falls by {spoken(lost)}."
+        f"Of {len(parts)} parts alone, {called(**enough.of)} brings most "
+        f"({spoken(enough.estimate)}), and {called(**needed.of)} is missed "
+        f"most: the lead of the answer over another one then falls by "
+        f"{spoken(opposite(needed.estimate))}."
     )
 
 
-def called(site: str) -> str:
-    part, _, layer = site.partition(".")
+def called(component: str, layer: int | None = None, **_: Any) -> str:
     words = {"input_embedding": "the embedding", "output_rows": "the output rows", "norms": "norms"}
-    name = "the MLP" if part == "mlp" else part
-    return words.get(part) or f"{name} of layer {layer}"
+    name = "the MLP" if component == "mlp" else component
+    return words.get(component) or f"{name} of layer {layer}"
 
 
 def by_site(run: Run, measured: Measured) -> Picture:
-    table = run.table(SINGLE)
-    layers = sorted({int(layer) for layer in table.layer.dropna()})
+    layers = sorted({int(layer) for layer in run.table(SINGLE).layer.dropna()})
     panels = [
         Panel(
-            f"{ACTS[act]}: {called(part).removeprefix('the ').split(' of ')[0]}",
+            f"{ACTS[act]}: {words}",
             [
                 Line(
-                    words,
+                    label,
                     asked,
-                    [found(measured, f"{act}.{part}.{layer}.{asked}") for layer in layers],
+                    [
+                        found(measured, edit=act, component=part, layer=layer, direction=asked)
+                        for layer in layers
+                    ],
                 )
-                for asked, words in ASKED.items()
+                for asked, label in ASKED.items()
             ],
             chance=0.0,
         )
         for act in ACTS
-        for part in ("attention", "mlp")
+        for part, words in (("attention", "attention"), ("mlp", "MLP"))
     ]
     return picture(
         run,
@@ -135,16 +146,16 @@ def by_site(run: Run, measured: Measured) -> Picture:
 
 def by_number(run: Run, measured: Measured, orders: Sequence[Order]) -> Picture:
     drawn = {
-        "matrices at random": ("same", "random.told"),
-        "chosen, asked as told": ("same", "greedy.told"),
-        "chosen, asked in reverse": ("reverse", "greedy.reverse"),
+        "matrices at random": ("same", "random", "told"),
+        "chosen, asked as told": ("same", "greedy", "told"),
+        "chosen, asked in reverse": ("reverse", "greedy", "reverse"),
     }
     panels = [
         CurvePanel(
-            f"{TOLD[order][:1].upper()}{TOLD[order][1:]}",
+            told(measured, order).capitalize(),
             [
-                curve(measured, label, asked, f"by_number.{order}.{what}.k")
-                for label, (asked, what) in drawn.items()
+                curve(measured, label, asked, "count", smallest(order, *what) | BY_NUMBER)
+                for label, (asked, *what) in drawn.items()
             ],
         )
         for order in orders
@@ -167,15 +178,18 @@ def by_number(run: Run, measured: Measured, orders: Sequence[Order]) -> Picture:
 
 def by_rank(run: Run, measured: Measured) -> Picture:
     drawn = {
-        "directions at random": ("same", "same.random"),
-        "the largest, asked as told": ("same", "same.top"),
-        "the largest, in reverse": ("reverse", "reverse.top"),
-        "all but the largest": ("both", "same.rest"),
+        "directions at random": ("same", "same", "random"),
+        "the largest, asked as told": ("same", "same", "top"),
+        "the largest, in reverse": ("reverse", "reverse", "top"),
+        "all but the largest": ("both", "same", "rest"),
     }
     curves = [
-        curve(measured, label, asked, f"by_rank.{what}.r") for label, (asked, what) in drawn.items()
+        curve(
+            measured, label, asked, "rank", {"part": "by_rank", "direction": direction, "set": kept}
+        )
+        for label, (asked, direction, kept) in drawn.items()
     ]
-    few = found(measured, "rank.same.top.r16")
+    few = found(measured, part="rank", direction="same", set="top", rank=FEW)
     return picture(
         run,
         f"{NAME}_ranks",
@@ -197,10 +211,11 @@ def by_rank(run: Run, measured: Measured) -> Picture:
     )
 
 
-def curve(measured: Measured, label: str, asked: str, start: str) -> Curve:
-    estimates = numbered(measured, f"{NAME}.{start}")
-    xs, control = list(estimates), label.endswith("at random")
-    return Curve(label, asked, xs, list(estimates.values()), control=control)
+def curve(measured: Measured, label: str, asked: str, axis: str, of: dict[str, str]) -> Curve:
+    some = measured.estimates.where(**of)
+    points = sorted(some.along(axis, **of).items()) if some else []
+    xs, estimates = [x for x, _ in points], [one for _, one in points]
+    return Curve(label, asked, xs, estimates, control=label.endswith("at random"))
 
 
 def outside(measured: Measured) -> Table:
@@ -208,10 +223,14 @@ def outside(measured: Measured) -> Table:
     rows = [
         [
             called(site),
-            *(in_nats(found(measured, f"{act}.{site}.{a}")) for act in ACTS for a in ASKED),
+            *(
+                in_nats(found(measured, edit=act, component=site, direction=asked))
+                for act in ACTS
+                for asked in ASKED
+            ),
         ]
         for site in ("input_embedding", "output_rows", "norms")
-        if f"{NAME}.given.{site}.same" in measured.estimates
+        if measured.estimates.find(edit="given", component=site, direction="same")
     ]
     columns = [
         "weights",
@@ -223,7 +242,7 @@ def outside(measured: Measured) -> Table:
     return Table("Moved alone, outside the layers [nat]", columns, rows, columns[1:])
 
 
-def chosen(run: Run, orders: Sequence[Order]) -> Table:
+def chosen(run: Run, measured: Measured, orders: Sequence[Order]) -> Table:
     """Sites in the order in which they were added; what is left, with the most missed first."""
     table = run.table(SITES) if orders else pd.DataFrame(columns=["told", "set", "site"])
     rows = []
@@ -233,7 +252,9 @@ def chosen(run: Run, orders: Sequence[Order]) -> Table:
         for place in range(max(map(len, lists), default=0)):
             cells = [sites[place] if place < len(sites) else "" for sites in lists]
             rows.append([f"{words}, {place + 1}", *cells])
-    return Table("Chosen on half of the facts", ("", *(TOLD[order] for order in orders)), rows)
+    return Table(
+        "Chosen on half of the facts", ("", *(told(measured, order) for order in orders)), rows
+    )
 
 
 def short(site: str) -> str:
@@ -251,16 +272,16 @@ def compared(measured: Measured, orders: Sequence[Order]) -> Table:
     }
     rows = [
         [
-            TOLD[order],
+            told(measured, order),
             words,
             *(
-                in_nats(found(measured, f"smallest.{order}.{kind}.{asked}"))
-                for asked in ("told", "paraphrase", "reverse")
+                in_nats(found(measured, **smallest(order, kind, role)))
+                for role in ("told", "paraphrase", "reverse")
             ),
         ]
         for order in orders
         for kind, words in kinds.items()
-        if f"{NAME}.smallest.{order}.{kind}.told" in measured.estimates
+        if measured.estimates.find(**smallest(order, kind))
     ]
     columns = ["facts", "put into the base", "asked as told", "in other words", "in reverse"]
     return Table("On the other half of the facts [nat]", columns, rows, columns[2:])

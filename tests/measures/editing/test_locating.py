@@ -56,13 +56,19 @@ def test_correlations_of_ranks_are_spearman_s():
 def test_what_does_not_vary_has_no_correlation():
     table = made().assign(effect=1.0)
     assert len(over_layers(table)) == len(within_layers(table)) == 0
-    assert set(predicted(table, 0)) == {"layer_alone", "tracing.within_variance"}
+    assert set(predicted(table, 0)) == {
+        "editing.located.layer_alone",
+        "editing.located.tracing.within_variance",
+    }
 
 
 def test_intervals_hold_what_was_made():
     found = predicted(made(facts=30), 0)
-    assert found["tracing.within_layers"].low > 0
-    within, alone = found["tracing.within_variance"], found["layer_alone"]
+    assert found["editing.located.tracing.within_layers"].low > 0
+    within, alone = (
+        found["editing.located.tracing.within_variance"],
+        found["editing.located.layer_alone"],
+    )
     # A slope of a half on what has variance one, beside noise of variance one: a fifth
     assert 0 < within.low < 0.2 < within.high < 0.5
     assert within.low < within.value < within.high

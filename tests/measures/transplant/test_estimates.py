@@ -7,13 +7,13 @@ import pytest
 from interp_rc.display.wording import spoken
 from interp_rc.measures.transplant import section as transplant
 from interp_rc.measures.transplant.estimates import (
-    alone,
+    SETS,
+    SINGLE,
+    SITES,
     curves,
     transplant_estimates,
     transplant_tests,
 )
-from interp_rc.measures.transplant.measure import SETS, SINGLE, SITES
-from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
 FACTS = [f"f{n}" for n in range(12)]
@@ -57,7 +57,7 @@ def test_estimates_are_means_over_facts():
     assert found["transplant.smallest.forward.greedy.sites"].value == 2
     assert found["transplant.smallest.forward.greedy.weights"].value == pytest.approx(0.7)
     holds = {n.rpartition("holds.")[2]: e.value for n, e in found.items() if "holds." in n}
-    assert holds == {"mlp.0": 1.0, "mlp.1": 0.0, "input_embedding": 1.0}
+    assert holds == {"mlp.layer_0": 1.0, "mlp.layer_1": 0.0, "input_embedding": 1.0}
 
 
 def test_curves_are_means_over_facts_of_each_number():
@@ -77,21 +77,36 @@ def test_curves_are_means_over_facts_of_each_number():
 
 
 def test_the_part_that_brings_most_and_the_one_missed_most():
-    given = {"mlp.0": 2.0, "attention.1": 3.5, "norms": 0.0}
-    taken = {"mlp.0": -4.0, "attention.1": -1.0, "norms": 0.5}
-    estimates = {
-        f"transplant.{act}.{site}.{asked}": Estimate(
-            v if asked == "same" else 9 * v, 0, 1, 4, "nat"
-        )
-        for act, values in (("given", given), ("taken", taken))
-        for site, v in values.items()
-        for asked in ("same", "reverse")
+    worth = {
+        "given": {("mlp", 0): 2.0, ("attention", 1): 3.5, ("norms", None): 0.0},
+        "taken": {("mlp", 0): -4.0, ("attention", 1): -1.0, ("norms", None): 0.5},
     }
-    found = alone(estimates)
-    assert {name: one.value for name, one in found.items()} == {
-        "transplant.most_given.attention.1": 3.5,
-        "transplant.most_taken.mlp.0": -4.0,
+    single = pd.DataFrame(
+        {
+            "act": act,
+            "metric": "fact" if act == "given" else "lead",
+            "component": component,
+            "layer": layer,
+            "site": component if layer is None else f"{component}.{layer}",
+            "query": f"q{fact}",
+            "fact": fact,
+            "subset": "trained_forward",
+            "direction": direction,
+            "effect": effect if direction == "same" else 9 * effect,
+            "whole": 5.0,
+        }
+        for act, values in worth.items()
+        for (component, layer), effect in values.items()
+        for fact in FACTS
+        for direction in ("same", "reverse")
+    ).astype({"layer": "Int64"})
+    found = transplant_estimates({SINGLE: single}, 0)
+    most = [row for row in found.rows if str(row.of.get("quantity")).startswith("most_")]
+    assert {row.name: (row.of.get("layer"), row.estimate.value) for row in most} == {
+        "transplant.most_given.attention.layer_1": (1, 3.5),
+        "transplant.most_taken.mlp.layer_0": (0, -4.0),
     }
+    assert found["transplant.taken.norms.reverse"].value == 4.5
 
 
 def test_tests_tell_more_from_less():

@@ -8,14 +8,16 @@ from interp_rc.facts.folder import read_facts
 from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.measures.transplant import section as transplant
 from interp_rc.measures.transplant.asking import Asking
-from interp_rc.measures.transplant.estimates import transplant_estimates
-from interp_rc.measures.transplant.measure import (
+from interp_rc.measures.transplant.estimates import (
     NEURONS,
     RANKS,
     SETS,
     SINGLE,
     SITES,
     SPECTRA,
+    transplant_estimates,
+)
+from interp_rc.measures.transplant.measure import (
     Transplant,
     in_first_template,
     learnt_questions,
@@ -44,7 +46,7 @@ def test_tables_hold_what_is_estimated(measured):
     part = single.query(
         "act == 'taken' and site == 'mlp.1' and metric == 'lead' and direction == 'reverse'"
     )
-    one = found.estimates["transplant.taken.mlp.1.reverse"]
+    one = found.estimates["transplant.taken.mlp.layer_1.reverse"]
     assert one.value == pytest.approx(part.effect.mean())
     assert one.n == part.fact.nunique() == len(part)
     assert len(found.estimates) < 150
@@ -125,7 +127,7 @@ def test_an_adapter_is_measured_without_merging(learnt_run, tmp_path):
     assert set(tables) == {SINGLE, SETS, SITES}
     assert set(tables[SINGLE].component) == {"attention", "mlp"}
     found = transplant_estimates(tables, 0)
-    assert "transplant.given.mlp.0.same" in found
+    assert "transplant.given.mlp.layer_0.same" in found
     assert all(np.isfinite(one.value) for one in found.values())
 
 
