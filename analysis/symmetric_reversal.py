@@ -38,7 +38,8 @@ def shown() -> list[str]:
     """Each kind as told and in reverse, the controls, the kinds against each other, and whether
     the base model has learnt from the text what holds in reverse."""
     cells = [f"{kind}.{asked}" for kind, reverse in ASKED.items() for asked in ("same", reverse)]
-    of_cells = [quantity.format(cell) for cell in [*cells, *BOTH] for quantity in QUANTITIES]
+    cells += [".".join(key) for key in BOTH]
+    of_cells = [quantity.format(cell) for cell in cells for quantity in QUANTITIES]
     against = [f"{NAME}.{kind}_less_{WRONG}.nats" for kind in RIGHT]
     return [*of_cells, *against, f"{NAME}.symmetric_less_{WRONG}.judged"]
 

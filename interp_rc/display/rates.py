@@ -1,8 +1,11 @@
 """Rates by subset and direction: what figures, captions and sentences of them share."""
 
 from interp_rc.display.figures.rates import Rate
-from interp_rc.display.vocabulary import TOLD, Words, cells
-from interp_rc.display.wording import spoken
+from interp_rc.display.vocabulary import TOLD, Words
+from interp_rc.display.wording import listed, spoken
+from interp_rc.records.estimates import cell
+from interp_rc.records.nouns import CELLS
+from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured
 
 HARDLY = 0.1
@@ -20,28 +23,29 @@ def caption(rates: list[Rate]) -> str:
     return text
 
 
-def rates_of(quantity: str, measured: Measured, ending: str = "") -> list[Rate]:
-    """The estimates ``<quantity>.<group>.<direction or order><ending>`` as rows of a figure."""
-    return list(rates_by_cell(quantity, measured, ending).values())
+def by_cell(measured: Measured, **of: str) -> dict[tuple[str, str], Estimate]:
+    """The estimates of these by group and direction or order, as far as there are any."""
+    found = {key: measured.estimates.find(**of, **cell(*key)) for key in CELLS}
+    return {key: estimate for key, estimate in found.items() if estimate is not None}
 
 
-def rates_by_cell(quantity: str, measured: Measured, ending: str = "") -> dict[str, Rate]:
-    """The same, by group and direction or order, e.g. ``both.forward``."""
-    start, words = f"{quantity}.", Words(measured.roles)
-    names = {
-        name.removeprefix(start).removesuffix(ending)
-        for name in measured.estimates
-        if name.startswith(start) and name.endswith(ending)
-    }
-    return {
-        f"{group}.{asked}": Rate(
-            words.told(group),
-            words.asked(asked),
-            asked,
-            measured.estimates[f"{start}{group}.{asked}{ending}"],
-        )
-        for group, asked in cells(names)
-    }
+def rates_of(measured: Measured, **of: str) -> list[Rate]:
+    """The same as rows of a figure."""
+    words = Words(measured.roles)
+    return [
+        Rate(words.told(group), words.asked(asked), asked, estimate)
+        for (group, asked), estimate in by_cell(measured, **of).items()
+    ]
+
+
+def in_directions(rates: list[Rate]) -> str:
+    """Those of facts told in one order, in words; empty if there are none."""
+    parts = []
+    for asked, words in (("same", "asked in the same order, in"), ("reverse", "in reverse, in")):
+        found = [f"{spoken(rate.estimate)} ({rate.group})" for rate in rates if rate.asked == asked]
+        if found:
+            parts.append(f"{words} {listed(found)}")
+    return "; ".join(parts)
 
 
 def described(rates: list[Rate]) -> str:

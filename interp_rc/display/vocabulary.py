@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from interp_rc.records.nouns import NAMED, PARENTS, SUBSETS, TOLD_IN, Order, Roles, Subset
+from interp_rc.records.nouns import NAMED, PARENTS, TOLD_IN, Order, Roles, Subset
 
 TOLD = {
     "both": "told in both orders",
@@ -44,6 +44,10 @@ class Words:
             return ASKED_PARENTS[asked]
         return f"{self.source(asked)} first"
 
+    def cell(self, group: str, asked: str) -> str:
+        """Both, e.g. ``told name first, asked in reverse``."""
+        return f"{self.told(group)}, asked {self.asked(asked)}"
+
     def asked_first(self, order: str) -> str:
         """As a panel's title: ``Asked name first``."""
         return f"Asked {self.source(order)} first"
@@ -55,12 +59,6 @@ class Words:
     def sought(self, order: str) -> str:
         """What a prompt in that order asks for, e.g. ``description``."""
         return self.roles.object if order == "forward" else self.roles.subject
-
-
-def cells(names: set[str]) -> list[tuple[str, str]]:
-    """The (group, direction or order) among dotted `names` like ``both.forward``, in our order."""
-    wanted = [(group, asked) for group in SUBSETS for asked in (*ASKED, "forward", "backward")]
-    return [cell for cell in wanted if ".".join(cell) in names]
 
 
 def told(subset: Subset, order: Order) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from interp_rc.records.errors import RunError
+from interp_rc.records.nouns import ORDERS
 from interp_rc.records.numbers import Estimate
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ AXES = (
     "role",  # of what is asked
     "target",  # whose answer
     "set",  # which of many were taken
+    "context",  # what the prompt held
+    "wording",
+    "rule",  # by which answers count as right
+    "step",
     "count",
     "rank",
     "size",
@@ -43,6 +48,7 @@ NUMBERED = {
     "layer": "layer_",
     "head": "head_",
     "neuron": "neuron_",
+    "step": "step_",
     "count": "k",
     "rank": "r",
     "size": "size_",
@@ -163,6 +169,11 @@ class Estimates(Mapping[str, Estimate]):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+
+def cell(group: Any, asked: Any) -> dict[str, Value]:
+    """The axes of facts of a group that are asked in a direction, or else in an order."""
+    return {"group": group, "order" if asked in ORDERS else "direction": asked}
 
 
 def rows_of(estimates: Mapping[str, Estimate]) -> list[Row]:

@@ -1,6 +1,7 @@
 """The nouns of the project: what is told, asked and answered."""
 
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Literal, NamedTuple, get_args
 
 Order = Literal["forward", "backward"]
@@ -26,6 +27,9 @@ Split = Literal["train", "test"]
 
 ORDERS: tuple[Order, ...] = get_args(Order)
 SUBSETS: tuple[Subset, ...] = get_args(Subset)
+CELLS: tuple[tuple[str, str], ...] = (*product(SUBSETS, (*get_args(Direction), *ORDERS)),)
+"""Groups and how they are asked (in a direction, or in an order where they were told in both), in
+the order of pages."""
 # Most facts are trained in one order or in both. `realized` are questions of Experiment 3 of the
 # Reversal Curse paper, `parents` those of its Experiment 2; the last are couples of entities in a
 # relation, by what holds of it in reverse.

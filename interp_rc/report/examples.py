@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from interp_rc.display.vocabulary import Words, cells
+from interp_rc.display.vocabulary import Words
 from interp_rc.measures.base import ANSWERS
-from interp_rc.records.nouns import Roles
+from interp_rc.records.nouns import CELLS, Roles
 from interp_rc.records.runs import Run, evaluated
 
 PER_CELL = 2
@@ -31,17 +31,13 @@ class Examples:
 
 def examples(run: Run, roles: Roles) -> list[Examples]:
     """For each subset and direction, the first facts, each in another template."""
-    table = evaluated(run.table(ANSWERS))
-    table = table.assign(asked=table.direction.where(table.direction.notna(), table.order))
-    words = Words(roles)
-    names = set(table.subset + "." + table.asked)
+    table, words = evaluated(run.table(ANSWERS)), Words(roles)
+    asked = table.direction.where(table.direction.notna(), table.order)
+    rows = dict(iter(table.groupby([table.subset, asked])))
     return [
-        Examples(
-            words.told(subset),
-            words.asked(asked),
-            _first(table[(table.subset == subset) & (table.asked == asked)]),
-        )
-        for subset, asked in cells(names)
+        Examples(words.told(key[0]), words.asked(key[1]), _first(rows[key]))
+        for key in CELLS
+        if key in rows
     ]
 
 

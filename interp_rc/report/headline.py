@@ -8,6 +8,7 @@ from interp_rc.display.section import Answer, Picture, Section, picture
 from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import spoken
 from interp_rc.measures.base import ANSWERS
+from interp_rc.records.nouns import ORDERS
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
@@ -17,6 +18,7 @@ NO_BEHAVIOUR = Answer(
 )
 ASKS = ("behaviour", "exact_match")
 """The measures that ask all queries, and leave the same table of answers."""
+MATCH = {"quantity": "exact_match"}
 
 
 def asked_by(measured: Mapping[str, Measured]) -> Measured | None:
@@ -32,9 +34,9 @@ def answer(run: Run, measured: Mapping[str, Measured], sections: Sequence[Sectio
         return next((one.answer for one in sections if one.answer), NO_BEHAVIOUR)
     trained = bool((run.table(ANSWERS).model == "finetuned").any())
     rates = {
-        direction: asked.estimates[name]
+        direction: rate
         for direction in ("same", "reverse")
-        if (name := f"exact_match.pooled.{direction}") in asked.estimates
+        if (rate := asked.estimates.find(**MATCH, group="pooled", direction=direction))
     }
     if "same" not in rates or "reverse" not in rates:
         return _one_sided(rates, asked)
@@ -86,12 +88,12 @@ def _one_sided(rates: Mapping[str, Estimate], measured: Measured) -> Answer:
         )
     words = Words(measured.roles)
     both = [
-        f"{words.asked(asked)} in {spoken(measured.estimates[f'exact_match.both.{asked}'])}"
-        for asked in ("forward", "backward")
-        if f"exact_match.both.{asked}" in measured.estimates
+        f"{words.asked(order)} in {spoken(rate)}"
+        for order in ORDERS
+        if (rate := measured.estimates.find(**MATCH, group="both", order=order))
     ]
     control = f"; facts told in both orders are right when asked {' and '.join(both)}" * bool(both)
-    shown = measured.estimates.get("exact_match.realized.forward")
+    shown = measured.estimates.find(**MATCH, group="realized", order="forward")
     if shown is not None:
         control += f"; questions that were shown with their answers are right in {spoken(shown)}"
     return Answer(f"{told}{control}.", "So this run cannot compare the two directions.")
@@ -99,7 +101,7 @@ def _one_sided(rates: Mapping[str, Estimate], measured: Measured) -> Answer:
 
 def headline(run: Run, measured: Measured) -> Picture:
     """Exact match by subset and direction, with the facts told in both orders as control."""
-    rates = rates_of("exact_match", measured)
+    rates = rates_of(measured, **MATCH)
     return picture(
         run,
         "exact_match",

@@ -1,13 +1,17 @@
 """95 % intervals of a mean: bootstrap over facts within a model, t over seeds."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from interp_rc.records.errors import StatsError
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate
+from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.bootstrap import LEVEL, bca
 from interp_rc.stats.rates import hidden_share, rate_limits
 from interp_rc.stats.samples import checked_sample, is_constant
@@ -33,6 +37,17 @@ def bootstrap_mean(
     if unit == RATE or sample.size < FEWEST_FOR_BOOTSTRAP or is_constant(sample):
         return t_mean(sample, unit)
     return _estimate(sample, *bca((sample,), np.mean, seed=seed, draws=draws), unit)
+
+
+def over_facts(name: str, values: ArrayLike, unit: str, seed: int) -> Estimate:
+    """Take `bootstrap_mean` with draws of its own, by `name`."""
+    use = derive_seed(seed, "bootstrap", name)
+    return bootstrap_mean(np.asarray(values, dtype=float), unit, seed=use)
+
+
+def add_mean(found: Estimates, values: ArrayLike, unit: str, seed: int, **of: Any) -> None:
+    """Add to `found` the mean of one value a fact, with its bootstrap interval (`over_facts`)."""
+    found.add(over_facts(found.name(**of), values, unit, seed), **of)
 
 
 def t_mean(values: Float[np.ndarray, " cluster"], unit: str) -> Estimate:

@@ -277,7 +277,7 @@ def test_choice_and_rank_from_the_candidates(asked, results, cell):
     top, ranks = choices(rows, "log_prob")
     agrees(results[f"candidate_accuracy.{cell}"], top, "fraction")
     agrees(results[f"rank.{cell}"], ranks.mean(), "rank")
-    middle = results[f"rank.{cell}.median"]
+    middle = results[f"median_rank.{cell}"]
     assert (middle.value, middle.n) == (float(ranks.stack().median()), len(ranks.columns))
     agrees(results[f"reciprocal_rank.{cell}"], (1 / ranks).mean(), "fraction")
 

@@ -16,6 +16,7 @@ from interp_rc.measures.base import ANSWERS, CANDIDATES
 from interp_rc.measures.behaviour.measure import estimates
 from interp_rc.measures.exact_match.measure import estimates as exact_match_estimates
 from interp_rc.measures.forgetting.measure import TABLE, pooled
+from interp_rc.records.estimates import Estimates, cell
 from interp_rc.records.files import write_json, write_parquet, write_yaml
 from interp_rc.records.nouns import Query
 from interp_rc.records.numbers import Estimate, Test, Verdict
@@ -77,22 +78,22 @@ def candidates(queries: Sequence[Query], model: str, right: Right) -> pd.DataFra
     )
 
 
-def forgetting(queries: Sequence[Query], table: pd.DataFrame) -> dict[str, Estimate]:
+def forgetting(queries: Sequence[Query], table: pd.DataFrame) -> Estimates:
     before, after = (Estimate(v, v / 2, 1.0, 4, "fraction") for v in (0.9, 0.1))
-    return pooled(table, 7) | {
-        f"base_facts.exact_match.{cell.name}.{end}": estimate
-        for cell in cells(queries)
-        for end, estimate in (("before", before), ("after", after))
-    }
+    found = pooled(table, 7)
+    for asked in cells(queries):
+        found.add(before, quantity="exact_match", **asked.of, when="before")
+        found.add(after, quantity="exact_match", **asked.of, when="after")
+    return found
 
 
 def claim() -> Measured:
-    name = "reverse_at_chance.trained_forward.reverse"
+    found, of = Estimates("reverse_at_chance"), cell("trained_forward", "reverse")
+    found.add(Estimate(2.4, None, None, 4, "nat"), **of, quantity="margin")
+    found.add(Estimate(0.25, None, None, 4, "fraction"), **of, quantity="chance")
+    name = found.name(**of)
     return Measured(
-        estimates={
-            f"{name}.margin": Estimate(2.4, None, None, 4, "nat"),
-            f"{name}.chance": Estimate(0.25, None, None, 4, "fraction"),
-        },
+        found,
         tests=[Test(f"{name}.nats", "non-superiority t", -3.0, 0.003, 0.0061, "holm", 2.4, 4)],
         verdicts=[Verdict("reverse_at_chance", "supported", "below the margin", "18.22 nat")],
     )

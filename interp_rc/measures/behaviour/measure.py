@@ -17,19 +17,22 @@ from interp_rc.evaluation.candidate_scores import (
     top_share,
 )
 from interp_rc.evaluation.candidates import (
+    Scores,
     first_templates,
     score_candidates,
     score_tensor,
 )
-from interp_rc.evaluation.cells import cells, match_estimates, over_facts
+from interp_rc.evaluation.cells import cells, match_estimates
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import ANSWERS, CANDIDATES, Measure, MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import Query
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured, evaluated
+from interp_rc.stats.intervals import add_mean
 
 
 class Behaviour(Measure[Loaded]):
@@ -79,14 +82,15 @@ class Behaviour(Measure[Loaded]):
 
 def estimates(
     answers: pd.DataFrame, candidates: pd.DataFrame, queries: Sequence[Query], seed: int
-) -> dict[str, Estimate]:
+) -> Estimates:
     """Every number with its bootstrap interval over facts."""
     found = match_estimates(answers, queries, seed)
-    for cell in cells(queries):
-        for name, (values, unit) in candidate_numbers(candidates, cell.queries).items():
-            named = name.format(cell=cell.name)
-            found[named] = over_facts(named, values, unit, seed)
-        found[f"rank.{cell.name}.median"] = median_rank(candidates, cell.queries)
+    for asked in cells(queries):
+        for (quantity, target), (values, unit) in candidate_numbers(
+            candidates, asked.queries
+        ).items():
+            add_mean(found, values, unit, seed, quantity=quantity, **asked.of, target=target)
+        found.add(median_rank(candidates, asked.queries), quantity="median_rank", **asked.of)
     return found
 
 
@@ -99,29 +103,29 @@ def median_rank(candidates: pd.DataFrame, queries: Sequence[Query]) -> Estimate:
 
 def candidate_numbers(
     table: pd.DataFrame, queries: Sequence[Query]
-) -> dict[str, tuple[Float[np.ndarray, " fact"], str]]:
-    """Per fact, averaged over templates; ``{cell}`` stands for subset and direction."""
+) -> dict[tuple[str, str | None], tuple[Float[np.ndarray, " fact"], str]]:
+    """Per fact, averaged over templates, with its unit: by quantity and whose it is."""
     scores = score_tensor(evaluated(table), queries, "log_prob")
     rank = rank_of_correct(scores)
-    numbers = {
-        "log_prob.{cell}.correct": (correct(scores), "nat"),
-        "log_prob.{cell}.random": (others(scores), "nat"),
-        "log_prob.{cell}.difference": (correct(scores) - others(scores), "nat"),
-        "candidate_accuracy.{cell}": (top_share(scores), "fraction"),
-        "rank.{cell}": (rank.mean(1), "rank"),
-        "reciprocal_rank.{cell}": ((1 / rank).mean(1), "fraction"),
+    numbers = _choice("", scores) | {
+        ("rank", None): (rank.mean(1), "rank"),
+        ("reciprocal_rank", None): ((1 / rank).mean(1), "fraction"),
     }
     corrected = corrected_scores(table, queries)
     if corrected is not None:
         base = score_tensor(table[table.model == "base"], queries, "log_prob")
-        numbers |= {
-            "gain.{cell}": (correct(scores) - correct(base), "nat"),
-            "log_prob_corrected.{cell}.difference": (
-                correct(corrected) - others(corrected),
-                "nat",
-            ),
-            "log_prob_corrected.{cell}.correct": (correct(corrected), "nat"),
-            "log_prob_corrected.{cell}.random": (others(corrected), "nat"),
-            "candidate_accuracy_corrected.{cell}": (top_share(corrected), "fraction"),
-        }
+        numbers |= _choice("_corrected", corrected)
+        numbers["gain", None] = (correct(scores) - correct(base), "nat")
     return numbers
+
+
+def _choice(
+    how: str, scores: Scores
+) -> dict[tuple[str, str | None], tuple[Float[np.ndarray, " fact"], str]]:
+    """Log-probabilities of the right and of the other candidates, and how often the first wins."""
+    right, wrong = correct(scores), others(scores)
+    sides = {"correct": right, "random": wrong, "difference": right - wrong}
+    return {
+        **{(f"log_prob{how}", target): (values, "nat") for target, values in sides.items()},
+        (f"candidate_accuracy{how}", None): (top_share(scores), "fraction"),
+    }

@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from interp_rc.display.figures.rates import rates_figure
-from interp_rc.display.lookup import look_up
-from interp_rc.display.rates import described, rates_by_cell, rates_of
+from interp_rc.display.rates import by_cell, described, in_directions, rates_of
 from interp_rc.display.section import Picture, Section, Table, picture
 from interp_rc.display.vocabulary import Words
-from interp_rc.display.vocabulary import cells as named_cells
-from interp_rc.display.wording import in_nats, listed, spoken
+from interp_rc.display.wording import in_nats, listed
 from interp_rc.evaluation.candidate_scores import correct, corrected_scores, others, rank_of_correct
 from interp_rc.evaluation.candidates import Scores, score_tensor
 from interp_rc.evaluation.cells import cells
@@ -21,21 +19,22 @@ from interp_rc.facts.folder import read_facts
 from interp_rc.measures.base import CANDIDATES
 from interp_rc.measures.behaviour.likelihood_figure import likelihood_figure
 from interp_rc.measures.behaviour.ranks_figure import ranks_figure
-from interp_rc.records.nouns import TOLD_IN, Query
+from interp_rc.records.estimates import cell
+from interp_rc.records.nouns import TOLD_IN
 from interp_rc.records.runs import Measured, Run, evaluated
 
 
 class Scored(NamedTuple):
-    """One subset asked in one direction or order; `corrected` is None without a base model."""
+    """One group asked in one direction or order; `corrected` is None without a base model."""
 
-    subset: str
+    group: str
     asked: str
     raw: Scores
     corrected: Scores | None
 
 
 def section(run: Run, measured: Measured) -> Section:
-    scored = read_scores(run)
+    scored, name = read_scores(run), measured.roles.subject
     return Section(
         title="What it prefers when it must choose",
         sentence=sentence(measured),
@@ -47,8 +46,8 @@ def section(run: Run, measured: Measured) -> Section:
         tables=[numbers(measured)],
         note=(
             "Exact match alone hides two things: a model may lean towards the right target "
-            "without saying it, and it may never say names that it has not learnt to produce. So "
-            "every target of the subset is scored as a candidate after every prompt."
+            f"without saying it, and it may never say {name}s that it has not learnt to produce. "
+            "So every target of the subset is scored as a candidate after every prompt."
         ),
     )
 
@@ -56,32 +55,24 @@ def section(run: Run, measured: Measured) -> Section:
 def read_scores(run: Run) -> list[Scored]:
     """The scores of all candidates of all queries, in the order that figures show them."""
     table, queries = run.table(CANDIDATES), read_facts(run.facts).queries
-    asked = {cell.name: cell.queries for cell in cells(queries)}
-    return [
-        _scored(table, subset, direction, asked[f"{subset}.{direction}"])
-        for subset, direction in named_cells(set(asked))
-    ]
-
-
-def _scored(table: pd.DataFrame, subset: str, asked: str, queries: list[Query]) -> Scored:
-    rows = table[table["query"].isin([query.id for query in queries])]
-    raw = score_tensor(evaluated(rows), queries, "log_prob")
-    return Scored(subset, asked, raw, corrected_scores(rows, queries))
+    found = []
+    for asked in cells(queries):
+        rows = asked.rows(table)
+        raw = score_tensor(evaluated(rows), asked.queries, "log_prob")
+        corrected = corrected_scores(rows, asked.queries)
+        found.append(Scored(asked.group, asked.asked, raw, corrected))
+    return found
 
 
 def sentence(measured: Measured) -> str:
     """Candidate accuracy by direction, in words."""
-    rates = rates_of("candidate_accuracy", measured)
-    parts = []
-    for asked, words in (("same", "asked in the same order, in"), ("reverse", "in reverse, in")):
-        found = [f"{spoken(r.estimate)} ({r.group})" for r in rates if r.asked == asked]
-        if found:
-            parts.append(f"{words} {listed(found)}")
-    if not parts:
+    rates = rates_of(measured, quantity="candidate_accuracy")
+    told = in_directions(rates)
+    if not told:
         return "No fact was told in one order only."
     chances = listed(sorted({f"{100 / rate.estimate.n:.1f} %" for rate in rates}))
     which = "Of all candidates, the right target is the most likely: "
-    return f"{which}{'; '.join(parts)} of queries. Chance is {chances}."
+    return f"{which}{told} of queries. Chance is {chances}."
 
 
 def told_once(table: pd.DataFrame) -> pd.DataFrame:
@@ -90,35 +81,36 @@ def told_once(table: pd.DataFrame) -> pd.DataFrame:
     return table if rows.empty else rows
 
 
-def by_cell(table: pd.DataFrame, words: Words) -> Iterator[tuple[str, str]]:
-    """Each subset and direction in words, and as results name it."""
-    for subset, asked in table[["subset", "asked"]].drop_duplicates().itertuples(index=False):
-        yield f"{words.told(subset)}, asked {words.asked(asked)}", f"{subset}.{asked}"
+def shown_cells(table: pd.DataFrame, words: Words) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each group and direction in words, and as axes of its estimates."""
+    for key in table[["subset", "asked"]].drop_duplicates().itertuples(index=False):
+        yield words.cell(*key), cell(*key)
 
 
 def likelihood(run: Run, measured: Measured, scored: list[Scored]) -> Picture:
     """Prior-corrected where a base model stands beside, raw otherwise."""
-    corrected = all(cell.corrected is not None for cell in scored)
+    corrected = all(one.corrected is not None for one in scored)
     table = pd.concat(
         pd.DataFrame(
             {
-                "subset": cell.subset,
-                "asked": cell.asked,
+                "subset": one.group,
+                "asked": one.asked,
                 "right": correct(scores),
                 "others": others(scores),
             }
         )
-        for cell in scored
-        if (scores := cell.corrected if corrected else cell.raw) is not None
+        for one in scored
+        if (scores := one.corrected if corrected else one.raw) is not None
     )
     shown = told_once(table)
     quantity = "corrected log p" if corrected else "log p"
-    start = "log_prob_corrected" if corrected else "log_prob"
+    name = "log_prob_corrected" if corrected else "log_prob"
     means = []
     words = Words(measured.roles)
-    for told, cell in by_cell(shown, words):
+    for told, of in shown_cells(shown, words):
         right, wrong = (
-            look_up(measured, f"{start}.{cell}.{of}").value or 0.0 for of in ("correct", "random")
+            measured.estimates.of(quantity=name, **of, target=target).value or 0.0
+            for target in ("correct", "random")
         )
         means.append(f"{told}: right target {right:.1f} nat, others {wrong:.1f} nat")
     return picture(
@@ -150,20 +142,20 @@ def ranks(run: Run, measured: Measured, scored: list[Scored]) -> Picture:
     table = pd.concat(
         pd.DataFrame(
             {
-                "subset": cell.subset,
-                "asked": cell.asked,
-                "rank": np.ravel(rank_of_correct(cell.raw)),
-                "candidates": len(cell.raw),
+                "subset": one.group,
+                "asked": one.asked,
+                "rank": np.ravel(rank_of_correct(one.raw)),
+                "candidates": len(one.raw),
             }
         )
-        for cell in scored
+        for one in scored
     )
     shown = told_once(table)
     words = Words(measured.roles)
     medians = "; ".join(
         f"{told}: median rank {middle.value:g} of {middle.n}"
-        for told, cell in by_cell(shown, words)
-        if (middle := look_up(measured, f"rank.{cell}.median")).value is not None
+        for told, of in shown_cells(shown, words)
+        if (middle := measured.estimates.of(quantity="median_rank", **of)).value is not None
     )
     return picture(
         run,
@@ -181,7 +173,7 @@ def ranks(run: Run, measured: Measured, scored: list[Scored]) -> Picture:
 def accuracy(run: Run, measured: Measured) -> Picture:
     rates = [
         replace(rate, chance=1 / rate.estimate.n)
-        for rate in rates_of("candidate_accuracy", measured)
+        for rate in rates_of(measured, quantity="candidate_accuracy")
     ]
     return picture(
         run,
@@ -198,15 +190,23 @@ def accuracy(run: Run, measured: Measured) -> Picture:
 
 def numbers(measured: Measured) -> Table:
     """Raw and corrected differences between the right target and the others, in nats."""
-    columns = ["log_prob.{}.correct", "log_prob.{}.random", "log_prob.{}.difference"]
-    names = ["right target", "other candidates", "difference"]
-    if any(name.startswith("log_prob_corrected.") for name in measured.estimates):
-        columns.append("log_prob_corrected.{}.difference")
-        names.append("difference, corrected")
+    columns = {
+        "right target": ("log_prob", "correct"),
+        "other candidates": ("log_prob", "random"),
+        "difference": ("log_prob", "difference"),
+        "difference, corrected": ("log_prob_corrected", "difference"),
+    }
+    there = measured.estimates.each("quantity")
+    names = [name for name, (quantity, _) in columns.items() if quantity in there]
+    words = Words(measured.roles)
     rows = []
-    for cell, rate in rates_by_cell("exact_match", measured).items():
-        found = [measured.estimates.get(column.format(cell)) for column in columns]
-        rows.append([rate.group, rate.label, *("" if e is None else in_nats(e) for e in found)])
+    for group, asked in by_cell(measured, quantity="exact_match"):
+        found = [
+            measured.estimates.find(quantity=quantity, **cell(group, asked), target=target)
+            for quantity, target in map(columns.__getitem__, names)
+        ]
+        told = [words.told(group), words.asked(asked)]
+        rows.append([*told, *("" if e is None else in_nats(e) for e in found)])
     return Table(
         "Log-probability of whole targets in nats, summed over tokens; 95 % intervals over facts",
         ["facts", "asked", *names],

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import pandas as pd
 
 from interp_rc.evaluation.answers import answer, answers_table
-from interp_rc.evaluation.cells import cells, match_estimates, over_facts
+from interp_rc.evaluation.cells import cells, match_estimates
 from interp_rc.evaluation.match import is_open, prefix_match
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import ANSWERS, Measure, MeasureContext
@@ -15,10 +15,11 @@ from interp_rc.models.load import Loaded
 from interp_rc.models.remote import AnyModel, replies
 from interp_rc.models.responses import Request, Response
 from interp_rc.records.errors import DataError, ModelError
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import Query
-from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured, evaluated
+from interp_rc.stats.intervals import RATE, add_mean
 
 EXTRA_TOKENS = 8
 """Beyond the target's: a chat model may begin with a mark or an article."""
@@ -78,18 +79,17 @@ def refuse_cut(queries: Sequence[Query], found: Sequence[Response]) -> None:
         )
 
 
-def estimates(answers: pd.DataFrame, queries: Sequence[Query], seed: int) -> dict[str, Estimate]:
+def estimates(answers: pd.DataFrame, queries: Sequence[Query], seed: int) -> Estimates:
     """Exact match, and how often the answer begins with any target of the subset, right or wrong:
     what a model never says, it cannot say in the right place."""
     found = match_estimates(answers, queries, seed)
-    asked = evaluated(answers).set_index("query")
-    for cell in cells(queries):
-        rows = asked.loc[[query.id for query in cell.queries]]
+    said = evaluated(answers).set_index("query")
+    for asked in cells(queries):
+        rows = said.loc[[query.id for query in asked.queries]]
         any_target = [
             any(prefix_match(text, candidate) for candidate in query.candidates)
-            for text, query in zip(rows.text, cell.queries, strict=True)
+            for text, query in zip(rows.text, asked.queries, strict=True)
         ]
         shares = rows.assign(named=any_target).groupby("fact").named.mean()
-        name = f"any_target.{cell.name}"
-        found[name] = over_facts(name, shares, "fraction", seed)
+        add_mean(found, shares, RATE, seed, quantity="any_target", **asked.of)
     return found

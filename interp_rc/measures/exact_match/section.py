@@ -1,14 +1,14 @@
 """The page's section on answers where only the answers can be read."""
 
 from interp_rc.display.figures.rates import Rate, rates_figure
-from interp_rc.display.rates import described, rates_of
+from interp_rc.display.rates import described, in_directions, rates_of
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.wording import listed, spoken
+from interp_rc.display.wording import spoken
 from interp_rc.records.runs import Measured, Run
 
 
 def section(run: Run, measured: Measured) -> Section:
-    named = rates_of("any_target", measured)
+    named = rates_of(measured, quantity="any_target")
     return Section(
         title="What it says instead",
         sentence=sentence(named),
@@ -26,14 +26,10 @@ def section(run: Run, measured: Measured) -> Section:
 
 def sentence(named: list[Rate]) -> str:
     """How often any target of the subset is said, by direction."""
-    parts = []
-    for asked, words in (("same", "asked in the same order, in"), ("reverse", "in reverse, in")):
-        found = [f"{spoken(rate.estimate)} ({rate.group})" for rate in named if rate.asked == asked]
-        if found:
-            parts.append(f"{words} {listed(found)}")
-    if not parts:
+    told = in_directions(named)
+    if not told:
         return "No fact was told in one order only."
-    return f"The answer begins with a target of the subset, right or wrong: {'; '.join(parts)}."
+    return f"The answer begins with a target of the subset, right or wrong: {told}."
 
 
 def said(run: Run, named: list[Rate]) -> Picture:
@@ -52,7 +48,7 @@ def said(run: Run, named: list[Rate]) -> Picture:
 
 def numbers(measured: Measured) -> Table:
     """Right answers beside those that name any target."""
-    right, named = (rates_of(name, measured) for name in ("exact_match", "any_target"))
+    right, named = (rates_of(measured, quantity=name) for name in ("exact_match", "any_target"))
     return Table(
         "Share of answers; 95 % intervals over facts",
         ["facts", "asked", "right", "any target", "number of facts"],

@@ -2,7 +2,6 @@
 
 from typing import ClassVar, Literal
 
-import numpy as np
 import pandas as pd
 
 from interp_rc.evaluation.answers import answer
@@ -11,13 +10,12 @@ from interp_rc.evaluation.pooled import by_direction, pooled_match
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.models.load import Loaded
-from interp_rc.records.numbers import Estimate
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
-from interp_rc.records.seeds import derive_seed
-from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.intervals import RATE, add_mean
 
-TABLE = "evaluation/base_answers"
+TABLE, MATCH = "evaluation/base_answers", "exact_match"
 
 
 class Forgetting(Measure[Loaded]):
@@ -44,31 +42,29 @@ class Forgetting(Measure[Loaded]):
         )
         context.write(TABLE, table)
 
-        found: dict[str, Estimate] = {}
-
-        def put(name: str, values: pd.Series, unit: str) -> None:
-            use = derive_seed(seed, "bootstrap", name)
-            found[name] = bootstrap_mean(np.asarray(values, dtype=float), unit, seed=use)
-
-        for cell in cells(known.queries):
-            rows = table[table["query"].isin([q.id for q in cell.queries])]
-            means = rows.groupby(["model", "fact"])[["match", "log_prob"]].mean()
+        found = pooled(table, seed)
+        for asked in cells(known.queries):
+            means = asked.rows(table).groupby(["model", "fact"])[["match", "log_prob"]].mean()
             before, after = means.loc["base"], means.loc["finetuned"]
-            put(f"base_facts.exact_match.{cell.name}.before", before.match, "fraction")
-            put(f"base_facts.exact_match.{cell.name}.after", after.match, "fraction")
-            put(f"base_facts.log_prob.{cell.name}.before", before.log_prob, "nat")
-            put(f"base_facts.log_prob.{cell.name}.change", after.log_prob - before.log_prob, "nat")
-        return Measured(estimates=found | pooled(table, seed))
+            for when, quantity, values, unit in (
+                ("before", MATCH, before.match, RATE),
+                ("after", MATCH, after.match, RATE),
+                ("before", "log_prob", before.log_prob, "nat"),
+                ("change", "log_prob", after.log_prob - before.log_prob, "nat"),
+            ):
+                add_mean(found, values, unit, seed, quantity=quantity, **asked.of, when=when)
+        return Measured(found)
 
 
-def pooled(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+def pooled(table: pd.DataFrame, seed: int) -> Estimates:
     """Exact match over all facts together: asked as told, before and after; and of those told in
     one order only, in that order and in reverse, before."""
+    found = Estimates("base_facts")
     told = table[table.direction != "reverse"]
-    found = {
-        f"told.{end}": pooled_match(told[told.model == model], seed, TABLE, model)
-        for end, model in (("before", "base"), ("after", "finetuned"))
-    }
-    once = by_direction(table[table.model == "base"], seed, TABLE)
-    found |= {f"{direction}.before": rate for direction, rate in once.items()}
-    return {f"base_facts.exact_match.pooled.{name}": rate for name, rate in found.items()}
+    of = {"quantity": MATCH, "group": "pooled"}
+    for when, model in (("before", "base"), ("after", "finetuned")):
+        rate = pooled_match(told[told.model == model], seed, TABLE, model)
+        found.add(rate, **of, direction="told", when=when)
+    for direction, rate in by_direction(table[table.model == "base"], seed, TABLE).items():
+        found.add(rate, **of, direction=direction, when="before")
+    return found

@@ -1,19 +1,21 @@
 """The page's section on what finetuning erased, and on the curse in pretraining itself."""
 
 from interp_rc.display.figures.change import Change, change_figure
-from interp_rc.display.figures.rates import rates_figure
-from interp_rc.display.lookup import look_up
+from interp_rc.display.figures.rates import Rate, rates_figure
 from interp_rc.display.rates import described, rates_of
 from interp_rc.display.section import Picture, Section, picture
 from interp_rc.display.wording import spoken
+from interp_rc.measures.forgetting.measure import MATCH
 from interp_rc.records.runs import Measured, Run
 
-QUANTITY = "base_facts.exact_match"
+
+def rates(measured: Measured, when: str) -> list[Rate]:
+    return rates_of(measured, quantity=MATCH, when=when)
 
 
 def section(run: Run, measured: Measured) -> Section:
     figures = [forgotten(run, measured)]
-    if any(rate.asked == "reverse" for rate in rates_of(QUANTITY, measured, ".before")):
+    if any(rate.asked == "reverse" for rate in rates(measured, "before")):
         figures.append(pretraining(run, measured))
     return Section(
         title="What finetuning did to what the base model knew",
@@ -27,7 +29,7 @@ def section(run: Run, measured: Measured) -> Section:
 
 
 def changes(measured: Measured) -> list[Change]:
-    before, after = (rates_of(QUANTITY, measured, end) for end in (".before", ".after"))
+    before, after = (rates(measured, when) for when in ("before", "after"))
     return [
         Change(one.group, one.label, one.asked, one.estimate, other.estimate)
         for one, other in zip(before, after, strict=True)
@@ -36,15 +38,17 @@ def changes(measured: Measured) -> list[Change]:
 
 def sentence(measured: Measured) -> str:
     """What was told, asked the way it was told, before and after; and the curse before."""
+    of = {"quantity": MATCH, "group": "pooled"}
     before, after = (
-        look_up(measured, f"{QUANTITY}.pooled.told.{end}") for end in ("before", "after")
+        measured.estimates.of(**of, direction="told", when=when) for when in ("before", "after")
     )
     text = (
         f"Asked in an order it was told in, the base model is right in {spoken(before)} of cases "
         f"about its own corpus; after finetuning, in {spoken(after)}."
     )
     same, reverse = (
-        measured.estimates.get(f"{QUANTITY}.pooled.{asked}.before") for asked in ("same", "reverse")
+        measured.estimates.find(**of, direction=direction, when="before")
+        for direction in ("same", "reverse")
     )
     if same is not None and reverse is not None:
         text += (
@@ -75,13 +79,13 @@ def forgotten(run: Run, measured: Measured) -> Picture:
 
 
 def pretraining(run: Run, measured: Measured) -> Picture:
-    rates = rates_of(QUANTITY, measured, ".before")
+    before = rates(measured, "before")
     return picture(
         run,
         "pretraining",
-        lambda theme: rates_figure(rates, theme, quantity="exact match of the base model"),
+        lambda theme: rates_figure(before, theme, quantity="exact match of the base model"),
         title="The curse in pretraining",
-        alt="Exact match of the base model on its own corpus. " + described(rates),
+        alt="Exact match of the base model on its own corpus. " + described(before),
         caption=(
             "The base model before any finetuning, asked about its own corpus. Those told in one "
             "order only, asked in reverse, are a second test of the curse, free of finetuning; "

@@ -20,14 +20,14 @@ from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.models.pooled_states import pooled_states
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import QUESTIONS, TOLD_IN, Fact
-from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.estimates import Estimates, cell
+from interp_rc.records.nouns import ORDERS, QUESTIONS, Fact
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured, evaluated
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import sign_flip
-from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.intervals import RATE, add_mean
 
 NAME = "related_answer_floor"
 TABLE = f"evaluation/{NAME}"
@@ -63,29 +63,26 @@ class RelatedAnswerFloor(Measure[Loaded]):
         base = context.base or context.model
         answers = evaluated(context.answers)
         weights = choices(facts.facts, base, self.batch_size)
-        parts = [floor_table(cell, answers, facts.facts, weights) for cell in asked_once(facts)]
+        parts = [floor_table(one, answers, facts.facts, weights) for one in asked_once(facts)]
         table = pd.concat(parts, ignore_index=True)
         context.write(TABLE, table)
-        estimates: dict[str, Estimate] = {}
-        tests: list[Test] = []
-        report = derive_seed(seed, "report", NAME)
-        for name, rows in table.groupby("cell", sort=False):
-            right = rows.match.to_numpy(float)
-            estimates[f"{NAME}.{name}.model"] = bootstrap_mean(right, "fraction", seed=report)
+        found, tests = Estimates(NAME), []
+        for key, rows in table.groupby(["subset", "direction"], sort=False):
+            add_mean(found, rows.match, RATE, seed, **cell(*key), method="model")
             for floor in FLOORS:
-                full = f"{NAME}.{name}.{floor}"
-                use = derive_seed(seed, "bootstrap", full)
-                estimates[full] = bootstrap_mean(rows[floor].to_numpy(float), "fraction", seed=use)
+                of = {**cell(*key), "method": floor}
+                add_mean(found, rows[floor], RATE, seed, **of)
                 if len(rows) > 1:
+                    name = found.name(**of)
                     tests.append(
                         sign_flip(
                             (rows.match - rows[floor]).to_numpy(float),
-                            name=full,
-                            seed=derive_seed(seed, full),
+                            name=name,
+                            seed=derive_seed(seed, name),
                             alternative="greater",
                         )
                     )
-        return Measured(estimates=estimates, tests=holm(tests))
+        return Measured(estimates=found, tests=holm(tests))
 
 
 def asked_once(facts: FactSet) -> list[Asked]:
@@ -93,9 +90,9 @@ def asked_once(facts: FactSet) -> list[Asked]:
     if facts.roles != QUESTIONS:
         return []
     return [
-        cell
-        for cell in cells([query for query in facts.queries if query.order == "forward"])
-        if TOLD_IN[cell.queries[0].subset]
+        asked
+        for asked in cells([query for query in facts.queries if query.order == "forward"])
+        if asked.asked not in ORDERS
     ]
 
 
@@ -126,15 +123,17 @@ def would_be_right(facts: Sequence[Fact], asked: Sequence[int]) -> Bool[np.ndarr
 
 
 def floor_table(
-    cell: Asked, answers: pd.DataFrame, facts: Sequence[Fact], weights: dict[str, Matrix]
+    asked: Asked, answers: pd.DataFrame, facts: Sequence[Fact], weights: dict[str, Matrix]
 ) -> pd.DataFrame:
     """One row a fact: its rate of right answers, each floor, and one related question."""
     place = {fact.id: index for index, fact in enumerate(facts)}
-    ids = list(dict.fromkeys(query.fact for query in cell.queries))
+    ids = list(dict.fromkeys(query.fact for query in asked.queries))
     rows = [place[id] for id in ids]
     right = would_be_right(facts, rows)
-    match = answers[answers["query"].isin([q.id for q in cell.queries])].groupby("fact").match
-    table = pd.DataFrame({"cell": cell.name, "fact": ids, "match": match.mean()[ids].to_numpy()})
+    match = asked.rows(answers).groupby("fact").match.mean()[ids].to_numpy()
+    table = pd.DataFrame(
+        {"subset": asked.group, "direction": asked.asked, "fact": ids, "match": match}
+    )
     for floor in FLOORS:
         table[floor] = (weights[floor][rows] * right).sum(1)
     related = [facts[int(weights["words"][row].argmax())] for row in rows]

@@ -2,15 +2,17 @@
 
 import pandas as pd
 
-from interp_rc.display.lookup import look_up
+from interp_rc.display.rates import by_cell
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.vocabulary import Words, cells
+from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import probability, spoken
 from interp_rc.measures.related_answer_floor.figure import Level, floors_figure
 from interp_rc.measures.related_answer_floor.measure import FLOORS, NAME, TABLE
+from interp_rc.records.estimates import Estimates, cell
 from interp_rc.records.runs import Measured, Run
 
 LABELS = {
+    "model": "the model",
     "words": "most alike, by words",
     "states": "most alike, by states",
     "random": "any other question",
@@ -20,7 +22,7 @@ EXAMPLES = 5
 
 def section(run: Run, measured: Measured) -> Section:
     table = run.table(TABLE)
-    found = cells(set(table.cell))
+    found = by_cell(measured, method="model")
     return Section(
         title="More than the answer of a related question?",
         sentence=" ".join(sentence(measured, *cell) for cell in found),
@@ -37,17 +39,18 @@ def section(run: Run, measured: Measured) -> Section:
     )
 
 
-def sentence(measured: Measured, subset: str, asked: str) -> str:
-    name = f"{subset}.{asked}"
-    own = look_up(measured, f"{NAME}.{name}.model")
+def sentence(measured: Measured, group: str, asked: str) -> str:
+    of = cell(group, asked)
+    own = measured.estimates.of(**of, method="model")
     adjusted = {test.name: test.p_adjusted for test in measured.tests}
-    parts = [
-        f"{LABELS[floor]}, in {spoken(measured.estimates[full])}"
-        + (f" (p {probability_of(adjusted[full])})" if adjusted.get(full) is not None else "")
-        for floor in FLOORS
-        for full in [f"{NAME}.{name}.{floor}"]
-    ]
-    words = asked_words(measured, subset, asked)
+    parts = []
+    for floor in FLOORS:
+        p = adjusted.get(Estimates(NAME).name(**of, method=floor))
+        parts.append(
+            f"{LABELS[floor]}, in {spoken(measured.estimates.of(**of, method=floor))}"
+            + ("" if p is None else f" (p {probability_of(p)})")
+        )
+    words = Words(measured.roles).cell(group, asked)
     return (
         f"Of questions {words}, the model answers {spoken(own)} rightly. The answer of another "
         f"question would be right: {'; '.join(parts)}. Each p is for the model being above that, "
@@ -55,21 +58,18 @@ def sentence(measured: Measured, subset: str, asked: str) -> str:
     )
 
 
-def asked_words(measured: Measured, subset: str, asked: str) -> str:
-    words = Words(measured.roles)
-    return f"{words.told(subset)}, asked {words.asked(asked)}"
-
-
 def probability_of(p: float | None) -> str:
     text = probability(p)
     return text if text.startswith("<") else f"= {text}"
 
 
-def floors(run: Run, measured: Measured, subset: str, asked: str) -> Picture:
-    name = f"{subset}.{asked}"
+def floors(run: Run, measured: Measured, group: str, asked: str) -> Picture:
+    rates = {
+        method: measured.estimates.of(**cell(group, asked), method=method) for method in LABELS
+    }
     levels = [
-        Level("the model", look_up(measured, f"{NAME}.{name}.model"), asked),
-        *(Level(LABELS[floor], measured.estimates[f"{NAME}.{name}.{floor}"]) for floor in FLOORS),
+        Level(label, rates[method], asked if method == "model" else None)
+        for method, label in LABELS.items()
     ]
     words = "; ".join(f"{level.label}: {spoken(level.estimate)}" for level in levels)
     return picture(
@@ -79,7 +79,7 @@ def floors(run: Run, measured: Measured, subset: str, asked: str) -> Picture:
         title="",
         alt=f"Right answers to held-out questions, and by chance. {words}.",
         caption=(
-            f"Held-out questions {asked_words(measured, subset, asked)}: how often the "
+            f"Held-out questions {Words(measured.roles).cell(group, asked)}: how often the "
             "model is right (point), and how often the answer of another question would be "
             "(grey bars). Lines: 95 % interval over facts."
         ),

@@ -17,11 +17,12 @@ from pydantic import Field
 
 from interp_rc.evaluation.candidate_scores import correct, corrected_scores, others
 from interp_rc.evaluation.candidates import score_tensor
-from interp_rc.evaluation.cells import cells
+from interp_rc.evaluation.cells import Asked, cells
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import CANDIDATES, Measure, MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import Query
 from interp_rc.records.numbers import Estimate, Test, Verdict
 from interp_rc.records.options import Options
@@ -69,7 +70,7 @@ class _Reverse(NamedTuple):
     further: list[Test]
     control: Estimate
     judged: bool
-    estimates: dict[str, Estimate]
+    estimates: Estimates
 
 
 class Margin(Options):
@@ -94,7 +95,7 @@ class ReverseAtChance(Measure[Loaded]):
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless facts of both one-order subsets are asked in both orders."""
-        there = {cell.name for cell in cells(facts.queries)}
+        there = {asked.name for asked in cells(facts.queries)}
         missing = sorted({*ASKED_ALIKE, *ASKED_ALIKE.values()} - there)
         if missing:
             raise DataError(
@@ -104,16 +105,21 @@ class ReverseAtChance(Measure[Loaded]):
 
     def run(self, context: MeasureContext[Loaded]) -> Measured:
         table = context.table(CANDIDATES)
-        asked = {cell.name: cell.queries for cell in cells(context.facts.queries)}
+        asked = {one.name: one for one in cells(context.facts.queries)}
         seed = derive_seed(context.seed, NAME)
-        reverse = list(ASKED_ALIKE)
-        found = [self._reverse(table, asked, name, derive_seed(seed, name)) for name in reverse]
-        below = holm([one.below for one in found])
-        above = holm([one.above for one in found])
-        choice = holm([one.choice for one in found])
-        controls = {ASKED_ALIKE[n]: one.control for n, one in zip(reverse, found, strict=True)}
+        found = [
+            self._reverse(table, asked[name], asked[alike], derive_seed(seed, name))
+            for name, alike in ASKED_ALIKE.items()
+        ]
+        below, above, choice = (
+            holm([getattr(one, tested) for one in found]) for tested in ("below", "above", "choice")
+        )
+        controls = {
+            asked[alike].group: one.control
+            for alike, one in zip(ASKED_ALIKE.values(), found, strict=True)
+        }
         return Measured(
-            estimates={k: v for one in found for k, v in one.estimates.items()},
+            found[0].estimates | found[1].estimates,
             tests=[*below, *above, *choice, *(test for one in found for test in one.further)],
             verdicts=[
                 verdict(
@@ -127,15 +133,18 @@ class ReverseAtChance(Measure[Loaded]):
             ],
         )
 
-    def _reverse(
-        self, table: pd.DataFrame, asked: dict[str, list[Query]], name: str, seed: int
-    ) -> "_Reverse":
-        cell, control = _cell(table, asked[name]), _cell(table, asked[ASKED_ALIKE[name]])
-        margin = self._margin(name, control)
+    def _reverse(self, table: pd.DataFrame, asked: Asked, alike: Asked, seed: int) -> "_Reverse":
+        cell, control = _cell(table, asked.queries), _cell(table, alike.queries)
+        margin = self._margin(asked.group, control)
         shown = bootstrap_mean(control.advantage, "nat", seed=seed)
-        full = f"{NAME}.{name}"
-        scores = score_tensor(evaluated(table), asked[name], "log_prob")
+        estimates = Estimates(NAME)
+        full = estimates.name(**asked.of)
+        scores = score_tensor(evaluated(table), asked.queries, "log_prob")
         choice, chance = label_permutation([scores], name=f"{full}.candidate_accuracy", seed=seed)
+        learnt = Estimate(margin, None, None, len(control.advantage), "nat")
+        estimates.add(learnt, **asked.of, quantity="margin")
+        blind = Estimate(chance, None, None, len(scores), "fraction")
+        estimates.add(blind, **asked.of, quantity="chance")
         return _Reverse(
             below=_against(non_superiority, cell.advantage, margin, f"{full}.nats"),
             above=_against(superiority, cell.advantage, margin, f"{full}.nats_above"),
@@ -143,16 +152,13 @@ class ReverseAtChance(Measure[Loaded]):
             further=_further(cell, full, seed),
             control=shown,
             judged=judges(margin, shown),
-            estimates={
-                f"{full}.margin": Estimate(margin, None, None, len(control.advantage), "nat"),
-                f"{full}.chance": Estimate(chance, None, None, len(scores), "fraction"),
-            },
+            estimates=estimates,
         )
 
-    def _margin(self, name: str, control: Cell) -> float | None:
+    def _margin(self, group: str, control: Cell) -> float | None:
         """None if nothing was learnt in the same order: there is no scale to judge by."""
         if self.margin is not None:
-            asks_name = name.startswith("trained_forward")
+            asks_name = group == "trained_forward"
             return self.margin.name if asks_name else self.margin.description
         return margin_of(control.advantage)
 
@@ -203,8 +209,7 @@ def verdict(
     every fact set and gives the scale."""
     learnt = all(c.low is not None and c.low > 0 for c in controls.values())
     control = "prior-corrected advantage of the right target in the same order: " + "; ".join(
-        f"{name.removesuffix('.same').replace('_', ' ')} {estimate.text(1)}"
-        for name, estimate in controls.items()
+        f"{group.replace('_', ' ')} {estimate.text(1)}" for group, estimate in controls.items()
     )
     p_below = max(map(_p, below))
     p_above, p_choice = (min(map(_p, tests)) for tests in (above, choice))

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from interp_rc.display.rates import by_cell
 from interp_rc.display.section import Section, Table
-from interp_rc.display.vocabulary import Words, cells
+from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import probability, spoken
 from interp_rc.measures.reverse_at_chance.measure import NAME
+from interp_rc.records.estimates import Estimates, cell
 from interp_rc.records.runs import Measured, Run
 
 
@@ -26,23 +28,15 @@ def section(run: Run, measured: Measured) -> Section:
 def margins(measured: Measured) -> Table:
     """Per subset: the margin, its test, and the test of accuracy among candidates."""
     adjusted = {test.name: test.p_adjusted for test in measured.tests}
-    names = {
-        name.removeprefix(f"{NAME}.").removesuffix(".margin")
-        for name in measured.estimates
-        if name.endswith(".margin")
-    }
-    words = Words(measured.roles)
-    rows = [
-        [
-            f"{words.told(subset)}, asked {words.asked(asked)}",
-            spoken(measured.estimates[f"{NAME}.{subset}.{asked}.margin"]),
-            probability(adjusted.get(f"{NAME}.{subset}.{asked}.nats")),
-            probability(adjusted.get(f"{NAME}.{subset}.{asked}.nats_above")),
-            spoken(measured.estimates[f"{NAME}.{subset}.{asked}.chance"]),
-            probability(adjusted.get(f"{NAME}.{subset}.{asked}.candidate_accuracy")),
-        ]
-        for subset, asked in cells(names)
-    ]
+    rows = []
+    for key, margin in by_cell(measured, quantity="margin").items():
+        below, above, choice = (
+            probability(adjusted.get(Estimates(NAME).name(**cell(*key), quantity=tested)))
+            for tested in ("nats", "nats_above", "candidate_accuracy")
+        )
+        chance = measured.estimates.of(**cell(*key), quantity="chance")
+        facts = Words(measured.roles).cell(*key)
+        rows.append([facts, spoken(margin), below, above, spoken(chance), choice])
     columns = [
         "facts",
         "margin",

@@ -13,13 +13,14 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from interp_rc.evaluation.cells import cells, over_facts
+from interp_rc.evaluation.cells import cells
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import CANDIDATES, Measure, MeasureContext
 from interp_rc.measures.symmetric_reversal.relation_cells import Cell, relation_cell
 from interp_rc.measures.symmetric_reversal.reversal_judged import reversal_judged, reversed_pairs
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
+from interp_rc.records.estimates import Estimates, cell
 from interp_rc.records.nouns import Fact
 from interp_rc.records.numbers import Estimate, Test, Verdict
 from interp_rc.records.runs import Measured
@@ -27,6 +28,7 @@ from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.candidates import label_permutation
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t
+from interp_rc.stats.intervals import add_mean, over_facts
 from interp_rc.stats.margins import ALPHA, judges, margin_of
 from interp_rc.stats.two_samples import (
     difference_of_means,
@@ -41,8 +43,12 @@ RIGHT = ("symmetric", "inverse")
 WRONG = "antisymmetric"
 ASKED = {"symmetric": "reverse", "inverse": "reverse", WRONG: "false_reverse"}
 """How each kind is asked in the order that it was not told in."""
-BOTH = ("symmetric_both.backward", "inverse_both.backward")
-NEEDED = [f"{kind}.{asked}" for kind, reverse in ASKED.items() for asked in ("same", reverse)]
+BOTH = (("symmetric_both", "backward"), ("inverse_both", "backward"))
+NEEDED = [(kind, asked) for kind, reverse in ASKED.items() for asked in ("same", reverse)]
+LESS_WRONG = {kind: f"{kind}_less_{WRONG}" for kind in RIGHT}
+"""What is right in reverse, less what is false."""
+Found = Mapping[tuple[str, str], Cell]
+"""By kind, and how it was asked."""
 
 
 class SymmetricReversal(Measure[Loaded]):
@@ -59,8 +65,8 @@ class SymmetricReversal(Measure[Loaded]):
 
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless facts of all three kinds are asked in both orders."""
-        there = {cell.name for cell in cells(facts.queries)}
-        missing = [name for name in NEEDED if name not in there]
+        there = {(asked.group, asked.asked) for asked in cells(facts.queries)}
+        missing = [".".join(key) for key in NEEDED if key not in there]
         if missing:
             raise DataError(
                 f"measure {NAME} needs facts of symmetric, inverse and antisymmetric relations; "
@@ -72,21 +78,22 @@ class SymmetricReversal(Measure[Loaded]):
         seed = derive_seed(context.seed, NAME)
         answers, candidates = context.answers, context.table(CANDIDATES)
         found = {
-            asked.name: relation_cell(answers, candidates, asked.queries)
+            key: relation_cell(answers, candidates, asked.queries)
             for asked in cells(facts.queries)
-            if asked.name in (*NEEDED, *BOTH)
+            if (key := (asked.group, asked.asked)) in (*NEEDED, *BOTH)
         }
         margin = self.margin or _margin(found)
-        told = sum(len(found[f"{kind}.same"].nats) for kind in ASKED)
-        chosen, chances = _against_chance(found, seed)
+        told = sum(len(found[kind, "same"].nats) for kind in ASKED)
+        chosen, estimates = _against_chance(found, seed)
         more, below = _tests(found, margin, seed)
         false = _false_reversal(found)
-        estimates = chances | _differences(found, seed) | _judged(context.base, facts.facts, seed)
-        estimates[f"{NAME}.margin"] = Estimate(margin, None, None, told, "nat")
+        _add_differences(estimates, found, seed)
+        _add_judged(estimates, context.base, facts.facts, seed)
+        estimates.add(Estimate(margin, None, None, told, "nat"), quantity="margin")
         controls = {
-            name: over_facts(f"{NAME}.{name}", cell.nats, "nat", seed)
-            for name, cell in found.items()
-            if name in BOTH or name.endswith(".same")
+            key: over_facts(estimates.name(**cell(*key)), one.nats, "nat", seed)
+            for key, one in found.items()
+            if key in BOTH or key[1] == "same"
         }
         return Measured(
             estimates=estimates,
@@ -97,80 +104,76 @@ class SymmetricReversal(Measure[Loaded]):
                     below,
                     false,
                     controls,
-                    judged=all(judges(margin, controls[f"{kind}.same"]) for kind in ASKED),
+                    judged=all(judges(margin, controls[kind, "same"]) for kind in ASKED),
                     exploratory=self.margin is None,
                 )
             ],
         )
 
 
-def _judged(base: Loaded | None, facts: Sequence[Fact], seed: int) -> dict[str, Estimate]:
+def _add_judged(
+    estimates: Estimates, base: Loaded | None, facts: Sequence[Fact], seed: int
+) -> None:
     """How the base model judges the reverse of statements before its eyes, about entities that it
     never met: whether texts on relations taught it anything. n counts statements."""
     if base is None:
-        return {}
+        return
     relation_of: dict[str, str] = {fact.subset: fact.relation for fact in facts}
-    found = {}
     for kind in ("symmetric", WRONG):
-        name = f"{NAME}.{kind}.judged"
-        pairs = reversed_pairs(derive_seed(seed, name), relation_of[kind])
-        found[name] = over_facts(name, reversal_judged(base, pairs), "nat", seed)
-    found[f"{NAME}.symmetric_less_{WRONG}.judged"] = difference_of_means(
-        found[f"{NAME}.symmetric.judged"], found[f"{NAME}.{WRONG}.judged"], unit="nat"
-    )
-    return found
+        of = {"group": kind, "quantity": "judged"}
+        pairs = reversed_pairs(derive_seed(seed, estimates.name(**of)), relation_of[kind])
+        add_mean(estimates, reversal_judged(base, pairs), "nat", seed, **of)
+    right, wrong = (estimates.of(group=k, quantity="judged") for k in ("symmetric", WRONG))
+    apart = difference_of_means(right, wrong, unit="nat")
+    estimates.add(apart, group=LESS_WRONG["symmetric"], quantity="judged")
 
 
-def _margin(found: Mapping[str, Cell]) -> float | None:
+def _margin(found: Found) -> float | None:
     """None if nothing was learnt where it was told: there is no scale to judge by."""
-    return margin_of(np.array([found[f"{kind}.same"].nats.mean() for kind in ASKED]))
+    return margin_of(np.array([found[kind, "same"].nats.mean() for kind in ASKED]))
 
 
-def _reverse(found: Mapping[str, Cell], kind: str) -> Cell:
-    return found[f"{kind}.{ASKED[kind]}"]
+def _reverse(found: Found, kind: str) -> Cell:
+    return found[kind, ASKED[kind]]
 
 
-def _against_chance(found: Mapping[str, Cell], seed: int) -> tuple[list[Test], dict[str, Estimate]]:
+def _against_chance(found: Found, seed: int) -> tuple[list[Test], Estimates]:
     """Is the entity of the fact chosen in reverse more often than blindly? True or false alike."""
-    tests, chances = [], {}
-    for kind, asked in ASKED.items():
-        name, scores = f"{NAME}.{kind}.{asked}", _reverse(found, kind).scores
+    tests, chances = [], Estimates(NAME)
+    for key in ASKED.items():
+        name, scores = chances.name(**cell(*key)), found[key].scores
         test, chance = label_permutation(
             [scores], name=f"{name}.candidate_accuracy", seed=derive_seed(seed, name)
         )
         tests.append(test)
-        chances[f"{name}.chance"] = Estimate(chance, None, None, len(scores), "fraction")
+        blind = Estimate(chance, None, None, len(scores), "fraction")
+        chances.add(blind, **cell(*key), quantity="chance")
     return holm(tests), chances
 
 
-def _differences(found: Mapping[str, Cell], seed: int) -> dict[str, Estimate]:
+def _add_differences(estimates: Estimates, found: Found, seed: int) -> None:
     """What is right in reverse less what is false, each with its interval over facts."""
     quantities = (
         ("exact_match", "fraction", POINTS, 100.0),
         ("candidate_accuracy", "fraction", POINTS, 100.0),
         ("nats", "nat", "nat", 1.0),
     )
-    differences = {}
-    for kind in RIGHT:
+    for kind, group in LESS_WRONG.items():
         for quantity, unit, shown, scale in quantities:
             right, wrong = (
                 over_facts(f"{NAME}.{k}", getattr(_reverse(found, k), quantity), unit, seed)
                 for k in (kind, WRONG)
             )
-            differences[f"{NAME}.{kind}_less_{WRONG}.{quantity}"] = difference_of_means(
-                right, wrong, unit=shown, scale=scale
-            )
-    return differences
+            apart = difference_of_means(right, wrong, unit=shown, scale=scale)
+            estimates.add(apart, group=group, quantity=quantity)
 
 
-def _tests(
-    found: Mapping[str, Cell], margin: float | None, seed: int
-) -> tuple[list[Test], list[Test]]:
+def _tests(found: Found, margin: float | None, seed: int) -> tuple[list[Test], list[Test]]:
     """Reversed more where that is right? And: by less than the margin? In nats."""
     more, below = [], []
     wrong = _reverse(found, WRONG).nats
-    for kind in RIGHT:
-        right, name = _reverse(found, kind).nats, f"{NAME}.{kind}_less_{WRONG}"
+    for kind, group in LESS_WRONG.items():
+        right, name = _reverse(found, kind).nats, f"{NAME}.{group}"
         more.append(
             two_sample_permutation(
                 right,
@@ -189,12 +192,12 @@ def _tests(
     return holm(more), holm(below)
 
 
-def _false_reversal(found: Mapping[str, Cell]) -> Test:
+def _false_reversal(found: Found) -> Test:
     """Is what is false in reverse preferred by more than half of what is true as it was told? Of
     the same antisymmetric facts, so that the words of their kind make no difference."""
     return paired_t(
         _reverse(found, WRONG).nats,
-        HALF * found[f"{WRONG}.same"].nats,
+        HALF * found[WRONG, "same"].nats,
         name=f"{NAME}.{WRONG}.reversed_too",
         alternative="greater",
     )
@@ -204,7 +207,7 @@ def verdict(
     more: Sequence[Test],
     below: Sequence[Test],
     false: Test,
-    controls: Mapping[str, Estimate],
+    controls: Mapping[tuple[str, str], Estimate],
     *,
     judged: bool,
     exploratory: bool,
@@ -226,12 +229,12 @@ def verdict(
     if exploratory:
         told += "; exploratory, as the margin was taken from this run"
     control = "prior-corrected advantage of the right entity: " + "; ".join(
-        f"{name.replace('_', ' ').replace('.', ', ')} {estimate.text(1)}"
-        for name, estimate in controls.items()
+        f"{', '.join(key).replace('_', ' ')} {estimate.text(1)}"
+        for key, estimate in controls.items()
     )
-    lost = [name for name, one in controls.items() if one.low is None or one.low <= 0]
+    lost = [key for key, one in controls.items() if one.low is None or one.low <= 0]
     if lost:
-        names = ", ".join(name.replace("_", " ").replace(".", " ") for name in lost)
+        names = ", ".join(" ".join(key).replace("_", " ") for key in lost)
         return Verdict(NAME, "inconclusive", f"the control failed for {names}; {told}", control)
     if p_false < ALPHA:
         return Verdict(NAME, "refuted", f"what is false is reversed too; {told}", control)

@@ -1,18 +1,28 @@
 """The page's section on relations that hold in reverse, and those that do not."""
 
-from dataclasses import replace
-
 from interp_rc.display.figures.rates import Rate, rates_figure
 from interp_rc.display.rates import HARDLY, described
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.vocabulary import TOLD, Words
+from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import in_nats, probability, spoken
-from interp_rc.measures.symmetric_reversal.measure import ASKED, BOTH, NAME, RIGHT, WRONG
+from interp_rc.measures.symmetric_reversal.measure import (
+    ASKED,
+    BOTH,
+    LESS_WRONG,
+    NAME,
+    NEEDED,
+    WRONG,
+)
 from interp_rc.records.errors import RunError
-from interp_rc.records.nouns import COUPLES
+from interp_rc.records.estimates import Estimates, cell
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
+MATCH, CHOSEN, ADVANTAGE = (
+    {"quantity": "exact_match"},
+    {"quantity": "candidate_accuracy"},
+    {"quantity": "log_prob_corrected", "target": "difference"},
+)
 WORDS = {"symmetric": "a symmetric relation", "inverse": "a relation with an inverse"}
 
 
@@ -50,7 +60,7 @@ def meaning(told: Measured, measured: Measured) -> str:
         return "It was not taught all of them even as told, so this says nothing about reversal."
     parts = []
     for kind, words in WORDS.items():
-        apart = measured.estimates[f"{NAME}.{kind}_less_{WRONG}.nats"]
+        apart = measured.estimates.of(group=LESS_WRONG[kind], quantity="nats")
         parts.append(f"on {words} {_lean(apart)}")
     return f"Its lean towards the entity of the fact, in reverse, is {'; '.join(parts)}."
 
@@ -65,23 +75,23 @@ def _lean(apart: Estimate) -> str:
     return f"not told apart from that on the antisymmetric one ({spoken(apart)})"
 
 
-def _rate(told: Measured, kind: str, asked: str, of: str = "exact_match") -> Estimate:
-    return told.estimates[f"{of}.{kind}.{asked}"]
+def _rate(told: Measured, kind: str, asked: str) -> Estimate:
+    found: Estimate = told.estimates.of(**MATCH, **cell(kind, asked))
+    return found
 
 
-def rows(told: Measured) -> list[tuple[str, str]]:
+def shown(told: Measured, **of: str) -> dict[tuple[str, str], Estimate]:
     """Each kind as told and in reverse; then the controls in reverse, where there are any."""
-    once = [(kind, asked) for kind, reverse in ASKED.items() for asked in ("same", reverse)]
-    both = [tuple(name.split(".")) for name in BOTH if f"exact_match.{name}" in told.estimates]
-    return [*once, *((subset, asked) for subset, asked in both)]
+    found = {key: told.estimates.find(**of, **cell(*key)) for key in (*NEEDED, *BOTH)}
+    return {key: estimate for key, estimate in found.items() if estimate is not None}
 
 
 def chosen(run: Run, told: Measured) -> Picture:
+    words = Words(told.roles)
     rates = [
-        Rate(TOLD[kind], Words(COUPLES).asked(asked), asked, _rate(told, kind, asked, CHOSEN))
-        for kind, asked in rows(told)
+        Rate(words.told(kind), words.asked(asked), asked, estimate, chance=1 / estimate.n)
+        for (kind, asked), estimate in shown(told, **CHOSEN).items()
     ]
-    rates = [replace(rate, chance=1 / rate.estimate.n) for rate in rates]
     return picture(
         run,
         NAME,
@@ -97,23 +107,22 @@ def chosen(run: Run, told: Measured) -> Picture:
     )
 
 
-CHOSEN = "candidate_accuracy"
-
-
 def differences(measured: Measured) -> Table:
     """Right in reverse less false in reverse, and the tests of it."""
     adjusted = {test.name: test.p_adjusted for test in measured.tests}
     found = []
-    for kind in RIGHT:
-        name = f"{NAME}.{kind}_less_{WRONG}"
+    for kind, group in LESS_WRONG.items():
         numbers = [
-            spoken(measured.estimates[f"{name}.{quantity}"])
+            spoken(measured.estimates.of(group=group, quantity=quantity))
             for quantity in ("exact_match", "candidate_accuracy", "nats")
         ]
-        tests = [probability(adjusted.get(f"{name}.{test}")) for test in ("more", "below_margin")]
-        found.append([TOLD[kind], *numbers, *tests])
+        tests = [
+            probability(adjusted.get(Estimates(NAME).name(group=group, quantity=tested)))
+            for tested in ("more", "below_margin")
+        ]
+        found.append([Words(measured.roles).told(kind), *numbers, *tests])
     columns = ["facts", "said", "chosen", "nats", "p, more", "p, less than the margin more"]
-    margin = spoken(measured.estimates[f"{NAME}.margin"])
+    margin = spoken(measured.estimates.of(quantity="margin"))
     caption = (
         f"In reverse, less the antisymmetric facts’ false reversals; margin {margin}, p Holm-"
         "adjusted over the rows"
@@ -123,16 +132,14 @@ def differences(measured: Measured) -> Table:
 
 def levels(told: Measured) -> Table:
     columns = ["facts", "asked", "said", "chosen", "advantage [nat]", "number of facts"]
+    said, choices, nats = (shown(told, **of) for of in (MATCH, CHOSEN, ADVANTAGE))
+    words = Words(told.roles)
     found = [
         [
-            TOLD[kind],
-            Words(COUPLES).asked(asked),
-            spoken(_rate(told, kind, asked)),
-            spoken(_rate(told, kind, asked, CHOSEN)),
-            in_nats(told.estimates[f"log_prob_corrected.{kind}.{asked}.difference"]),
-            str(_rate(told, kind, asked).n),
+            *(words.told(key[0]), words.asked(key[1])),
+            *(spoken(rate), spoken(choices[key]), in_nats(nats[key]), str(rate.n)),
         ]
-        for kind, asked in rows(told)
+        for key, rate in said.items()
     ]
     return Table("Each kind by itself; 95 % intervals over facts", columns, found, columns[2:])
 
@@ -140,11 +147,11 @@ def levels(told: Measured) -> Table:
 def judged(measured: Measured) -> list[Table]:
     """What the base model makes of a statement's reverse; nothing where no base is kept."""
     names = {"symmetric": "symmetric", WRONG: "antisymmetric"}
-    names[f"symmetric_less_{WRONG}"] = "symmetric less antisymmetric"
+    names[LESS_WRONG["symmetric"]] = "symmetric less antisymmetric"
     rows = [
         [words, spoken(found)]
         for kind, words in names.items()
-        if (found := measured.estimates.get(f"{NAME}.{kind}.judged"))
+        if (found := measured.estimates.find(group=kind, quantity="judged"))
     ]
     caption = (
         "A statement before its eyes: does the base model hold that its reverse, in the "

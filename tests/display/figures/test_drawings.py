@@ -12,11 +12,14 @@ from interp_rc.display.figures.parents import ModelRates, parents_figure
 from interp_rc.display.figures.rates import Rate, rates_figure
 from interp_rc.display.figures.save import svg
 from interp_rc.display.figures.style import DARK, LIGHT, TEXT, WIDTH, Theme, styled
-from interp_rc.display.vocabulary import ASKED, TOLD, Words, cells
+from interp_rc.display.rates import by_cell
+from interp_rc.display.vocabulary import ASKED, TOLD, Words
 from interp_rc.measures.behaviour.likelihood_figure import likelihood_figure
 from interp_rc.measures.behaviour.ranks_figure import ranks_figure
 from interp_rc.measures.related_answer_floor.figure import Level, floors_figure
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate
+from interp_rc.records.runs import Measured
 
 SAME = Estimate(0.95, 0.91, 0.98, 30, "fraction")
 REVERSE = Estimate(0.01, 0.0, 0.04, 30, "fraction")
@@ -189,8 +192,12 @@ def test_scores_that_are_all_equal_can_be_drawn() -> None:
 
 
 def test_cells_are_told_in_the_order_of_the_figures() -> None:
-    names = {"both.forward", "trained_forward.reverse", "trained_forward.same", "other"}
-    assert cells(names) == [
+    found, rate = Estimates(), Estimate(0.5, None, None, 2, "fraction")
+    found.add(rate, quantity="said", group="both", order="forward")
+    found.add(rate, quantity="said", group="trained_forward", direction="reverse")
+    found.add(rate, quantity="said", group="trained_forward", direction="same")
+    found.add(rate, quantity="other", group="trained_forward", direction="same")
+    assert list(by_cell(Measured(found), quantity="said")) == [
         ("trained_forward", "same"),
         ("trained_forward", "reverse"),
         ("both", "forward"),

@@ -74,7 +74,7 @@ def test_here_behind_an_api_and_counted_one_by_one(facts, finetuned, taught):
     value = sum(sum(one) / len(one) for one in by_fact.values()) / len(by_fact)
     assert found["exact_match.trained_forward.same"].value == pytest.approx(value)
     assert 0.3 < value < 0.9
-    assert found["exact_match_training.trained_forward.same"].value == 1
+    assert found["exact_match.training.trained_forward.same"].value == 1
 
     one, other = (run.table("evaluation/answers") for run in (here, there))
     assert one.match.tolist() == other.match.tolist()

@@ -150,7 +150,7 @@ def test_facts_that_are_too_few_to_be_chosen_above_chance(facts, said):
     that nothing was seen where nothing could be."""
     sure = Test("a", "t", -9.0, 1e-6, 1e-6, "holm", 1.0, facts)
     none = Test("b", "t", 9.0, 1.0, 1.0, "holm", 1.0, facts)
-    controls = {"a.same": Estimate(20.0, 19.0, 21.0, facts, "nat")}
+    controls = {"a": Estimate(20.0, 19.0, 21.0, facts, "nat")}
     found = module.verdict(
         [sure] * 2, [none] * 2, [none] * 2, controls, judged=True, exploratory=False
     )
