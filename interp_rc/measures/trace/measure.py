@@ -13,14 +13,16 @@ from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
-from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.estimates import Estimates, Value, cell
+from interp_rc.records.numbers import Test
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import sign_flip
-from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.intervals import add_mean, bootstrap_mean
 
 TABLE = "training/trace"
+POINT = "percentage point"
 DRAWS = 1000  # for each step's interval
 
 
@@ -38,8 +40,8 @@ class Trace(Measure[Loaded]):
 
     def run(self, context: MeasureContext[Loaded]) -> Measured:
         table, seed = context.table(TABLE), context.seed
-        numbers = estimates(table, seed) | loss_by_step(table, seed)
-        return Measured(estimates=numbers, tests=over_shuffled(table, seed))
+        found = estimates(table, seed) | loss_by_step(table, seed)
+        return Measured(found, tests=over_shuffled(table, seed))
 
 
 class Cell(NamedTuple):
@@ -49,6 +51,11 @@ class Cell(NamedTuple):
     subset: str
     asked: str
     rows: pd.DataFrame
+
+    @property
+    def of(self) -> dict[str, Value]:
+        """The axes of its estimates."""
+        return cell(self.subset, self.asked)
 
 
 def cells(table: pd.DataFrame) -> Iterator[Cell]:
@@ -71,44 +78,43 @@ def by_fact(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     )
 
 
-def estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+def estimates(table: pd.DataFrame, seed: int) -> Estimates:
     """At the end, and the change since before the first step, with intervals over facts.
 
     Loss is the negative log-probability of the whole target in nats; `advantage` is what the right
     target is likelier than the shuffled one at the end.
     """
-    found: dict[str, Estimate] = {}
-
-    def put(name: str, values: pd.Series, unit: str) -> None:
-        sample = np.asarray(values, dtype=float)
-        found[name] = bootstrap_mean(sample, unit, seed=derive_seed(seed, "bootstrap", name))
-
-    for subset, asked, rows in [*cells(table), *pooled(table)]:
-        for kind, part in rows.groupby("set"):
-            loss, right = by_fact(part.assign(loss=-part.log_prob), "loss"), by_fact(part, "greedy")
-            name = f"{subset}.{asked}.{kind}"
-            put(f"trace.loss.{name}", loss.iloc[:, -1], "nat")
-            put(f"trace.loss_change.{name}", loss.iloc[:, -1] - loss.iloc[:, 0], "nat")
-            put(f"trace.accuracy.{name}", right.iloc[:, -1], "fraction")
-            change = 100 * (right.iloc[:, -1] - right.iloc[:, 0])
-            put(f"trace.accuracy_change.{name}", change, "percentage point")
-        put(f"trace.advantage.{subset}.{asked}", advantage(rows), "nat")
+    found = Estimates("trace")
+    for one in [*cells(table), *pooled(table)]:
+        for target, part in one.rows.groupby("set"):
+            loss, right = loss_of(part), by_fact(part, "greedy")
+            for quantity, values, unit in (
+                ("loss", loss.iloc[:, -1], "nat"),
+                ("loss_change", loss.iloc[:, -1] - loss.iloc[:, 0], "nat"),
+                ("accuracy", right.iloc[:, -1], "fraction"),
+                ("accuracy_change", 100 * (right.iloc[:, -1] - right.iloc[:, 0]), POINT),
+            ):
+                add_mean(found, values, unit, seed, quantity=quantity, **one.of, target=target)
+        add_mean(found, advantage(one.rows), "nat", seed, quantity="advantage", **one.of)
     return found
 
 
-def loss_by_step(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+def loss_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Nats by fact and step."""
+    return by_fact(rows.assign(loss=-rows.log_prob), "loss")
+
+
+def loss_by_step(table: pd.DataFrame, seed: int) -> Estimates:
     """The loss at every step that was asked at; of the shuffled targets in reverse alone."""
-    found = {}
+    found = Estimates("trace")
     use = derive_seed(seed, "report", "trace")
-    for subset, asked, rows in cells(table):
-        for kind, part in rows.groupby("set"):
-            if kind == "shuffled" and asked != "reverse":
+    for one in cells(table):
+        for target, part in one.rows.groupby("set"):
+            if target == "shuffled" and one.asked != "reverse":
                 continue
-            loss = by_fact(part.assign(loss=-part.log_prob), "loss")
-            for step in loss.columns:
-                found[f"trace.loss.{subset}.{asked}.{kind}.step_{step}"] = bootstrap_mean(
-                    np.asarray(loss[step], dtype=float), "nat", seed=use, draws=DRAWS
-                )
+            for step, values in loss_of(part).items():
+                loss = bootstrap_mean(values.to_numpy(float), "nat", seed=use, draws=DRAWS)
+                found.add(loss, quantity="loss", **one.of, target=target, step=step)
     return found
 
 
@@ -118,16 +124,21 @@ def advantage(rows: pd.DataFrame) -> pd.Series:
     return last["correct"] - last["shuffled"]
 
 
+def advantage_name(one: Cell) -> str:
+    """What the test of a cell is called."""
+    return Estimates("trace").name(quantity="advantage", **one.of)
+
+
 def over_shuffled(table: pd.DataFrame, seed: int) -> list[Test]:
     """Is the right target likelier than the shuffled one? In every cell, Holm over all of them."""
     return holm(
         [
             sign_flip(
-                np.asarray(advantage(cell.rows), dtype=float),
-                name=f"trace.advantage.{cell.subset}.{cell.asked}",
-                seed=derive_seed(seed, "sign flip", cell.subset, cell.asked),
+                np.asarray(advantage(one.rows), dtype=float),
+                name=advantage_name(one),
+                seed=derive_seed(seed, "sign flip", one.subset, one.asked),
                 alternative="greater",
             )
-            for cell in cells(table)
+            for one in cells(table)
         ]
     )

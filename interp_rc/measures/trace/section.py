@@ -1,11 +1,10 @@
 """The page's section on what the model said while it learnt."""
 
 from interp_rc.display.figures.curves import Curve, CurvePanel, curves_figure
-from interp_rc.display.lookup import look_up
 from interp_rc.display.section import Picture, Section, Table, picture
 from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import in_nats, listed, probability, spoken
-from interp_rc.measures.trace.measure import TABLE, Cell, cells
+from interp_rc.measures.trace.measure import TABLE, Cell, advantage_name, cells
 from interp_rc.records.nouns import SUBSETS
 from interp_rc.records.runs import Measured, Run
 
@@ -43,11 +42,13 @@ def sentence(measured: Measured, found: list[Cell]) -> str:
         changes = []
         for cell in found:
             if cell.subset == subset:
-                name = f"trace.loss_change.{subset}.{cell.asked}"
-                change = spoken(measured.estimates[f"{name}.correct"])
+                right, other = (
+                    measured.estimates.of(quantity="loss_change", **cell.of, target=target)
+                    for target in ("correct", "shuffled")
+                )
+                change = spoken(right)
                 if cell.asked == "reverse":
-                    other = spoken(measured.estimates[f"{name}.shuffled"])
-                    change += f" (of shuffled targets by {other})"
+                    change += f" (of shuffled targets by {spoken(other)})"
                 changes.append(f"{Words(measured.roles).asked(cell.asked)} by {change}")
         parts.append(f"{told(measured, subset)}: asked {listed(changes)}")
     return f"The loss of the right target changed, of facts {'; '.join(parts)}."
@@ -81,43 +82,30 @@ def curves_of(measured: Measured, cell: Cell) -> list[Curve]:
     drawn = {"correct": label}
     if cell.asked == "reverse":
         drawn["shuffled"] = f"{label}, shuffled"
-    return [
-        curve(measured, cell, kind, name, shuffled=kind == "shuffled")
-        for kind, name in drawn.items()
-    ]
-
-
-def curve(measured: Measured, cell: Cell, kind: str, label: str, *, shuffled: bool) -> Curve:
     epochs = cell.rows.drop_duplicates("step").set_index("step").epoch.sort_index()
-    start = f"trace.loss.{cell.subset}.{cell.asked}.{kind}"
-    estimates = [look_up(measured, f"{start}.step_{step}") for step in epochs.index]
-    return Curve(label, cell.asked, [float(epoch) for epoch in epochs], estimates, shuffled)
+    found = []
+    for target, name in drawn.items():
+        losses = measured.estimates.along("step", quantity="loss", **cell.of, target=target)
+        estimates = [losses[step] for step in epochs.index]
+        shuffled = target == "shuffled"
+        found.append(Curve(name, cell.asked, [*map(float, epochs)], estimates, shuffled))
+    return found
 
 
 def numbers(measured: Measured, found: list[Cell]) -> Table:
     p = {test.name: test.p_adjusted for test in measured.tests}
     rows = []
     for cell in found:
-        name = f"{cell.subset}.{cell.asked}"
-        loss, change, advantage = (
-            in_nats(measured.estimates[full])
-            for full in (
-                f"trace.loss.{name}.correct",
-                f"trace.loss_change.{name}.correct",
-                f"trace.advantage.{name}",
-            )
+        loss, change, right = (
+            measured.estimates.of(quantity=quantity, **cell.of, target="correct")
+            for quantity in ("loss", "loss_change", "accuracy")
         )
-        right = spoken(measured.estimates[f"trace.accuracy.{name}.correct"])
-        tested = probability(p[f"trace.advantage.{name}"])
+        advantage = measured.estimates.of(quantity="advantage", **cell.of)
         rows.append(
             [
-                told(measured, cell.subset),
-                Words(measured.roles).asked(cell.asked),
-                loss,
-                change,
-                right,
-                advantage,
-                tested,
+                *(told(measured, cell.subset), Words(measured.roles).asked(cell.asked)),
+                *(in_nats(loss), in_nats(change), spoken(right), in_nats(advantage)),
+                probability(p[advantage_name(cell)]),
             ]
         )
     return Table(
