@@ -20,16 +20,15 @@ from interp_rc.models.scoring import score
 from interp_rc.models.soft_prompt import context_of
 from interp_rc.models.tokenizer import encode
 from interp_rc.records.errors import DataError
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import ORDERS
-from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
-from interp_rc.records.seeds import derive_seed
-from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.intervals import RATE, add_mean
 
 ANSWERS, CANDIDATES = "evaluation/in_context", "evaluation/in_context_candidates"
 THOUGHTS = 256  # tokens
-CELL = ["context", "direction", "order"]
+CELL = ["model", "context", "direction", "order"]
 
 
 class InContext(Measure[Loaded]):
@@ -83,9 +82,7 @@ class InContext(Measure[Loaded]):
             tables[CANDIDATES] = pd.concat(candidates)
         for name, table in tables.items():
             context.write(name, table)
-        return Measured(
-            estimates=estimates(tables[ANSWERS], tables.get(CANDIDATES), seed),
-        )
+        return Measured(estimates(tables[ANSWERS], tables.get(CANDIDATES), seed))
 
 
 def check_lengths(loaded: Loaded, asked: Sequence[Prompt], options: InContext) -> None:
@@ -212,28 +209,26 @@ def score_all(
     )
 
 
-def estimates(
-    answers: pd.DataFrame, candidates: pd.DataFrame | None, seed: int
-) -> dict[str, Estimate]:
-    """Every rate with its interval over facts: ``in_context.<model>.<quantity>.<cell>.<how>``."""
-    found: dict[str, Estimate] = {}
+def estimates(answers: pd.DataFrame, candidates: pd.DataFrame | None, seed: int) -> Estimates:
+    """Every rate with its interval over facts; of choices among all candidates, and among those
+    that the prompt states."""
+    found = Estimates("in_context")
 
-    def put(quantity: str, values: pd.Series, cell: Sequence[object], how: str) -> None:
-        model, *kind = map(str, cell)
-        name = ".".join(["in_context", model, quantity, *kind, how])
-        means = values.groupby(level="fact").mean().to_numpy(dtype=float)
-        use = derive_seed(seed, "bootstrap", name)
-        found[name] = bootstrap_mean(means, "fraction", seed=use)
+    def put(key: Sequence[object], quantity: str, values: pd.Series, **how: object) -> None:
+        model, context, direction, order = key
+        means = values.groupby(level="fact").mean()
+        of = {"model": model, "quantity": quantity, "context": context}
+        add_mean(found, means, RATE, seed, **of, direction=direction, order=order, **how)
 
-    for (*group, rule), rows in answers.groupby(["model", *CELL, "rule"], sort=False):
+    for (*key, rule), rows in answers.groupby([*CELL, "rule"], sort=False):
         by_fact = rows.set_index("fact")
-        put("exact_match", by_fact.match, group, str(rule))
-        if "shots" not in group:  # where the last stated fact is not the one asked for
-            put("says_last", by_fact.says_last, group, str(rule))
+        put(key, "exact_match", by_fact.match, rule=rule)
+        if "shots" not in key:  # where the last stated fact is not the one asked for
+            put(key, "says_last", by_fact.says_last, rule=rule)
     if candidates is not None:
-        for key, rows in candidates.groupby(["model", *CELL], sort=False):
-            put("candidate_accuracy", top_share(rows), list(key), "all")
-            put("candidate_accuracy", top_share(rows[rows.stated]), list(key), "stated")
+        for cell, rows in candidates.groupby(CELL, sort=False):
+            put(cell, "candidate_accuracy", top_share(rows), set="all")
+            put(cell, "candidate_accuracy", top_share(rows[rows.stated]), set="stated")
     return found
 
 

@@ -1,6 +1,6 @@
 """The page's section on facts that are stated in the prompt itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
@@ -9,6 +9,7 @@ from interp_rc.display.figures.change import Change, change_figure
 from interp_rc.display.figures.rates import Rate, rates_figure
 from interp_rc.display.figures.style import Theme
 from interp_rc.display.section import Picture, Section, Table, picture
+from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import listed, spoken
 from interp_rc.evaluation.match import LETTERS, PREFIX
 from interp_rc.measures.in_context.measure import CANDIDATES
@@ -17,29 +18,26 @@ from interp_rc.records.nouns import ORDERS
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
+MATCH = {"quantity": "exact_match", "rule": PREFIX}
+Axes = Mapping[str, str]
+STATED = {"quantity": "candidate_accuracy", "set": "stated"}
 CONTEXT = {
     "shots": "stated last, after examples",
     "list": "stated in a list of facts",
     "other": "another fact stated instead",
 }
-DIRECTION = {"same": "same order", "reverse": "in reverse"}
-ASKED_FOR = {"forward": "description", "backward": "name"}
 
 
 class Cell(NamedTuple):
-    """One kind of prompt; its dotted name is part of a result's name."""
+    """One kind of prompt."""
 
     context: str
     direction: str
     order: str
 
-    @property
-    def name(self) -> str:
-        return ".".join(self)
-
-    @property
-    def label(self) -> str:
-        return f"{ASKED_FOR[self.order]}, {DIRECTION[self.direction]}"
+    def told(self, words: Words) -> tuple[str, str]:
+        """The fact that it is about, and what is asked for."""
+        return CONTEXT[self.context], f"{words.sought(self.order)}, {words.asked(self.direction)}"
 
 
 def section(run: Run, measured: Measured) -> Section:
@@ -64,8 +62,7 @@ def section(run: Run, measured: Measured) -> Section:
 
 def models(measured: Measured) -> list[str]:
     """`base`, `finetuned` or both; the last is the one in question."""
-    there = {name.split(".")[1] for name in measured.estimates}
-    return [model for model in ("base", "finetuned") if model in there]
+    return sorted(measured.estimates.each("model"))
 
 
 def cells() -> Iterator[Cell]:
@@ -76,20 +73,33 @@ def cells() -> Iterator[Cell]:
                     yield Cell(context, direction, order)
 
 
-def rate(measured: Measured, model: str, quantity: str, cell: Cell, how: str) -> Estimate:
-    return measured.estimates[f"in_context.{model}.{quantity}.{cell.name}.{how}"]
+def rates(measured: Measured, model: str, of: Axes) -> dict[Cell, Estimate]:
+    """Those of a model, by kind of prompt, as far as there are any."""
+    found = {cell: measured.estimates.find(model=model, **of, **cell._asdict()) for cell in cells()}
+    return {cell: estimate for cell, estimate in found.items() if estimate is not None}
+
+
+def rows(
+    measured: Measured, model: str, of: Mapping[str, str], chance: float | None = None
+) -> list[Rate]:
+    """The same as rows of a figure."""
+    words = Words(measured.roles)
+    return [
+        Rate(*cell.told(words), cell.direction, estimate, chance)
+        for cell, estimate in rates(measured, model, of).items()
+    ]
 
 
 def sentence(measured: Measured) -> str:
     """Both directions of the paper's prompts, the control, and what the base model does."""
-    parts = []
+    parts, words = [], Words(measured.roles)
     for model in reversed(models(measured)):
+        found = rates(measured, model, MATCH)
         reverse, control = (
             listed(
                 [
-                    f"{spoken(rate(measured, model, 'exact_match', cell, PREFIX))} "
-                    f"({ASKED_FOR[cell.order]})"
-                    for cell in cells()
+                    f"{spoken(estimate)} ({words.sought(cell.order)})"
+                    for cell, estimate in found.items()
                     if cell.context == context and cell.direction == "reverse"
                 ]
             )
@@ -104,18 +114,7 @@ def sentence(measured: Measured) -> str:
 
 def exact_match(run: Run, measured: Measured) -> Picture:
     there = models(measured)
-    found = {
-        model: [
-            Rate(
-                CONTEXT[cell.context],
-                cell.label,
-                cell.direction,
-                rate(measured, model, "exact_match", cell, PREFIX),
-            )
-            for cell in cells()
-        ]
-        for model in there
-    }
+    found = {model: rows(measured, model, MATCH) for model in there}
     words = " ".join(
         f"{one.group}, {one.label}: {spoken(one.estimate)} ({model})."
         for model in there
@@ -154,24 +153,14 @@ def exact_match(run: Run, measured: Measured) -> Picture:
 
 def accuracy(run: Run, measured: Measured) -> Picture:
     model = models(measured)[-1]
-    asked = [cell for cell in cells() if cell.context != "other"]
     stated = run.table(CANDIDATES).query("stated")
     chance = 1 / (len(stated) / stated[["model", "query"]].drop_duplicates().shape[0])
-    rates = [
-        Rate(
-            CONTEXT[cell.context],
-            cell.label,
-            cell.direction,
-            rate(measured, model, "candidate_accuracy", cell, "stated"),
-            chance=chance,
-        )
-        for cell in asked
-    ]
-    words = " ".join(f"{one.group}, {one.label}: {spoken(one.estimate)}." for one in rates)
+    found = rows(measured, model, STATED, chance)
+    words = " ".join(f"{one.group}, {one.label}: {spoken(one.estimate)}." for one in found)
     return picture(
         run,
         "in_context_candidates",
-        lambda theme: rates_figure(rates, theme, quantity="right one of those stated"),
+        lambda theme: rates_figure(found, theme, quantity="right one of those stated"),
         title=f"Choice among the entities of the prompt ({model} model)",
         alt=f"Accuracy among the stated entities with 95 % intervals. {words}",
         caption=(
@@ -184,35 +173,25 @@ def accuracy(run: Run, measured: Measured) -> Picture:
 
 def numbers(measured: Measured) -> Table:
     """Both rules, both sets of candidates, and repeating what was stated last."""
-    columns = [
-        ("exact_match", PREFIX, "prefix rule"),
-        ("exact_match", LETTERS, "letters rule"),
-        ("says_last", PREFIX, "says the one stated last"),
-        ("candidate_accuracy", "stated", "best of those stated"),
-        ("candidate_accuracy", "all", "best of all"),
-    ]
-    there = set(measured.estimates)
-    shown = [c for c in columns if any(f".{c[0]}." in n and n.endswith(f".{c[1]}") for n in there)]
-    rows = [
-        [
-            model,
-            CONTEXT[cell.context],
-            cell.label,
-            *(
-                spoken(measured.estimates[name]).replace(" %", "") if name in there else ""
-                for quantity, how, _ in shown
-                for name in [f"in_context.{model}.{quantity}.{cell.name}.{how}"]
-            ),
-        ]
-        for model in models(measured)
-        for cell in cells()
-    ]
-    names = [name for _, _, name in shown]
+    columns = {
+        "prefix rule": MATCH,
+        "letters rule": {"quantity": "exact_match", "rule": LETTERS},
+        "says the one stated last": {"quantity": "says_last", "rule": PREFIX},
+        "best of those stated": STATED,
+        "best of all": {"quantity": "candidate_accuracy", "set": "all"},
+    }
+    names = [name for name, of in columns.items() if measured.estimates.where(**of)]
+    words, lines = Words(measured.roles), []
+    for model in models(measured):
+        found = [rates(measured, model, columns[name]) for name in names]
+        for cell in cells():
+            numbers = (spoken(of[cell]) if cell in of else "" for of in found)
+            lines.append([model, *cell.told(words), *numbers])
     return Table(
         "Facts stated in the prompt: right answers by two rules (prefix: case and surrounding "
         "space ignored; letters: only letters compared, capitals count) and choice among "
         "candidates; percent, 95 % intervals over facts",
         ["model", "the fact is", "asked for", *names],
-        rows,
+        lines,
         names,
     )

@@ -6,6 +6,7 @@ import pytest
 from interp_rc.display.figures.save import Draw
 from interp_rc.measures.in_context.measure import ANSWERS, CANDIDATES
 from interp_rc.measures.in_context.section import cells, section
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.files import write_parquet
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
@@ -23,20 +24,20 @@ def run(tmp_path):
 
 
 def measured(*models, thinking=False):
-    found = {}
+    found = Estimates("in_context")
     for model in models:
         for cell in cells():
             value = 0.0 if cell.context == "other" else 0.9 if model == "base" else 0.3
             value -= 0.05 * (cell.order == "forward") * (value > 0)
             rate = Estimate(value, max(0.0, value - 0.1), value + 0.05, 30, "fraction")
-            start = f"in_context.{model}"
+            of = {"model": model, **cell._asdict()}
             for rule in ("prefix", "letters"):
-                found[f"{start}.exact_match.{cell.name}.{rule}"] = rate
+                found.add(rate, **of, quantity="exact_match", rule=rule)
                 if cell.context != "shots":
-                    found[f"{start}.says_last.{cell.name}.{rule}"] = rate
+                    found.add(rate, **of, quantity="says_last", rule=rule)
             if cell.context != "other" and not thinking:
                 for among in ("all", "stated"):
-                    found[f"{start}.candidate_accuracy.{cell.name}.{among}"] = rate
+                    found.add(rate, **of, quantity="candidate_accuracy", set=among)
     return Measured(estimates=found, tables=[ANSWERS] if thinking else [ANSWERS, CANDIDATES])
 
 
