@@ -3,11 +3,14 @@
 from interp_rc.display.figures.parents import ModelRates, parents_figure
 from interp_rc.display.section import Answer, Picture, Section, picture
 from interp_rc.display.wording import MINUS, TIE, probability, spoken
-from interp_rc.measures.parents.estimates import BETTER, POOLED
+from interp_rc.measures.parents.estimates import POOLED, SHARE, test_name
 from interp_rc.measures.parents.measure import REPLIES
-from interp_rc.measures.parents.section_numbers import ASKED_IN, BOTH, at, numbers, scopes
+from interp_rc.measures.parents.section_numbers import ASKED_IN, in_orders, numbers, wordings
+from interp_rc.records.nouns import ORDERS
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
+
+POOLED_SHARE = {"wording": POOLED, **SHARE}
 
 
 def section(run: Run, measured: Measured) -> Section:
@@ -25,11 +28,10 @@ def section(run: Run, measured: Measured) -> Section:
 
 def sentence(measured: Measured) -> str:
     parent, child, apart = (
-        at(measured, POOLED, "share", BETTER, what)
-        for what in ("forward", "backward", "difference")
+        measured.estimates.of(**POOLED_SHARE, order=order) for order in (*ORDERS, "difference")
     )
     p = {test.name: test.p for test in measured.tests}
-    tested = p.get(f"parents.{POOLED}.share.{BETTER}.difference")
+    tested = p.get(test_name(POOLED))
     told = "" if tested is None else f" (p{TIE}={TIE}{probability(tested)})"
     return (
         f"Asked about the child, the model names the parent in {spoken(parent)} of samples; asked "
@@ -44,7 +46,7 @@ def points(estimate: Estimate) -> str:
 
 
 def unknown(measured: Measured) -> str:
-    parent, child = (at(measured, POOLED, "unknown", order) for order in BOTH)
+    parent, child = in_orders(measured, wording=POOLED, quantity="unknown")
     return (
         f" It says that it does not know the parent in {spoken(parent)} of samples, and the child "
         f"in {spoken(child)}."
@@ -53,8 +55,8 @@ def unknown(measured: Measured) -> str:
 
 def meaning(measured: Measured) -> str:
     """What follows, never more than the intervals allow."""
-    parent = at(measured, POOLED, "share", BETTER, "forward")
-    apart = at(measured, POOLED, "share", BETTER, "difference")
+    parent = measured.estimates.of(**POOLED_SHARE, order="forward")
+    apart = measured.estimates.of(**POOLED_SHARE, order="difference")
     if parent.value is not None and parent.value < 0.1:
         return (
             "It hardly knows the parents, so this run says nothing about reversal: what is not "
@@ -70,7 +72,7 @@ def meaning(measured: Measured) -> str:
 
 
 def note(measured: Measured, samples: int) -> str:
-    pairs, removed = at(measured, "pairs"), at(measured, "removed")
+    pairs, removed = (measured.estimates.of(quantity=quantity) for quantity in ("pairs", "removed"))
     left = f" {removed.value:g} more were left out, because the examples name one of their people."
     return (
         f"{pairs.value:,.0f} pairs of {pairs.n:,} children, each asked in both orders after the "
@@ -91,11 +93,12 @@ def note(measured: Measured, samples: int) -> str:
 def figure(run: Run, measured: Measured, samples: int) -> Picture:
     rows = [
         ModelRates(
-            ASKED_IN[scope][:1].upper() + ASKED_IN[scope][1:],
-            at(measured, scope, "share", BETTER, "forward"),
-            at(measured, scope, "share", BETTER, "backward"),
+            ASKED_IN[wording][:1].upper() + ASKED_IN[wording][1:],
+            parent,
+            child,
         )
-        for scope in scopes(measured)
+        for wording in wordings(measured)
+        for parent, child in [in_orders(measured, wording=wording, **SHARE)]
     ]
     words = " ".join(
         f"{row.model}: parent {spoken(row.parent)}, child {spoken(row.child)}."

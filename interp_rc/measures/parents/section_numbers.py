@@ -6,8 +6,9 @@ from interp_rc.display.section import Table
 from interp_rc.display.wording import in_nats, listed, probability, without_unit
 from interp_rc.evaluation.parents.name_rules import RULES
 from interp_rc.evaluation.parents.prompts import WORDINGS
-from interp_rc.measures.parents.estimates import BETTER, POOLED, TYPES
+from interp_rc.measures.parents.estimates import BETTER, POOLED, SHARE, test_name
 from interp_rc.measures.parents.measure import REPLIES
+from interp_rc.records.nouns import ORDERS
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
@@ -23,27 +24,33 @@ RULE = {
     BETTER: "the same person: accents, initials and order aside",
 }
 SHORT = {"name_line_begins": "GPT-4’s", "line_begins": "gpt-3.5’s", BETTER: "same person"}
-BOTH = ("forward", "backward")
 SHOWN = 4
 """Facts whose greedy replies are shown."""
 LONG = 160
 """Characters of a reply that are shown."""
 
 
-def scopes(measured: Measured) -> list[str]:
+def wordings(measured: Measured) -> list[str]:
     """All wordings together, and then each."""
-    there = [w for w in WORDINGS if f"parents.{w}.unknown.forward" in measured.estimates]
-    return [POOLED, *there]
+    there = measured.estimates.each("wording")
+    return [wording for wording in (POOLED, *WORDINGS) if wording in there]
 
 
-def at(measured: Measured, *name: str) -> Estimate:
-    return measured.estimates[".".join(("parents", *name))]
+def in_orders(measured: Measured, **of: str) -> list[Estimate]:
+    """Of parents, and of children."""
+    return [measured.estimates.of(**of, order=order) for order in ORDERS]
+
+
+def compared(measured: Measured, **of: str) -> list[str]:
+    """Both orders, and their difference."""
+    apart = measured.estimates.of(**of, order="difference")
+    return [*map(without_unit, in_orders(measured, **of)), in_nats(apart)]
 
 
 def numbers(run: Run, measured: Measured, samples: int) -> list[Table]:
     """All tables, those of probabilities where the model is one that gives them."""
     tables = [by_rule(measured, samples), others(measured), by_type(measured), added(measured)]
-    if f"parents.{POOLED}.probability.forward" in measured.estimates:
+    if "probability" in measured.estimates.each("quantity"):
         tables.append(likelihood(measured))
     return [*tables, replies(run)]
 
@@ -55,17 +62,16 @@ def by_rule(measured: Measured, samples: int) -> Table:
     ]
     rows = [
         [
-            ASKED_IN[scope],
+            ASKED_IN[wording],
             SHORT[rule],
-            *(without_unit(at(measured, scope, "share", rule, order)) for order in BOTH),
-            in_nats(at(measured, scope, "share", rule, "difference")),
+            *compared(measured, wording=wording, quantity="share", rule=rule),
             *(
-                without_unit(at(measured, scope, quantity, rule, order))
+                without_unit(rate)
                 for quantity in ("any", "greedy")
-                for order in BOTH
+                for rate in in_orders(measured, wording=wording, quantity=quantity, rule=rule)
             ),
         ]
-        for scope in scopes(measured)
+        for wording in wordings(measured)
         for rule in RULES
     ]
     rules = "; ".join(f"{SHORT[rule]}: {RULE[rule].partition(': ')[2]}" for rule in RULES)
@@ -82,17 +88,18 @@ def others(measured: Measured) -> Table:
     columns = ["wording", "unknown parent", "unknown child", "another child", "p (Holm)"]
     p = {test.name: test for test in measured.tests}
     rows = []
-    for scope in scopes(measured):
-        test = p.get(f"parents.{scope}.share.{BETTER}.difference")
+    for wording in wordings(measured):
+        test = p.get(test_name(wording))
         tested = None if test is None else test.p_adjusted or test.p
-        rows.append(
-            [
-                ASKED_IN[scope],
-                *(without_unit(at(measured, scope, "unknown", order)) for order in BOTH),
-                without_unit(at(measured, scope, "other_child", "backward")),
-                probability(tested),
-            ]
+        shares = (
+            measured.estimates.of(wording=wording, quantity=quantity, order=order)
+            for quantity, order in (
+                ("unknown", "forward"),
+                ("unknown", "backward"),
+                ("other_child", "backward"),
+            )
         )
+        rows.append([ASKED_IN[wording], *map(without_unit, shares), probability(tested)])
     return Table(
         "Samples that say they do not know, and those that name another child of the parent, right "
         "but not asked for; percent. p: parent and child are named as often (signs of children "
@@ -106,24 +113,20 @@ def others(measured: Measured) -> Table:
 def by_type(measured: Measured) -> Table:
     columns = ["of", "parent", "child", "difference"]
     rows = [
-        [
-            scope,
-            *(without_unit(at(measured, scope, "share", BETTER, order)) for order in BOTH),
-            in_nats(at(measured, scope, "share", BETTER, "difference")),
-        ]
-        for scope in TYPES.values()
-        if f"parents.{scope}.share.{BETTER}.forward" in measured.estimates
+        [relation, *compared(measured, relation=relation, **SHARE)]
+        for relation in measured.estimates.each("relation")
     ]
     caption = "Mothers and fathers apart: share of samples, all wordings; percent and points"
     return Table(caption, columns, rows, columns[1:])
 
 
 def added(measured: Measured) -> Table:
-    rules = [rule for rule in RULES if rule != BETTER]
     columns = ["beyond the rule", "parent", "child"]
+    of = {"wording": POOLED, "quantity": "added_to"}
     rows = [
-        [RULE[rule], *(in_nats(at(measured, POOLED, "added_to", rule, order)) for order in BOTH)]
-        for rule in rules
+        [RULE[rule], *map(in_nats, in_orders(measured, **of, rule=rule))]
+        for rule in RULES
+        if rule != BETTER
     ]
     return Table(
         "What the rule “same person” finds more than the published ones: percentage points of "
@@ -138,12 +141,11 @@ def likelihood(measured: Measured) -> Table:
     columns = ["wording", "parent", "child", "difference", "parent [nat]", "child [nat]"]
     rows = [
         [
-            ASKED_IN[scope],
-            *(without_unit(at(measured, scope, "probability", order)) for order in BOTH),
-            in_nats(at(measured, scope, "probability", "difference")),
-            *(in_nats(at(measured, scope, "log_prob", order)) for order in BOTH),
+            ASKED_IN[wording],
+            *compared(measured, wording=wording, quantity="probability"),
+            *map(in_nats, in_orders(measured, wording=wording, quantity="log_prob")),
         ]
-        for scope in scopes(measured)
+        for wording in wordings(measured)
     ]
     return Table(
         "Probability of the right name, all of its tokens, whatever follows it; percent, points, "

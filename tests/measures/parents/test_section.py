@@ -13,6 +13,7 @@ from interp_rc.measures.parents.measure import REPLIES
 from interp_rc.measures.parents.section import meaning, section
 from interp_rc.measures.parents.tables import reply_table
 from interp_rc.pipeline.summary import summary
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.files import write_json, write_parquet, write_yaml
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.reading import read_text
@@ -65,7 +66,7 @@ def test_the_page_says_it_in_its_first_sentence(made):
     run, measured = made(half, removed=3)
     write_report(run)
     page = read_text(run.report_file)
-    said = answer(run, {"parents": measured})
+    said = answer(run, {"parents": measured}, [section(run, measured)])
     plain = said.sentence.replace("\N{NO-BREAK SPACE}", " ")
     assert "Asked about the child, the model names the parent in 75.0 %" in plain
     assert "it names the child in 3.3 %" in plain
@@ -131,13 +132,10 @@ def test_another_child_is_said_to_be_one(made):
 
 
 def apart(value, low, high, parent=0.8):
-    at = "parents.pooled.share.same_person"
-    return Measured(
-        estimates={
-            f"{at}.forward": Estimate(parent, 0.7, 0.9, 9, "fraction"),
-            f"{at}.difference": Estimate(value, low, high, 9, "percentage points"),
-        }
-    )
+    found, of = Estimates("parents"), {"wording": numbers.POOLED, **numbers.SHARE}
+    found.add(Estimate(parent, 0.7, 0.9, 9, "fraction"), **of, order="forward")
+    found.add(Estimate(value, low, high, 9, "percentage points"), **of, order="difference")
+    return Measured(found)
 
 
 @pytest.mark.parametrize(
