@@ -13,12 +13,16 @@ from interp_rc.display.figures.settings import Curve, Grid, curves_figure, grids
 from interp_rc.display.section import HasFigures, Picture, Table, picture
 from interp_rc.display.vocabulary import ASKED
 from interp_rc.display.wording import estimate_row, setup_line, spoken
+from interp_rc.records.estimates import NUMBERED, Value
 from interp_rc.records.files import write_text
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.sweeps import SEED, Cells, SweepRun, text_of
 from interp_rc.report.environment import page_environment
+from interp_rc.report.headline import ASKS
 from interp_rc.report.settings import named, numbering, ticks, told_apart
 
+Shown = dict[str, dict[str, Value]]
+"""Numbers by name, and what each is of."""
 HEADLINE = ("exact_match.pooled.same", "exact_match.pooled.reverse")
 
 
@@ -32,8 +36,7 @@ def content(sweep: SweepRun) -> dict[str, Any]:
     """Everything that the template shows."""
     spec, table = sweep.spec(), sweep.table()
     inner = [axis for axis in spec["axes"] if axis != SEED]
-    cells = told_apart(sweep.cells())
-    shown = shown_names(spec, table)
+    cells, shown = told_apart(sweep.cells()), shown_numbers(sweep)
     trials = list(spec["trials"])
     done = table.trial.unique()
     return {
@@ -55,17 +58,34 @@ def _first_of(axes: Sequence[str]) -> str:
     return "First setting: " if any(a.startswith(("model", "training")) for a in axes) else ""
 
 
-def shown_names(spec: Mapping[str, Any], table: pd.DataFrame) -> list[str]:
+def shown_numbers(sweep: SweepRun) -> Shown:
     """What the sweep says, or both pooled rates of exact match, or the first results."""
+    table = sweep.table()
     there = list(dict.fromkeys(table.name))
-    wanted = spec.get("show") or [name for name in HEADLINE if name in there] or there[:4]
-    return [name for name in wanted if name in there]
+    wanted = sweep.spec().get("show") or [n for n in HEADLINE if n in there] or there[:4]
+    found: Shown = {}
+    for trial in table.trial.unique():
+        if not found.keys() >= set(wanted) & set(there):
+            for kind, measured in sweep.trial(str(trial)).all_measured().items():
+                measure = {} if kind in ASKS else {"measure": kind}
+                found |= {row.name: measure | row.of for row in measured.estimates.rows}
+    return {name: found[name] for name in wanted if name in found}
 
 
-def label(name: str) -> str:
-    """``exact_match.pooled.same`` as ``exact match, same order``."""
-    parts = [part for part in name.split(".") if part != "pooled"]
-    return ", ".join(ASKED.get(part) or part.replace("_", " ") for part in parts)
+def label(of: Mapping[str, Value]) -> str:
+    """What a number is of, in words: ``exact match, same order``."""
+    parts = [
+        f"{axis} {value}"
+        if axis in NUMBERED
+        else ASKED.get(str(value)) or str(value).replace("_", " ")
+        for axis, value in of.items()
+        if value != "pooled"
+    ]
+    return ", ".join(parts).replace("_", " ")
+
+
+def listing(shown: Shown) -> str:
+    return ", ".join(map(label, shown.values()))
 
 
 def setting(cell: Sequence[object], axes: Sequence[str]) -> str:
@@ -76,10 +96,10 @@ def short(axis: str) -> str:
     return axis.rpartition(".")[2].replace("_", " ")
 
 
-def sentence(cells: Cells, shown: Sequence[str]) -> str:
+def sentence(cells: Cells, shown: Shown) -> str:
     """The range of each shown number over the settings."""
     parts = []
-    for name in shown:
+    for name, of in shown.items():
         found = [
             e for of_cell in cells.values() if (e := of_cell.get(name)) and e.value is not None
         ]
@@ -87,7 +107,7 @@ def sentence(cells: Cells, shown: Sequence[str]) -> str:
             continue
         low, high = (pick(found, key=lambda e: e.value or 0) for pick in (min, max))
         between = spoken(low) if low == high else f"between {spoken(low)} and {spoken(high)}"
-        parts.append(f"{label(name)}: {between}")
+        parts.append(f"{label(of)}: {between}")
     count = f"{len(cells)} settings" if len(cells) > 1 else "one setting"
     told = "; ".join(parts)
     return f"Over {count}, {told}." if told else f"No number of {count} is shown."
@@ -110,16 +130,14 @@ def missing_note(done: int, planned: int) -> str:
     )
 
 
-def figures(
-    sweep: SweepRun, cells: Cells, axes: Sequence[str], shown: Sequence[str]
-) -> list[Picture]:
+def figures(sweep: HasFigures, cells: Cells, axes: Sequence[str], shown: Shown) -> list[Picture]:
     """Lines over one axis; over more, heat maps of the two with the most values."""
     if not axes or not shown:
         return []
-    of_unit: dict[str, list[str]] = {}
-    for name in shown:
+    of_unit: dict[str, Shown] = {}
+    for name, of in shown.items():
         unit = next(e.unit for of_cell in cells.values() if (e := of_cell.get(name)))
-        of_unit.setdefault(unit, []).append(name)
+        of_unit[unit] = of_unit.get(unit, {}) | {name: of}
     draw = lines if len(axes) == 1 else maps
     return [
         draw(sweep, cells, axes, names, unit, f"settings_{number}")
@@ -128,16 +146,16 @@ def figures(
 
 
 def lines(
-    sweep: HasFigures, cells: Cells, axes: Sequence[str], names: list[str], unit: str, file: str
+    sweep: HasFigures, cells: Cells, axes: Sequence[str], names: Shown, unit: str, file: str
 ) -> Picture:
     nothing = Estimate(None, None, None, 0, unit)
     curves = [
         Curve(
-            label(name),
-            name.rpartition(".")[2],
+            label(of),
+            str(of.get("direction")),
             [of_cell.get(name, nothing) for of_cell in cells.values()],
         )
-        for name in names
+        for name, of in names.items()
     ]
     values = [cell[0] for cell in cells]
     quantity = "[%]" if unit == "fraction" else f"[{unit}]"
@@ -148,20 +166,20 @@ def lines(
             curves, ticks(values), theme, axis=short(axes[0]), quantity=quantity
         ),
         title=f"By {short(axes[0])}",
-        alt=f"{', '.join(map(label, names))} at each {short(axes[0])}; the table below has them.",
+        alt=f"{listing(names)} at each {short(axes[0])}; the table below has them.",
         caption=f"Points with 95 % intervals.{numbering(values)}",
     )
 
 
 def maps(
-    sweep: HasFigures, cells: Cells, axes: Sequence[str], names: list[str], unit: str, file: str
+    sweep: HasFigures, cells: Cells, axes: Sequence[str], names: Shown, unit: str, file: str
 ) -> Picture:
     values = [list(dict.fromkeys(cell[i] for cell in cells)) for i in range(len(axes))]
     y, x = sorted(sorted(range(len(axes)), key=lambda i: -len(values[i]))[:2])
     rest = [i for i in range(len(axes)) if i not in (y, x)]
     scale = 100 if unit == "fraction" else 1
     grids = []
-    for name in names:
+    for name, of in names.items():
         for fixed in product(*(values[i] for i in rest)):
             at = {
                 (cell[y], cell[x]): of_cell[name].value
@@ -170,7 +188,7 @@ def maps(
             }
             found = [[at.get((row, column)) for column in values[x]] for row in values[y]]
             filled = np.array([[nan if v is None else scale * v for v in row] for row in found])
-            title = ", ".join([label(name), *map(text_of, fixed)])
+            title = ", ".join([label(of), *map(text_of, fixed)])
             grids.append((title, filled))
     every = np.concatenate([filled.ravel() for _, filled in grids])
     span = (0.0, 100.0) if scale == 100 else (float(np.nanmin(every)), float(np.nanmax(every)))
@@ -189,13 +207,13 @@ def maps(
             axes_named=(short(axes[y]), short(axes[x])),
         ),
         title=f"By {short(axes[y])} and {short(axes[x])}",
-        alt=f"Heat maps of {', '.join(map(label, names))}; the table below has every number.",
+        alt=f"Heat maps of {listing(names)}; the table below has every number.",
         caption="Means over seeds; a dash where no run ended. Intervals are in the table below."
         f"{numbering(values[y], values[x])}",
     )
 
 
-def settings_table(cells: Cells, axes: Sequence[str], shown: Sequence[str]) -> Table:
+def settings_table(cells: Cells, axes: Sequence[str], shown: Shown) -> Table:
     names = [named(list(dict.fromkeys(column))) for column in zip(*cells, strict=True)]
     rows = [
         [
@@ -204,7 +222,7 @@ def settings_table(cells: Cells, axes: Sequence[str], shown: Sequence[str]) -> T
         ]
         for cell, of_cell in cells.items()
     ]
-    columns = [*map(short, axes), *map(label, shown)]
+    columns = [*map(short, axes), *map(label, shown.values())]
     return Table("Each setting, with 95 % intervals", columns, rows, columns)
 
 

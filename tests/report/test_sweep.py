@@ -5,14 +5,22 @@ import pytest
 
 from interp_rc.pipeline.sweep.table import cells_table
 from interp_rc.records.errors import RunError
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.files import write_parquet, write_yaml
+from interp_rc.records.numbers import Estimate
+from interp_rc.records.runs import Measured
 from interp_rc.records.sweeps import SEED, SweepRun
 from interp_rc.report.again import write_again
 from interp_rc.report.settings import told_apart
 from interp_rc.report.sweep import content, runs_table, write_sweep_report
 from interp_rc.stats.over_seeds import estimates_by_cell
 
+RATES = [
+    {"quantity": "exact_match", "group": "pooled", "direction": direction}
+    for direction in ("same", "reverse")
+]
 CONFIG = {
+    "measures": [{"kind": "behaviour"}],
     "model": {"kind": "embedded", "size": {"layers": 2, "width": 32}},
     "training": {"epochs": 2, "objective": {"kind": "next_token", "loss_on": "document"}},
 }
@@ -22,7 +30,10 @@ CONFIG = {
 def sweep(tmp_path):
     """Writes a sweep's folder over the given axes, with one number that counts up."""
 
-    def make(axes, names=("exact_match.pooled.same", "exact_match.pooled.reverse"), lost=()):
+    def make(axes, numbers=RATES, lost=()):
+        found = Estimates()
+        for of in numbers:
+            found.add(Estimate(0.5, None, None, 30, "fraction"), **of)
         sweep = SweepRun(tmp_path / "sweep")
         points = [{}]
         for axis, values in axes.items():
@@ -42,13 +53,14 @@ def sweep(tmp_path):
             | {"high": (i + 2) / 100, "n": 30, "unit": "fraction"}
             for i, (id, point) in enumerate(zip(ids, points, strict=True))
             if i not in lost
-            for name in names
+            for name in found
         ]
         table, inner = pd.DataFrame(rows), [axis for axis in axes if axis != SEED]
         write_parquet(sweep.trials_file, table)
         write_parquet(sweep.cells_file, cells_table(estimates_by_cell(table, inner), inner))
         for id in ids:
             write_yaml(sweep.trial(id).config_file, CONFIG)
+            sweep.trial(id).write_measured("behaviour", Measured(found))
         return sweep
 
     return make
@@ -92,7 +104,9 @@ def test_what_is_missing_is_said(sweep):
 
 
 def test_other_names_are_shown_where_there_is_no_headline(sweep):
-    made = sweep({"rate": [1, 2]}, names=["loss.end", "loss.start"])
+    made = sweep(
+        {"rate": [1, 2]}, numbers=[{"quantity": "loss", "when": when} for when in ("end", "start")]
+    )
     assert list(content(made)["settings"].columns) == [
         "rate",
         "loss, end",
