@@ -114,7 +114,7 @@ def mechanism_table() -> str:
             cells.append(shown.replace(f" {found.unit}", "").replace(" %", "") + unit)
         return [label, *cells]
 
-    source, answer = "mlp_out.0.source_all", "resid_post.3.prompt_last"
+    source, answer = "mlp_out.layer_0.source_all", "resid_post.layer_3.prompt_last"
     rows = [
         row("what separates two facts told that way [nat]", 1, "patching.{order}.{told}.total"),
         row("share restored by the first MLP at the source: told that way", 2,

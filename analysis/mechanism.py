@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.descriptions import TABLES
+from analysis.old_names import renamed
 from analysis.over_seeds import (
     MECHANISM,
     estimates_table,
@@ -24,7 +25,7 @@ from analysis.over_seeds import (
     write_environment,
 )
 from interp_rc.measures.probe.measure import TABLE
-from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Test
 from interp_rc.records.packaged import packaged
 from interp_rc.records.runs import Run
@@ -90,15 +91,20 @@ def where(value: pd.DataFrame, plan: dict[str, Any]) -> list[Test]:
     source, answer, shares = plan["sites"]["source"], plan["sites"]["answer"], plan["shares"]
     tests = []
     for order in ORDERS:
-        told = column(value, f"patching_share.{order}.{TOLD_ONLY[order]}.{source}")
-        other = column(value, f"patching_share.{order}.{TOLD_OTHERWISE[order]}.{source}")
+        told = column(value, share(order, TOLD_ONLY[order], source))
+        other = column(value, share(order, TOLD_OTHERWISE[order], source))
         more = np.full(len(told), shares["more_than"])
         tests.append(paired_t(told, more, name=f"where_source.{order}", alternative="greater"))
         tests.append(non_superiority(other, shares["less_than"], name=f"where_other_way.{order}"))
-    both = [f"patching_share.{order}.{TOLD_ONLY[order]}.{answer}" for order in ORDERS]
+    both = [share(order, TOLD_ONLY[order], answer) for order in ORDERS]
     forward, backward = value[both].dropna().to_numpy(float).T  # a seed must have both
     least = forward + shares["answer_difference"]
     return [*tests, paired_t(backward, least, name="where_answer", alternative="greater")]
+
+
+def share(order: Order, group: Subset, site: str) -> str:
+    """The name of what a site restores, which the plan calls as it was called then."""
+    return renamed(f"patching_share.{order}.{group}.{site}")
 
 
 def gradient(value: pd.DataFrame, plan: dict[str, Any]) -> list[Test]:

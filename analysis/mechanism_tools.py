@@ -7,6 +7,8 @@ Runs of `analysis.descriptions` and `analysis.mechanism` in the same folder are 
 that they lack.
 """
 
+import re
+
 from analysis.confirmatory import Plan, Study, Values, above, column, more, pair
 from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE
 from interp_rc.records.numbers import Test
@@ -39,7 +41,7 @@ BY_SEED = (
     r"transposition\.finetuned\.(\w+\.){3}z",
     r"bilinear\.finetuned\..*prompt_last\.z",
     rf"movement\.steps\..*\.{STEPS}\..*layer_\d+",
-    r"logit_lens\..*resid_post\.\d+\.over_foil",
+    r"logit_lens\..*resid_post\.layer_\d+\.over_foil",
     r"attention_cut\..*\.all\.over_foil",
 )
 """What the tests read, and what is like it: committed seed by seed."""
@@ -126,8 +128,8 @@ def lens(value: Values, plan: Plan) -> list[Test]:
 
 
 def last_stage(value: Values) -> str:
-    layers = [n.split(".")[5] for n in value if n.startswith("logit_lens.") and ".resid_post." in n]
-    return f"resid_post.{max(map(int, layers))}"
+    layers = (re.match(r"logit_lens\..*\.resid_post\.layer_(\d+)", name) for name in value)
+    return f"resid_post.layer_{max(int(found[1]) for found in layers if found)}"
 
 
 def attention(value: Values, plan: Plan) -> list[Test]:

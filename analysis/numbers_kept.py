@@ -62,7 +62,7 @@ def _results(old: Path, new: Path, within: float) -> Iterator[str]:
 
 
 def _tables(old: Path, new: Path, within: float) -> Iterator[str]:
-    before, after = rename_table(pd.read_parquet(old)), pd.read_parquet(new)
+    before, after = rename_table(pd.read_parquet(old), old.stem), pd.read_parquet(new)
     yield from (f"column {name} is gone" for name in sorted({*before} - {*after}))
     if NAME in before and NAME in after:  # a table of numbers by name, of a sweep
         after = after[after[NAME].isin(before[NAME])]

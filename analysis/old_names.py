@@ -18,21 +18,42 @@ NEW_OF_OLD = {
 """Groups of facts were named after what their first facts were about, and where a template had been
 seen was part of a word."""
 _OLD = re.compile("|".join(NEW_OF_OLD))
-NUMBERED = ((re.compile(r"^(transplant\.[a-z_.]+\.(?:attention|mlp))\.(\d+)"), r"\1.layer_\2"),)
-"""Numbers in names, which say today what they number."""
+PARTS = "(?:patching|patching_share|logit_lens|logit_attribution|attention|attention_cut"
+PARTS += "|integrated_gradients)"
+RULES = [
+    # What a place was chosen among is said by the place.
+    (r"^(patching\w*\.\w+\.chosen)\.(?:source|prompt_last)\.", r"\1."),
+    (r"^(logit_attribution\.\w+\.chosen_\d\.z\.\d+)\.(\d+)$", r"\1.head_\2"),
+    (r"^(logit_attribution\.\w+\.\w+\.\w+\.z\.\d+)\.(\d+)$", r"\1.head_\2"),
+    (r"^(attention\.\w+\.head_chosen_\d\.\d+)\.(\d+)$", r"\1.head_\2"),
+    (r"^((?:logit_attribution|attention)\.\w+)\.(?:head_)?(chosen)_(\d)", r"\1.\2.r\3"),
+    (r"^((?:logit_attribution|attention)\.\w+)\.chosen\.(r\d)_elsewhere", r"\1.elsewhere.\2"),
+    # A layer's number stood alone.
+    (r"^(transplant\.[a-z_.]+\.(?:attention|mlp))\.(\d+)", r"\1.layer_\2"),
+    (rf"^({PARTS}\..*?)\.(\d+)(?=\.|$)", r"\1.layer_\2"),
+]
+"""Patterns of names, and what they are now, one after another."""
 
 
 def renamed(text: str) -> str:
     """A dotted name, or any other text, with the names of today."""
     text = _OLD.sub(lambda found: NEW_OF_OLD[found[0]], text)
-    for old, new in NUMBERED:
-        text = old.sub(new, text)
+    for pattern, now in RULES:
+        text = re.sub(pattern, now, text)
     return text
 
 
-def rename_table(table: pd.DataFrame) -> pd.DataFrame:
-    """A table whose columns and texts have the names of today."""
-    table = table.rename(columns=lambda name: renamed(str(name)))
+NEW_COLUMNS = {
+    "patching_map": {"where": "place"},
+    "logit_lens": {"where": "place"},
+    "integrated_gradients": {"where": "place"},
+}
+"""By table, columns that had another name."""
+
+
+def rename_table(table: pd.DataFrame, file: str = "") -> pd.DataFrame:
+    """A table of that file name, its columns and texts with the names of today."""
+    table = table.rename(columns={c: renamed(str(c)) for c in table} | NEW_COLUMNS.get(file, {}))
     if {"cell", "related_answer"} <= {*table}:  # a group and a direction in one word
         table[["subset", "direction"]] = table.pop("cell").str.split(".", expand=True)
     return table.map(lambda value: renamed(value) if isinstance(value, str) else value)

@@ -59,16 +59,16 @@ def found(one: Planted, order: Order) -> dict[str, Any]:
     sites = [Site(c, layer, span) for layer in range(layers) for c in COMPONENTS for span in SPANS]
     contrasts = one.contrasts[order]
     effects = patch(model, contrasts, sites)
-    table = effects.table.assign(where=effects.table.span)
+    table = effects.table.assign(place=effects.table.span)
     floor = float(noise_floors(model, contrasts, sites).floor.max())
     tests = discoveries(table, floor, "at")
     hits = {test.name for test in tests if is_discovery(test)}
-    null = {f"at.{at.place.component}.{at.place.layer}.{at.span}" for at in one.null[order]}
+    null = {f"at.{at.place.component}.layer_{at.place.layer}.{at.span}" for at in one.null[order]}
     null &= {test.name for test in tests}  # the causal mask's zeros are not tested
     store = one.store[order]
     first = (store.place.component, store.place.layer, store.span)
-    there = (table.site == first[0]) & (table.layer == first[1]) & (table["where"] == first[2])
-    names = "at." + table.site + "." + table.layer.astype(str) + "." + table["where"]
+    there = (table.site == first[0]) & (table.layer == first[1]) & (table.place == first[2])
+    names = "at." + table.site + ".layer_" + table.layer.astype(str) + "." + table.place
     at_null = table[names.isin(null)].effect.abs()
     return {
         "first": same_place(first_place(table), first, one, order),

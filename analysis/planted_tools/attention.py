@@ -24,12 +24,12 @@ def find(one: Planted, order: Order) -> Finding:
     table = attention(model, one.contrasts[order])
     table = table[(table["query"] == "answer") & (table["keys"] == "source")]
     table = table.assign(effect=table.weight - table.uniform, site="pattern", structural_zero=False)
-    table["where"] = "head_" + table["head"].astype(str)
+    table["place"] = "head_" + table["head"].astype(str)
     written = written_heads(model)
     tests = discoveries(table, 10 * EPSILON, "at")
-    names = "at.pattern." + table.layer.astype(str) + "." + table["where"]
+    names = "at.pattern.layer_" + table.layer.astype(str) + "." + table.place
     places = [(layer, f"head_{head}") for layer, head in written]
-    null = ~names.isin([f"at.pattern.{layer}.{where}" for layer, where in places])
+    null = ~names.isin([f"at.pattern.layer_{layer}.{place}" for layer, place in places])
     at_null = table[null].groupby(names[null]).effect.mean()
     return finding(first_place(table)[1:] in places, tests, set(names[null]), list(at_null))
 

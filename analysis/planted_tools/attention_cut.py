@@ -20,9 +20,9 @@ def find(one: Planted, order: Order) -> Finding:
     model = rounded(one)
     table = cut_costs(model, one.contrasts[order])
     table = table[table.layer != ALL].assign(site="pattern", structural_zero=False)
-    table["effect"], table["where"] = table.cost, table["keys"]
+    table["effect"], table["place"] = table.cost, table["keys"]
     tests = discoveries(table, 10 * EPSILON * MOST, "at")
-    names = "at.pattern." + table.layer.astype(str) + "." + table["where"]
+    names = "at.pattern.layer_" + table.layer.astype(str) + "." + table.place
     null = ~table.layer.isin([layer for layer, _ in written_heads(model)])
     at_null = table[null].groupby(names[null]).effect.mean()
     planted = ("pattern", writer(one, order)[1], "source")

@@ -44,10 +44,10 @@ def tool(one: Planted, order: Order) -> Finding | None:
     places = [*streams(LAYERS), *OUTPUTS]
     found = integrated_gradients(model, contrasts, places, baseline="corrupted")
     table = by_span(found, LAYERS)
-    table = table[(table.method == "integrated_gradients") & table["where"].isin(ENDS)]
-    table = table.assign(where=table["where"].map(ENDS))
+    table = table[(table.method == "integrated_gradients") & table.place.isin(ENDS)]
+    table = table.assign(place=table.place.map(ENDS))
     tests = discoveries(table, FLOOR, "at")
-    names = "at." + table.site + "." + table.layer.astype(str) + "." + table["where"]
+    names = "at." + table.site + ".layer_" + table.layer.astype(str) + "." + table.place
     null = {name_of(at) for at in null_outputs(one, model, order) + null_streams(model)}
     on_stream = table.site.str.startswith("resid")
     return finding(
@@ -68,7 +68,7 @@ def some_of(contrasts: Sequence[Contrast]) -> list[Contrast]:
 
 
 def name_of(at: At) -> str:
-    return f"at.{at.place.component}.{at.place.layer}.{at.span}"
+    return f"at.{at.place.component}.layer_{at.place.layer}.{at.span}"
 
 
 def writer(one: Planted, order: Order) -> int:
@@ -105,16 +105,16 @@ def at_store(table: pd.DataFrame, store: At) -> bool:
     """Of whole outputs, both tokens summed, the store's comes first, and at its own token: a head
     may give one token a little more than the answer has, and take it from the other."""
     keys = ["fact", "site", "layer"]
-    whole = table.groupby(keys).effect.sum().reset_index().assign(where=store.span)
+    whole = table.groupby(keys).effect.sum().reset_index().assign(place=store.span)
     own = table[(table.site == store.place.component) & (table.layer == store.place.layer)]
-    token = own.groupby("where").effect.mean().idxmax()
+    token = own.groupby("place").effect.mean().idxmax()
     planted = (store.place.component, store.place.layer, store.span)
     return first_place(whole) == planted and token == store.span
 
 
 def hand_over(table: pd.DataFrame, one: Planted, order: Order) -> bool:
     """At every layer the token that carries the fact comes first."""
-    means = table.groupby(["site", "layer", "where"]).effect.mean()
+    means = table.groupby(["site", "layer", "place"]).effect.mean()
     return all(
         float(np.sign(means[(*at, "source")] - means[(*at, "prompt")]))
         == (1.0 if number <= writer(one, order) else -1.0)

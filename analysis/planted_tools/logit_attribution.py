@@ -27,7 +27,7 @@ def find(one: Planted, order: Order) -> Finding:
     table = logit_attribution(rounded(one), one.contrasts[order])
     floor = table[table.site == "residual"].effect.abs().max()
     table = table[(table.against == "foil") & table.site.isin(["attn_out", "mlp_out"])]
-    table = table.assign(where="prompt", structural_zero=False)
+    table = table.assign(place="prompt", structural_zero=False)
     return judged(table, writer(one, order), float(floor))
 
 
@@ -46,8 +46,8 @@ def writer(one: Planted, order: Order) -> tuple[str, int, str]:
 def judged(table: pd.DataFrame, planted: tuple[str, int, str], floor: float) -> Finding:
     """All sites of the table but the planted one are null."""
     tests = discoveries(table, floor, "at")
-    names = "at." + table.site + "." + table.layer.astype(str) + "." + table["where"]
-    component, layer, where = planted
-    null = names != f"at.{component}.{layer}.{where}"
+    names = "at." + table.site + ".layer_" + table.layer.astype(str) + "." + table.place
+    component, layer, place = planted
+    null = names != f"at.{component}.layer_{layer}.{place}"
     at_null = table[null].groupby(names[null]).effect.mean()
     return finding(first_place(table) == planted, tests, set(names[null]), list(at_null))

@@ -17,11 +17,11 @@ def find(one: Planted, order: Order) -> Finding:
     null: target and foil are equally likely, decoys or not."""
     model = rounded(one)
     table = over_foil(logit_lens(model, one.contrasts[order]))
-    table = table[table["where"] == "answer"].assign(structural_zero=False)
+    table = table[table.place == "answer"].assign(structural_zero=False)
     table["effect"] = table.over_foil
     tests = discoveries(table, 10 * EPSILON * float(table.log_prob.abs().max()), "at")
-    names = [f"at.{site}.{layer}.answer" for site, layer in _in_turn(table)]
-    appears = f"at.resid_mid.{writer(one, order)[1]}.answer"
+    names = [f"at.{site}.layer_{layer}.answer" for site, layer in _in_turn(table)]
+    appears = f"at.resid_mid.layer_{writer(one, order)[1]}.answer"
     called = {test.name for test in tests if is_discovery(test)}
     before = names[: names.index(appears)]
     means = table.groupby(["site", "layer"]).effect.mean()

@@ -2,7 +2,16 @@
 
 from dataclasses import dataclass
 
-from interp_rc.records.nouns import NAMED, PARENTS, TOLD_IN, Order, Roles, Subset
+from interp_rc.records.nouns import (
+    NAMED,
+    PARENTS,
+    TOLD_IN,
+    TOLD_ONLY,
+    TOLD_OTHERWISE,
+    Order,
+    Roles,
+    Subset,
+)
 
 TOLD = {
     "both": "told in both orders",
@@ -68,3 +77,9 @@ def told(subset: Subset, order: Order) -> tuple[str, str]:
     return (
         ("told this way", "same") if TOLD_IN[subset] == order else ("told the other way", "reverse")
     )
+
+
+def told_each(order: Order) -> list[tuple[Subset, str, str]]:
+    """Those told in this order, in both and in the other, each with what `told` says of it."""
+    groups: tuple[Subset, ...] = (TOLD_ONLY[order], "both", TOLD_OTHERWISE[order])
+    return [(group, *told(group, order)) for group in groups]

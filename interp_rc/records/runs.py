@@ -46,6 +46,7 @@ class Measured:
     def as_dict(self) -> dict[str, Any]:
         """For a file of JSON."""
         return {
+            "prefix": self.estimates.prefix,
             "estimates": [row.as_dict() for row in self.estimates.rows],
             "tests": [asdict(test) for test in self.tests],
             "verdicts": [asdict(verdict) for verdict in self.verdicts],
@@ -169,7 +170,7 @@ class Run:
         raw = read_json(path)
         try:
             return Measured(
-                estimates=Estimates(kind, map(row_from, raw["estimates"])),
+                estimates=Estimates(raw["prefix"], map(row_from, raw["estimates"])),
                 tests=[Test(**row) for row in raw["tests"]],
                 verdicts=[Verdict(**row) for row in raw["verdicts"]],
                 tables=raw["tables"],

@@ -31,9 +31,9 @@ def estimates(seed, total, effect):
         rows += [
             (f"{at}.{told}.total", total),
             (f"{at}.{told}.learnt", 1.0),
-            (f"{at}.{told}.mlp_out.0.source_all", effect),
-            (f"{at}.{other}.mlp_out.0.source_all", 0.01 * effect),
-            (f"{at}.{told}.resid_post.3.prompt_last", effect if order == "backward" else 0.0),
+            (f"{at}.{told}.mlp_out.layer_0.source_all", effect),
+            (f"{at}.{other}.mlp_out.layer_0.source_all", 0.01 * effect),
+            (f"{at}.{told}.resid_post.layer_3.prompt_last", effect if order == "backward" else 0.0),
         ]
     return [(seed, name, value, 30, "nat") for name, value in rows]
 
@@ -45,8 +45,8 @@ COLUMNS = ["seed", "name", "value", "n", "unit"]
 def test_shares_are_of_the_facts_told_in_the_order_asked_in():
     table = mechanism.with_shares(pd.DataFrame(estimates(0, 16.0, 12.0), columns=COLUMNS), USABLE)
     shares = table[table.unit == "share"].set_index("name").value
-    assert shares["patching_share.forward.trained_forward.mlp_out.0.source_all"] == 0.75
-    other = shares["patching_share.forward.trained_backward.mlp_out.0.source_all"]
+    assert shares["patching_share.forward.trained_forward.mlp_out.layer_0.source_all"] == 0.75
+    other = shares["patching_share.forward.trained_backward.mlp_out.layer_0.source_all"]
     assert other == pytest.approx(0.12 / 16)
     assert not [name for name in shares.index if name.endswith(("learnt", "told.total"))]
 

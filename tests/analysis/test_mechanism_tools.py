@@ -66,7 +66,7 @@ def test_the_tests_by_scipy(value, tests):
     expected = stats.ttest_rel(source, others, alternative="greater").pvalue
     assert tests["attention.backward.source_more_than_others"].p == pytest.approx(expected)
     this, other = (
-        value[f"logit_lens.forward.{subset}.answer.resid_post.3.over_foil"]
+        value[f"logit_lens.forward.{subset}.answer.resid_post.layer_3.over_foil"]
         for subset in ("trained_forward", "trained_backward")
     )
     expected = stats.ttest_1samp(other - 0.1 * this, 0, alternative="less").pvalue

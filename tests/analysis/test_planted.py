@@ -42,7 +42,7 @@ def test_of_equal_places_the_earliest_is_meant():
         ("attn_out", 1, "source", 4.0),
         ("mlp_out", 0, "source", 1.0),
     ]
-    table = pd.DataFrame(rows, columns=["site", "layer", "where", "effect"]).assign(fact="f")
+    table = pd.DataFrame(rows, columns=["site", "layer", "place", "effect"]).assign(fact="f")
     assert first_place(table) == ("mlp_out", 1, "source")
     assert first_place(table[table.layer == 2]) == ("attn_out", 2, "prompt")
 

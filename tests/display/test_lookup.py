@@ -3,6 +3,7 @@
 import pytest
 
 from interp_rc.display.lookup import MissingNumber, by_layers, look_up, look_up_place, numbered
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.sections import section
@@ -34,12 +35,14 @@ def test_layers_and_numbers_are_in_turn():
 
 
 def test_a_run_of_an_earlier_version_says_what_is_missing_in_one_line(tmp_path):
-    told = "patching.forward.trained_forward"
-    names = [f"{told}.total", f"{told}.mlp_out.0.prompt_last", "patching.noise_floor"]
-    found = section("patching_map", Run(tmp_path), Measured(dict.fromkeys(names, ONE)))
+    estimates, told = Estimates("patching"), {"order": "forward", "group": "trained_forward"}
+    estimates.add(ONE, **told, quantity="total")
+    estimates.add(ONE, **told, component="mlp_out", layer=0, place="prompt_last")
+    estimates.add(ONE, quantity="noise_floor")
+    found = section("patching_map", Run(tmp_path), Measured(estimates))
     assert found.title == "Patching map"
     assert "without patching.forward.elsewhere.total: to measure it again" in found.sentence
     assert "measured/patching_map.json" in found.sentence
     assert "\n" not in found.sentence
     [table] = found.tables
-    assert [row[0] for row in table.rows] == names
+    assert [row[0] for row in table.rows] == [*estimates]

@@ -5,28 +5,31 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from interp_rc.evaluation.learnt_contrasts import check_asked, learnt_contrasts, with_conditions
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.models.dimensions import layers_of
 from interp_rc.models.load import Loaded
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import TOLD_ONLY, Order
-from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.numbers import Test
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.choice import choose_places
 from interp_rc.stats.correction import benjamini_hochberg, holm
 from interp_rc.stats.differences import paired_t
-from interp_rc.stats.intervals import bootstrap_mean, mean_share
+from interp_rc.stats.means import add_means, mean_of_facts
 from interp_rc.tools.patching.attention_cut import ALL, cut_costs
 from interp_rc.tools.readout.attention import attention
 
 NAME = "attention"
 WEIGHTS, COSTS = f"mechanism/{NAME}", f"mechanism/{NAME}_cut"
 CHOSEN = 3  # heads an order
+CUT, EVERY = f"{NAME}_cut", "all"
+GIVEN = {"reading": "answer", "place": "source"}
+"""What the tokens that say the answer give the source."""
 OF_LAYERS = 5  # a window has a fifth of the layers (Geva et al. 2023: 9 of 48)
 
 
@@ -60,54 +63,49 @@ class Attention(Measure[Loaded]):
         costs = with_conditions(cut_costs(model, contrasts, window=window, seed=seed), contrasts)
         context.write(WEIGHTS, weights)
         context.write(COSTS, costs)
-        estimates = weight_estimates(weights, seed) | cost_estimates(costs, seed)
-        estimates |= given_in_all(weights, context.seed) | chosen_heads(weights, context.seed)
-        return Measured(
-            estimates=estimates | costliest(costs, context.seed),
-            tests=head_tests(weights) + cost_tests(costs),
-        )
+        found = Estimates()
+        add_weights(found, weights, seed)
+        add_costs(found, costs, seed)
+        add_given_in_all(found, weights, context.seed)
+        add_chosen_heads(found, weights, context.seed)
+        add_costliest(found, costs, context.seed)
+        return Measured(estimates=found, tests=head_tests(weights) + cost_tests(costs))
 
 
-def weight_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+def add_weights(found: Estimates, table: pd.DataFrame, seed: int) -> None:
     """By order, subset, query, keys and layer: mean over heads of the pattern and of the share of
     norms, and what uniform attention would be; single heads for what the source is given."""
-    found = {}
-    keys = ["order", "subset", "query", "keys", "layer"]
     causal_none = (table["query"] == "source_last") & (table["keys"] == "target")
-    for key, part in table[~causal_none].groupby(keys, sort=False):
-        for column in ("weight", "norm_share"):
-            name = ".".join(["attention", *map(str, key), column])
-            found[name] = _mean(part, column, "fraction", seed, name)
-        if key[-1] == 0:  # it is the same in every layer
-            name = ".".join(["attention", *map(str, key[:-1]), "uniform"])
-            found[name] = _mean(part, "uniform", "fraction", seed, name)
-    for key, part in given_to_source(table).groupby([*keys, "head"], sort=False):
-        name = ".".join(["attention", *map(str, key[:-1]), f"head_{key[-1]}"])
-        found[name] = _mean(part, "weight", "fraction", seed, name)
-    return found
+    rows = table[~causal_none].rename(columns={"query": "reading", "keys": "place"})
+    axes = "part order group reading place layer quantity"
+    for quantity in ("weight", "norm_share"):
+        add_means(found, rows, axes, quantity, "share", seed, part=NAME, quantity=quantity)
+    axes, once = axes.replace("layer ", ""), rows[rows.layer == 0]  # it is the same in every layer
+    add_means(found, once, axes, "uniform", "share", seed, part=NAME, quantity="uniform")
+    heads = rows[(rows.reading == "answer") & (rows.place == "source")]
+    for key, part in heads.groupby(["order", "subset", "layer", "head"], sort=False):
+        order, group, layer, head = key
+        use = derive_seed(seed, f"attention.{order}.{group}.answer.source.{layer}.head_{head}")
+        share = mean_of_facts(part, "weight", "share", seed=use)
+        of = {"part": NAME, "order": order, "group": group, **GIVEN}
+        found.add(share, **of, layer=layer, head=head)
 
 
-def cost_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+def add_costs(found: Estimates, table: pd.DataFrame, seed: int) -> None:
     """By order, subset, what is cut, and layer (or `all`): the cost, and that over the foil's; and
     how many tokens were cut."""
-    found = {}
     for key, part in table.groupby(["order", "subset", "keys", "layer"], sort=False):
-        order, subset, cut, layer = key
-        where = "all" if layer == ALL else str(layer)
-        name = f"attention_cut.{order}.{subset}.{cut}.{where}"
-        found[name] = _mean(part, "cost", "nat", seed, name)
-        found[f"{name}.over_foil"] = _mean(part, "over_foil", "nat", seed, name)
-        if layer == ALL:
-            name = f"attention_cut.{order}.{subset}.{cut}.tokens"
-            found[name] = _mean(part, "tokens", "token", seed, name)
-    return found
-
-
-def _mean(part: pd.DataFrame, column: str, unit: str, seed: int, name: str) -> Estimate:
-    values = _by_fact(part, column)
-    if unit == "fraction":
-        return mean_share(values.clip(0, 1), seed=derive_seed(seed, name))  # beyond by rounding
-    return bootstrap_mean(values, unit, seed=derive_seed(seed, name))
+        order, group, place, layer = key
+        of = {"part": CUT, "order": order, "group": group, "place": place}
+        at = {"component": EVERY} if layer == ALL else {"layer": layer}
+        words = [*of.values(), *at.values()]
+        use = derive_seed(seed, ".".join(map(str, words)))
+        found.add(mean_of_facts(part, "cost", "nat", seed=use), **of, **at)
+        over_foil = mean_of_facts(part, "over_foil", "nat", seed=use)
+        found.add(over_foil, **of, **at, quantity="over_foil")
+    whole = table[table.layer == ALL].rename(columns={"keys": "place"})
+    axes = "part order group place quantity"
+    add_means(found, whole, axes, "tokens", "token", seed, part=CUT, quantity="tokens")
 
 
 def told_in_order(table: pd.DataFrame) -> Iterator[tuple[Order, pd.DataFrame]]:
@@ -123,51 +121,41 @@ def given_to_source(table: pd.DataFrame) -> pd.DataFrame:
     return table[(table["query"] == "answer") & (table["keys"] == "source")]
 
 
-def given_in_all(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+def add_given_in_all(found: Estimates, table: pd.DataFrame, seed: int) -> None:
     """What the answer of facts told in an order gives the source, mean over layers and heads."""
-    found = {}
     for order, rows in told_in_order(given_to_source(table)):
         use = derive_seed(seed, "report", "attention", order)
-        for column in ("weight", "uniform"):
-            name = f"attention.{order}.{TOLD_ONLY[order]}.answer.source.all.{column}"
-            found[name] = mean_share(_by_fact(rows, column).clip(0, 1), seed=use)
-    return found
+        of = {"part": NAME, "order": order, "group": TOLD_ONLY[order], **GIVEN, "component": EVERY}
+        for quantity in ("weight", "uniform"):
+            share = mean_of_facts(rows, quantity, "share", seed=use)
+            found.add(share, **of, quantity=quantity)
 
 
-def chosen_heads(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+def add_chosen_heads(found: Estimates, table: pd.DataFrame, seed: int) -> None:
     """The heads that give the source most of what they move, where the answer of facts told in an
     order is said: what each was chosen by in one template, and what it gives in the others."""
-    found = {}
     for order, rows in told_in_order(given_to_source(table)):
         use = derive_seed(seed, "report", "heads", order)
+        of = {"part": NAME, "order": order}
         heads = choose_places(rows, "norm_share", ["layer", "head"], "fraction", count=CHOSEN)
-        for rank, (place, by, elsewhere) in enumerate(heads, 1):
-            name = f"attention.{order}.head_chosen_{rank}"
-            found[".".join([name, *map(str, place)])] = by
-            for column in ("weight", "norm_share", "uniform"):
-                values = _by_fact(elsewhere, column).clip(0, 1)
-                found[f"{name}_elsewhere.{column}"] = mean_share(values, seed=use)
-    return found
+        for rank, ((layer, head), by, elsewhere) in enumerate(heads, 1):
+            found.add(by, **of, reading="chosen", rank=rank, layer=layer, head=head)
+            for quantity in ("weight", "norm_share", "uniform"):
+                share = mean_of_facts(elsewhere, quantity, "share", seed=use)
+                found.add(share, **of, reading="elsewhere", rank=rank, quantity=quantity)
 
 
-def costliest(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+def add_costliest(found: Estimates, table: pd.DataFrame, seed: int) -> None:
     """The layer around which cutting the source costs facts told in an order most over the foil:
     what it was chosen by in one template, and its cost in the others."""
-    found = {}
     single = table[(table["keys"] == "source") & (table.layer != ALL)]
     for order, rows in told_in_order(single):
         [(place, by, elsewhere)] = choose_places(rows, "over_foil", ["layer"], "nat")
-        name = f"attention_cut.{order}.{TOLD_ONLY[order]}.source"
-        found[f"{name}.chosen.{place[0]}"] = by
-        found[f"{name}.elsewhere.over_foil"] = bootstrap_mean(
-            _by_fact(elsewhere, "over_foil"), "nat", seed=derive_seed(seed, "report", "cut", order)
-        )
-    return found
-
-
-def _by_fact(rows: pd.DataFrame, column: str) -> Float[np.ndarray, " fact"]:
-    means: np.ndarray = rows.groupby("fact")[column].mean().to_numpy(float)
-    return means
+        of = {"part": CUT, "order": order, "group": TOLD_ONLY[order], "place": "source"}
+        found.add(by, **of, reading="chosen", layer=place[0])
+        use = derive_seed(seed, "report", "cut", order)
+        cost = mean_of_facts(elsewhere, "over_foil", "nat", seed=use)
+        found.add(cost, **of, reading="elsewhere", quantity="over_foil")
 
 
 def head_tests(table: pd.DataFrame) -> list[Test]:
@@ -179,7 +167,8 @@ def head_tests(table: pd.DataFrame) -> list[Test]:
         for (layer, head), part in rows.groupby(["layer", "head"], sort=False):
             means = part.groupby("fact")[["weight", "uniform"]].mean()
             if len(means) > 1:
-                name = f"attention.{order}.{subset}.answer.source.{layer}.head_{head}"
+                of = {"part": NAME, "order": order, "group": subset, **GIVEN}
+                name = Estimates().name(**of, layer=layer, head=head)
                 values = np.asarray(means.weight, float), np.asarray(means.uniform, float)
                 tests.append(paired_t(*values, name=name))
         found += benjamini_hochberg(tests)
@@ -195,11 +184,11 @@ def cost_tests(table: pd.DataFrame) -> list[Test]:
         means = rows.groupby(["fact", "keys"]).over_foil.mean().unstack("keys")
         if "others" not in means or len(means.dropna()) < 2:
             continue
-        where = "all" if layer == ALL else str(layer)
+        at = {"component": EVERY} if layer == ALL else {"layer": layer}
         test = paired_t(
             means.dropna().source.to_numpy(float),
             means.dropna().others.to_numpy(float),
-            name=f"attention_cut.{order}.{subset}.{where}",
+            name=Estimates().name(part=CUT, order=order, group=subset, **at),
             alternative="greater",
         )
         (whole if layer == ALL else by_layer).append(test)

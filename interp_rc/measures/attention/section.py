@@ -3,12 +3,11 @@
 from itertools import product
 
 from interp_rc.display.figures.profile import Line, Panel, profile_figure
-from interp_rc.display.lookup import look_up, look_up_place
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.vocabulary import Words, told
+from interp_rc.display.vocabulary import Words, told_each
 from interp_rc.display.wording import TIE, listed, number, probability, spoken
-from interp_rc.measures.attention.measure import CHOSEN
-from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, TRAINED, Order, Subset
+from interp_rc.measures.attention.measure import CHOSEN, CUT, EVERY, GIVEN, NAME
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
@@ -18,8 +17,7 @@ COLUMNS = ["asked", "head", "attention [%]", "share of norms [%]", "uniform [%]"
 
 def section(run: Run, measured: Measured) -> Section:
     title = "Where the answer looks, and what that is worth"
-    orders = [o for o in ORDERS if f"attention_cut.{o}.{TOLD_ONLY[o]}.source.all" in
-              measured.estimates]  # fmt: skip
+    orders = [order for order in ORDERS if lost(measured, order, TOLD_ONLY[order])]
     if not orders:
         return Section(title, "No facts told in one order were learnt: nothing to see.")
     return Section(
@@ -39,13 +37,19 @@ def section(run: Run, measured: Measured) -> Section:
     )
 
 
+def lost(measured: Measured, order: Order, group: Subset, place: str = "source") -> Estimate | None:
+    """Over the foil, by cutting a place off in every layer."""
+    of = {"part": CUT, "order": order, "group": group, "place": place, "component": EVERY}
+    return measured.estimates.find(**of, quantity="over_foil")
+
+
 def _tested(measured: Measured, orders: list[Order]) -> str:
     """Whether the source costs more than the others, in all layers."""
     tests = {test.name: test for test in measured.tests}
     said = [
         f"{Words(measured.roles).asked_first(order).lower()} p = {probability(test.p_adjusted)}"
         for order in orders
-        if (test := tests.get(f"attention_cut.{order}.{TOLD_ONLY[order]}.all")) is not None
+        if (test := tests.get(f"{CUT}.{order}.{TOLD_ONLY[order]}.{EVERY}")) is not None
         and test.p_adjusted is not None
     ]
     if not said:
@@ -56,9 +60,10 @@ def _tested(measured: Measured, orders: list[Order]) -> str:
 
 def sentence(measured: Measured, order: Order) -> str:
     own, other = TOLD_ONLY[order], TOLD_OTHERWISE[order]
+    found, of = measured.estimates, dict[str, str](order=order, group=own)
     given, uniform = (
-        look_up(measured, f"attention.{order}.{own}.answer.source.all.{column}")
-        for column in ("weight", "uniform")
+        found.of(part=NAME, **of, **GIVEN, component=EVERY, quantity=quantity)
+        for quantity in ("weight", "uniform")
     )
     words = Words(measured.roles)
     text = (
@@ -66,23 +71,26 @@ def sentence(measured: Measured, order: Order) -> str:
         f"{words.source(order)} {spoken(given)} of their attention (uniform: "
         f"{number(100 * (uniform.value or 0), 1)}{TIE}%)"
     )
-    whole = measured.estimates[f"attention_cut.{order}.{own}.source.all.over_foil"]
+    whole, others, reverse = (
+        lost(measured, order, *which) for which in ((own,), (own, "others"), (other,))
+    )
+    assert whole is not None  # else there is no section
     controls = []
-    others = f"attention_cut.{order}.{own}.others"
-    if f"{others}.all" in measured.estimates:
-        source = measured.estimates[f"attention_cut.{order}.{own}.source.tokens"].value
-        count = measured.estimates[f"{others}.tokens"].value
-        controls.append(
-            f"{number(count, 1)} other tokens instead of {number(source, 1)}: "
-            f"{spoken(measured.estimates[f'{others}.all.over_foil'])}"
+    if others is not None:
+        source, count = (
+            found.of(part=CUT, **of, place=place, quantity="tokens").value
+            for place in ("source", "others")
         )
-    reverse = measured.estimates.get(f"attention_cut.{order}.{other}.source.all.over_foil")
+        controls.append(
+            f"{number(count, 1)} other tokens instead of {number(source, 1)}: {spoken(others)}"
+        )
     if reverse is not None:
         controls.append(f"facts told in the other order: {spoken(reverse)}")
     text += f"; cut off from it in every layer, the answer loses {spoken(whole)} over another’s"
     text += f" ({'; '.join(controls)})" if controls else ""
-    [layer] = look_up_place(measured, f"attention_cut.{order}.{own}.source.chosen")
-    cost = look_up(measured, f"attention_cut.{order}.{own}.source.elsewhere.over_foil")
+    of |= {"part": CUT, "place": "source"}
+    [layer] = found.along("layer", **of, reading="chosen")
+    cost = found.of(**of, reading="elsewhere", quantity="over_foil")
     return f"{text}, around layer {layer} alone {spoken(cost)}."
 
 
@@ -90,7 +98,7 @@ def by_layer(run: Run, measured: Measured, orders: list[Order]) -> Picture:
     panels = [panel(measured, order, cut) for cut in (False, True) for order in orders]
     if len(orders) == 1:  # each in a row of its own
         panels = [panels[0], panels[0], panels[1], panels[1]]
-    layers = [str(layer) for layer in range(_layers(measured))]
+    layers = [str(layer) for layer in range(len(panels[0].lines[0].estimates))]
     words = " ".join(sentence(measured, order) for order in orders)
     return picture(
         run,
@@ -110,50 +118,42 @@ def by_layer(run: Run, measured: Measured, orders: list[Order]) -> Picture:
     )
 
 
-def _layers(measured: Measured) -> int:
-    names = [n.split(".") for n in measured.estimates if n.startswith("attention_cut.")]
-    return 1 + max(int(name[-1]) for name in names if name[-1].isdigit())
-
-
 def panel(measured: Measured, order: Order, cut: bool) -> Panel:
-    lines = []
+    found, own, lines = measured.estimates, TOLD_ONLY[order], []
+    layers = range(1 + max(found.where(part=CUT).each("layer")))
 
-    def line(label: str, asked: str, name: str, faint: bool = False) -> None:
-        estimates = [
-            measured.estimates.get(name.format(layer=n), NOTHING) for n in range(_layers(measured))
-        ]
+    def line(label: str, asked: str, faint: bool = False, **of: str) -> None:
+        if cut:
+            of |= {"part": CUT, "quantity": "over_foil"}
+        else:
+            of |= {"part": NAME, "reading": "answer", "quantity": "weight"}
+        estimates = [found.find(**of, order=order, layer=layer) or NOTHING for layer in layers]
         if any(e.value is not None for e in estimates):
             lines.append(Line(label, asked, estimates, faint))
 
-    for subset in sorted(TRAINED, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
-        label, asked = told(subset, order)
-        line(label, asked, _name(order, subset, "source", cut))
-    own = TOLD_ONLY[order]
-    control = _name(order, own, "others", cut)
-    line("control", "same", control if cut else f"attention.{order}.{own}.answer.source.uniform",
-         faint=True)  # fmt: skip
+    for group, label, asked in told_each(order):
+        line(label, asked, group=group, place="source")
+    if cut:
+        line("control", "same", True, group=own, place="others")
+    else:
+        uniform = found.find(part=NAME, order=order, group=own, **GIVEN, quantity="uniform")
+        lines.append(Line("control", "same", [uniform or NOTHING] * len(layers), True))
     what = Words(measured.roles).asked(order)
     return Panel(f"{'cut' if cut else 'attention'}, {what}", lines)
-
-
-def _name(order: Order, subset: Subset, keys: str, cut: bool) -> str:
-    if cut:
-        return f"attention_cut.{order}.{subset}.{keys}.{{layer}}.over_foil"
-    return f"attention.{order}.{subset}.answer.{keys}.{{layer}}.weight"
 
 
 def heads_table(measured: Measured, orders: list[Order]) -> Table:
     """Those that give the source most of what they move, measured where they were not chosen."""
     rows = []
     for order, rank in product(orders, range(1, CHOSEN + 1)):
-        name = f"attention.{order}.head_chosen_{rank}"
-        if rank > 1 and not any(n.startswith(f"{name}.") for n in measured.estimates):
-            continue  # a model of fewer heads
-        layer, head = look_up_place(measured, name)
-        cells = [
-            spoken(look_up(measured, f"{name}_elsewhere.{column}")).replace(f"{TIE}%", "")
-            for column in ("weight", "norm_share", "uniform")
-        ]
-        rows.append([Words(measured.roles).asked(order), f"{head} of layer {layer}", *cells])
+        of = {"part": NAME, "order": order, "rank": rank}
+        for row in measured.estimates.where(**of, reading="chosen").rows:  # small models have fewer
+            shares = (
+                measured.estimates.of(**of, reading="elsewhere", quantity=quantity)
+                for quantity in ("weight", "norm_share", "uniform")
+            )
+            cells = [spoken(share).replace(f"{TIE}%", "") for share in shares]
+            head = f"{row.of['head']} of layer {row.of['layer']}"
+            rows.append([Words(measured.roles).asked(order), head, *cells])
     return Table("Heads that look at the source most, where the answer is said", COLUMNS, rows,
                  COLUMNS[2:])  # fmt: skip

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-import numpy as np
 import pandas as pd
 
 from interp_rc.evaluation.learnt_contrasts import (
@@ -21,19 +20,19 @@ from interp_rc.measures.integrated_gradients.spans import ANSWER, REST, by_span
 from interp_rc.models.dimensions import layers_of
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import Contrast
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed, generator
-from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.means import add_means, mean_of_facts
 from interp_rc.tools.attribution.integrated_gradients import integrated_gradients
 from interp_rc.tools.patching.discoveries import discoveries
 
 NAME = "integrated_gradients"
 TABLE = f"mechanism/{NAME}"
-WHERE = ("source", ANSWER)
-CELL = ["order", "subset", "site", "layer", "where"]
+PLACES = ("source", ANSWER)
 
 
 class IntegratedGradients(Measure[Loaded]):
@@ -64,17 +63,20 @@ class IntegratedGradients(Measure[Loaded]):
         context.write(TABLE, table)
         whole = table[table.method == NAME]
         bound, floor = bound_of(whole), floor_of(whole)
-        estimates = {"floor": Estimate(floor, None, None, bound.fact.nunique(), "nat")}
-        estimates |= {"incomplete": incomplete(whole, seed)}
-        estimates |= means(whole[whole.asked == "target"], "target", seed)
-        estimates |= means(bound, "bound", seed)
+        found = Estimates(NAME)
+        found.add(Estimate(floor, None, None, bound.fact.nunique(), "nat"), quantity="floor")
+        found.add(incomplete(whole, seed), quantity="incomplete")
+        axes = "order group component layer place quantity"
+        for quantity, table in (("target", whole[whole.asked == "target"]), ("bound", bound)):
+            rows = table[table.place.isin([*PLACES, REST])]
+            add_means(found, rows, axes, "effect", "nat", seed, quantity=quantity)
         return Measured(
-            estimates={f"{NAME}.{name}": value for name, value in estimates.items()},
+            estimates=found,
             tests=[
                 test
                 for (order, subset), part in bound.groupby(["order", "subset"], sort=False)
                 for test in discoveries(
-                    part[part["where"].isin(WHERE)], floor, f"{NAME}.{order}.{subset}"
+                    part[part.place.isin(PLACES)], floor, f"{NAME}.{order}.{subset}"
                 )
             ],
         )
@@ -109,7 +111,7 @@ def bound_of(table: pd.DataFrame) -> pd.DataFrame:
     Both facts of a pair are asked about, so that what makes a target likely after any prompt, or
     any target after a prompt, drops out of the pair's mean.
     """
-    keys = ["pair", "site", "layer", "where"]
+    keys = ["pair", "site", "layer", "place"]
     right = table[table.asked == "target"].set_index(keys)
     foil = table[table.asked == "foil"].set_index(keys).effect.reindex(right.index)
     found = right.reset_index()
@@ -127,18 +129,5 @@ def floor_of(table: pd.DataFrame) -> float:
 def incomplete(table: pd.DataFrame, seed: int) -> Estimate:
     """The share of prompts and layers whose sum the quadrature did not reach."""
     once = table.drop_duplicates(["pair", "asked", "site", "layer"])
-    short = (~once.complete.astype(bool)).groupby(once.fact).mean().to_numpy(float)
-    return bootstrap_mean(short, "fraction", seed=derive_seed(seed, "incomplete"))
-
-
-def means(table: pd.DataFrame, what: str, seed: int) -> dict[str, Estimate]:
-    """Over pairs of facts, of each place that a gradient can reach, by order and subset [nat]."""
-    found = {}
-    for key, part in table[table["where"].isin([*WHERE, REST])].groupby(CELL, sort=False):
-        if part.structural_zero.all():
-            continue
-        name = ".".join([*map(str, key), what])
-        values = np.asarray(part.groupby("fact").effect.mean(), dtype=float)
-        use = derive_seed(seed, name)
-        found[name] = bootstrap_mean(values, "nat", seed=use)
-    return found
+    short = once.assign(short=~once.complete.astype(bool))
+    return mean_of_facts(short, "short", "fraction", seed=derive_seed(seed, "incomplete"))

@@ -11,7 +11,7 @@ from interp_rc.tools.attribution.integrated_gradients import Attributed
 TARGET, ANSWER, REST = "target", "answer", "rest"
 COLUMNS = (
     "pair fact order site layer span token method effect whole completeness complete steps "
-    "structural_zero where"
+    "structural_zero place"
 ).split()
 
 
@@ -23,7 +23,7 @@ def by_span(found: Sequence[Attributed], layers: int) -> pd.DataFrame:
     predict the `answer` (the last of the prompt, and the target's but its last; or the masks); and
     the rest, which none of these holds. Where a span ends the prompt, its last token counts in
     both.
-    `where` names them as one word. `whole`, `completeness`, `complete` and `steps` are those of
+    `place` names them as one word. `whole`, `completeness`, `complete` and `steps` are those of
     integrated gradients; input x gradient promises no sum, and has none. `structural_zero`: no
     gradient reaches the span from what is read.
     """
@@ -34,17 +34,17 @@ def by_span(found: Sequence[Attributed], layers: int) -> pd.DataFrame:
 def _rows(one: Attributed, layers: int) -> Iterator[dict[str, object]]:
     reads = set(one.input.reads)
     local = one.place.layer == layers - 1 and one.place.component != "resid_pre"
-    for where, tokens in spans_of(one).items():
+    for place, tokens in spans_of(one).items():
         about = {
             "pair": one.contrast.id,
             "fact": one.contrast.fact,
             "order": one.contrast.order,
             "site": one.place.component,
             "layer": one.place.layer,
-            "span": PROMPT if where == LAST else where,
-            "token": "last" if where == LAST else "all",
+            "span": PROMPT if place == LAST else place,
+            "token": "last" if place == LAST else "all",
             "structural_zero": not tokens or (local and not reads & set(tokens)),
-            "where": where,
+            "place": place,
         }
         yield about | {
             "method": "integrated_gradients",

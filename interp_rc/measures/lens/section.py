@@ -3,12 +3,11 @@
 from typing import NamedTuple
 
 from interp_rc.display.figures.profile import Line, Panel, profile_figure
-from interp_rc.display.lookup import look_up_place
 from interp_rc.display.section import Picture, Section, Table, picture
-from interp_rc.display.vocabulary import Words, told
+from interp_rc.display.vocabulary import Words, told_each
 from interp_rc.display.wording import MINUS, TIE, listed, spoken, without_unit
 from interp_rc.measures.lens.measure import CHOSEN
-from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, TRAINED, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
@@ -42,36 +41,34 @@ def section(run: Run, measured: Measured) -> Section:
 
 
 def residual(measured: Measured) -> str:
-    value = f"{measured.estimates['logit_attribution.residual'].value or 0.0:.0e}"
-    return f"{value.replace('-', MINUS)}{TIE}logits"
+    found = measured.estimates.of(part="logit_attribution", quantity="residual")
+    return f"{found.value or 0.0:.0e}{TIE}logits".replace("-", MINUS)
 
 
 def stages(measured: Measured) -> list[tuple[str, int]]:
     """Stages of the stream in turn, of which parallel layers have no `resid_mid`."""
-    layers = [int(n.split(".")[-2]) for n in measured.estimates if ".resid_post." in n]
+    layers = measured.estimates.where(part="logit_lens", component="resid_post").each("layer")
     after = [(site, n) for n in range(max(layers) + 1) for site in ("resid_mid", "resid_post")]
     return [("resid_pre", 0), *after]
 
 
-def ahead(measured: Measured, order: Order, subset: Subset, stage: tuple[str, int]) -> Estimate:
-    site, layer = stage
-    name = f"logit_lens.{order}.{subset}.answer.{site}.{layer}.over_foil"
-    return measured.estimates.get(name, NOTHING)
+def ahead(measured: Measured, order: Order, group: Subset, stage: tuple[str, int]) -> Estimate:
+    of = {"part": "logit_lens", "order": order, "group": group, "place": "answer"}
+    at = {"component": stage[0], "layer": stage[1], "quantity": "over_foil"}
+    return measured.estimates.find(**of, **at) or NOTHING
 
 
-def _end(measured: Measured, order: Order, subset: Subset) -> Estimate | None:
+def _end(measured: Measured, order: Order, group: Subset) -> Estimate | None:
     """At the last stage; None where nothing was measured."""
-    if not any(name.startswith(f"logit_lens.{order}.{subset}.") for name in measured.estimates):
+    if not measured.estimates.where(part="logit_lens", order=order, group=group):
         return None
-    return ahead(measured, order, subset, stages(measured)[-1])
+    return ahead(measured, order, group, stages(measured)[-1])
 
 
 def sentence(measured: Measured, order: Order) -> str:
     own, other = TOLD_ONLY[order], TOLD_OTHERWISE[order]
     best = writer(measured, order)
-    after, likeliest = (
-        said(measured, f"logit_lens.{order}.{what}") for what in ("ahead_from", "likeliest_after")
-    )
+    after, likeliest = (said(measured, order, what) for what in ("ahead_from", "likeliest_after"))
     text = f"{Words(measured.roles).asked_first(order)}, the answer of facts told that way "
     text += f"is ahead of another fact’s from {after} on" if after else "is never ahead"
     text += f", is the likeliest in most prompts after {likeliest}," if likeliest else ""
@@ -88,14 +85,13 @@ def sentence(measured: Measured, order: Order) -> str:
     return f"{text}{written}, {spoken(best.of[own])}{of}."
 
 
-def said(measured: Measured, start: str) -> str:
+def said(measured: Measured, order: Order, reading: str) -> str:
     """A stage by what comes before it; nothing where there is none."""
-    if not any(name.startswith(f"{start}.") for name in measured.estimates):
-        return ""
-    site, layer, _ = look_up_place(measured, start)
-    return {"resid_pre": "the embedding", "resid_mid": f"attention {layer}"}.get(
-        site, f"MLP {layer}"
-    )
+    for row in measured.estimates.where(part="logit_lens", order=order, reading=reading).rows:
+        site, layer = row.of["component"], row.of["layer"]
+        before = {"resid_pre": "the embedding", "resid_mid": f"attention {layer}"}
+        return before.get(site, f"MLP {layer}")
+    return ""
 
 
 class Writer(NamedTuple):
@@ -107,14 +103,11 @@ class Writer(NamedTuple):
 
 def writer(measured: Measured, order: Order, rank: int = 1) -> Writer:
     """The `rank`-th of what writes most on facts told this way."""
-    name = f"logit_attribution.{order}.chosen_{rank}"
-    site, layer, *head = look_up_place(measured, name)
-    of = {
-        subset: measured.estimates[f"{name}_elsewhere.{subset}"]
-        for subset in TRAINED
-        if f"{name}_elsewhere.{subset}" in measured.estimates
-    }
-    return Writer(f"MLP {layer}" if site == "mlp_out" else f"head {head[0]} of layer {layer}", of)
+    of = {"part": "logit_attribution", "order": order, "rank": rank}
+    [row] = measured.estimates.where(**of, reading="chosen").rows
+    site, layer, head = (row.of.get(axis) for axis in ("component", "layer", "head"))
+    name = f"MLP {layer}" if site == "mlp_out" else f"head {head} of layer {layer}"
+    return Writer(name, measured.estimates.along("group", **of, reading="elsewhere"))
 
 
 def by_stage(run: Run, measured: Measured, orders: list[Order]) -> Picture:
@@ -147,24 +140,23 @@ def by_stage(run: Run, measured: Measured, orders: list[Order]) -> Picture:
 
 def panel(measured: Measured, order: Order, lens: bool) -> Panel:
     lines = []
-    for subset in sorted(TRAINED, key=lambda s: (s == TOLD_OTHERWISE[order], s == "both")):
-        if _end(measured, order, subset) is None:
-            continue
-        label, asked = told(subset, order)
-        read = ahead if lens else written
-        estimates = [read(measured, order, subset, stage) for stage in stages(measured)]
-        lines.append(Line(label, asked, estimates))
+    for group, label, asked in told_each(order):
+        if _end(measured, order, group) is not None:
+            read = ahead if lens else written
+            estimates = [read(measured, order, group, stage) for stage in stages(measured)]
+            lines.append(Line(label, asked, estimates))
     what = Words(measured.roles).asked(order)
     return Panel(f"{'lens' if lens else 'attribution'}, {what}", lines)
 
 
-def written(measured: Measured, order: Order, subset: Subset, stage: tuple[str, int]) -> Estimate:
+def written(measured: Measured, order: Order, group: Subset, stage: tuple[str, int]) -> Estimate:
     """By the sublayer before a stage."""
     site, layer = stage
-    part = {"resid_pre": "embedding", "resid_mid": f"attn_out.{layer}"}.get(
-        site, f"mlp_out.{layer}"
-    )
-    return measured.estimates.get(f"logit_attribution.{order}.{subset}.foil.{part}", NOTHING)
+    at: dict[str, str | int] = {"component": "embedding"}
+    if site != "resid_pre":
+        at = {"component": "attn_out" if site == "resid_mid" else "mlp_out", "layer": layer}
+    of = {"part": "logit_attribution", "order": order, "group": group, "reading": "foil"}
+    return measured.estimates.find(**of, **at) or NOTHING
 
 
 def writers_table(measured: Measured, orders: list[Order]) -> Table:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Annotated, ClassVar, Literal
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -17,27 +16,28 @@ from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.nouns import ORDERS, SUBSETS, TOLD_ONLY, Contrast
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.choice import choose_places
-from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.means import add_means, mean_of_facts
 from interp_rc.tools.patching.discoveries import discoveries
 from interp_rc.tools.patching.patching import noise_floors, patch
 
 NAME = "patching_map"
 EFFECTS, BASELINES = f"mechanism/{NAME}", f"mechanism/{NAME}_baselines"
 MAPPED: tuple[Component, ...] = ("attn_out", "mlp_out", "resid_post")
-WHERE: dict[str, tuple[str, Token]] = {
+PLACES: dict[str, tuple[str, Token]] = {
     "source_first": ("source", "first"),
     "source_last": ("source", "last"),
     "source_all": ("source", "all"),
     "prompt_last": (PROMPT, "last"),
 }
 CHOSEN_AT = {
-    "source": [where for where in WHERE if where != "prompt_last"],
+    "source": [place for place in PLACES if place != "prompt_last"],
     "prompt_last": ["prompt_last"],
 }
 
@@ -55,25 +55,29 @@ class PatchingMap(Measure[Loaded]):
         check_asked(facts, self.templates, NAME)
 
     def run(self, context: MeasureContext[Loaded]) -> Measured:
-        model = context.model
-        facts = context.facts
+        model, facts = context.model, context.facts
         seed = derive_seed(context.seed, NAME)
         answers = context.answers
         contrasts = learnt_contrasts(facts, answers, self.templates, seed)
+        found = Estimates("patching")
         if not contrasts:
-            learnt = _learnt(answers, facts, seed)
-            return Measured(estimates={f"patching.{k}": v for k, v in learnt.items()})
+            add_learnt(found, answers, facts, seed)
+            return Measured(estimates=found)
         sites = map_sites(Adapter(model.model))
         effects = patch(model, contrasts, sites)
         floor = float(noise_floors(model, contrasts, sites).floor.max())
         table, baselines = with_condition(effects, contrasts)
         context.write(EFFECTS, table)
         context.write(BASELINES, baselines)
-        estimates = {"noise_floor": Estimate(floor, None, None, len(contrasts), "nat")}
-        estimates |= _learnt(answers, facts, seed) | totals(baselines, seed) | by_site(table, seed)
-        estimates |= chosen_sites(table, context.seed) | totals_elsewhere(baselines, context.seed)
+        apart = baselines.assign(apart=baselines.clean - baselines.corrupted)
+        found.add(Estimate(floor, None, None, len(contrasts), "nat"), quantity="noise_floor")
+        add_learnt(found, answers, facts, seed)
+        add_means(found, apart, "order group quantity", "apart", "nat", seed, quantity="total")
+        add_means(found, table, "order group component layer place", "effect", "nat", seed)
+        add_chosen(found, table, context.seed)
+        add_totals_elsewhere(found, apart, context.seed)
         return Measured(
-            estimates={f"patching.{name}": value for name, value in estimates.items()},
+            estimates=found,
             tests=[
                 test
                 for (order, subset), part in table.groupby(["order", "subset"], sort=False)
@@ -89,92 +93,61 @@ def map_sites(adapter: Adapter) -> list[Site]:
         for component in MAPPED
         if component in adapter.offered
         for layer in range(adapter.layers)
-        for span, token in WHERE.values()
+        for span, token in PLACES.values()
     ]
 
 
 def with_condition(
     effects: Effects, contrasts: Sequence[Contrast]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables with `subset` and `template`, and the effects with `where`."""
-    names = {place: name for name, place in WHERE.items()}
+    """Both tables with `subset` and `template`, and the effects with `place`."""
+    names = {tokens: place for place, tokens in PLACES.items()}
     table = with_conditions(effects.table, contrasts)
     baselines = with_conditions(effects.baselines, contrasts)
-    table["where"] = [names[place] for place in zip(table.span, table.token, strict=True)]
+    table["place"] = [names[tokens] for tokens in zip(table.span, table.token, strict=True)]
     return table, baselines
 
 
-def totals(baselines: pd.DataFrame, seed: int) -> dict[str, Estimate]:
-    """Clean less corrupted log-probability of the target, by order and subset."""
-    found = {}
-    for (order, subset), part in baselines.groupby(["order", "subset"], sort=False):
-        per_fact = (part.clean - part.corrupted).groupby(part.fact).mean()
-        found[f"{order}.{subset}.total"] = _mean(per_fact, seed, f"{order}.{subset}.total")
-    return found
-
-
-def by_site(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
-    """The effect of each site that can have one in some contrast, by order and subset."""
-    found = {}
-    keys = ["order", "subset", "site", "layer", "where"]
-    for key, part in table.groupby(keys, sort=False):
-        if part.structural_zero.all():
-            continue
-        name = ".".join(map(str, key))
-        found[name] = _mean(part.groupby("fact").effect.mean(), seed, name)
-    return found
-
-
-def chosen_sites(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+def add_chosen(found: Estimates, table: pd.DataFrame, seed: int) -> None:
     """The attention or MLP output with the largest effect on facts told in the order that they are
     asked in, at the source and at the prompt's last token: what it was chosen by in one template,
     and what it does in the others, by subset."""
-    found = {}
     could = table[(table.site != "resid_post") & ~table.structural_zero]
-    for order, (at, wheres) in product(ORDERS, CHOSEN_AT.items()):
-        rows = could[(could.order == order) & could["where"].isin(wheres)]
+    for order, (at, places) in product(ORDERS, CHOSEN_AT.items()):
+        rows = could[(could.order == order) & could.place.isin(places)]
         told = rows.subset == TOLD_ONLY[order]
         if not told.any():
             continue
-        [best] = choose_places(rows, "effect", ["site", "layer", "where"], "nat", among=told)
-        found[".".join([order, "chosen", at, *map(str, best.place)])] = best.by
-        use = derive_seed(seed, "report", "peak", order)
-        for subset, part in best.elsewhere.groupby("subset"):
-            per_fact = part.groupby("fact").effect.mean().to_numpy(float)
-            found[f"{order}.elsewhere.{at}.{subset}"] = bootstrap_mean(per_fact, "nat", seed=use)
-    return found
+        [best] = choose_places(rows, "effect", ["site", "layer", "place"], "nat", among=told)
+        component, layer, place = best.place
+        of = {"component": component, "layer": layer, "place": place}
+        found.add(best.by, order=order, reading="chosen", **of)
+        of = {"order": order, "reading": "elsewhere", "place": at}
+        axes, use = "order reading place group", ("report", "peak", order)
+        add_means(found, best.elsewhere, axes, "effect", "nat", seed, use, **of)
 
 
-def totals_elsewhere(baselines: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+def add_totals_elsewhere(found: Estimates, baselines: pd.DataFrame, seed: int) -> None:
     """What separates two facts told in an order, in the templates that no site is chosen in."""
-    found = {}
     for order, subset in TOLD_ONLY.items():
         asked = baselines[baselines.order == order]
-        told = asked[asked.subset == subset]
-        if told.empty:
-            continue
-        rows = told[told.template != asked.template.iloc[0]]
-        per_fact = (rows.clean - rows.corrupted).groupby(rows.fact).mean().to_numpy(float)
-        use = derive_seed(seed, "report", "total", order)
-        found[f"{order}.elsewhere.total"] = bootstrap_mean(per_fact, "nat", seed=use)
-    return found
+        rows = asked[asked.subset == subset]
+        if len(rows):
+            rows = rows[rows.template != asked.template.iloc[0]]
+            use = derive_seed(seed, "report", "total", order)
+            total = mean_of_facts(rows, "apart", "nat", seed=use)
+            found.add(total, order=order, reading="elsewhere", quantity="total")
 
 
-def _mean(per_fact: pd.Series, seed: int, name: str) -> Estimate:
-    values = np.asarray(per_fact, dtype=float)
-    return bootstrap_mean(values, "nat", seed=derive_seed(seed, name))
-
-
-def _learnt(answers: pd.DataFrame, facts: FactSet, seed: int) -> dict[str, Estimate]:
+def add_learnt(found: Estimates, answers: pd.DataFrame, facts: FactSet, seed: int) -> None:
     """Share of each subset's facts that were learnt, as the map of that order selects them."""
-    found = {}
-    for order in ORDERS:
-        learnt = set(learnt_facts(answers, facts.queries, order))
-        for subset in SUBSETS:
-            values = [float(f.id in learnt) for f in facts.facts if f.subset == subset]
-            if values:
-                name = f"{order}.{subset}.learnt"
-                found[name] = bootstrap_mean(
-                    np.array(values), "fraction", seed=derive_seed(seed, name)
-                )
-    return found
+    ids = {order: {*learnt_facts(answers, facts.queries, order)} for order in ORDERS}
+    rows = [
+        (order, fact.subset, fact.id, float(fact.id in ids[order]))
+        for order, subset in product(ORDERS, SUBSETS)
+        for fact in facts.facts
+        if fact.subset == subset
+    ]
+    table = pd.DataFrame(rows, columns=["order", "subset", "fact", "learnt"])
+    axes = "order group quantity"
+    add_means(found, table, axes, "learnt", "fraction", seed, quantity="learnt")

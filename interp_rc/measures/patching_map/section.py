@@ -1,19 +1,18 @@
 """The page's section on where the association lives, by activation patching."""
 
-from collections.abc import Iterable
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from interp_rc.display.figures.heatmap import Map, Rows, heatmap_figure
-from interp_rc.display.lookup import by_layers, look_up, look_up_place
 from interp_rc.display.section import Picture, Section, picture
 from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import listed, spoken
-from interp_rc.measures.patching_map.measure import CHOSEN_AT, MAPPED, WHERE
+from interp_rc.measures.patching_map.measure import CHOSEN_AT, MAPPED, PLACES
 from interp_rc.models.adapters.parts import Component
-from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, TRAINED, Order, Subset
+from interp_rc.records.estimates import MissingNumber
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.tools.patching.discoveries import is_discovery
@@ -25,7 +24,7 @@ HARDLY = 0.05
 
 def section(run: Run, measured: Measured) -> Section:
     title = "Where the association lives"
-    orders = [o for o in ORDERS if f"patching.{o}.{TOLD_ONLY[o]}.total" in measured.estimates]
+    orders = [o for o in ORDERS if total(measured, o, TOLD_ONLY[o])]
     if not orders:
         return Section(title, "Fewer than two facts told in one order were learnt: nothing to map.")
     return Section(
@@ -43,50 +42,51 @@ def section(run: Run, measured: Measured) -> Section:
     )
 
 
-class Peak(NamedTuple):
-    """A site chosen in one template, and its effects in the others, by subset (nats)."""
+def total(measured: Measured, order: Order, group: Subset) -> Estimate | None:
+    """What separates two facts of a group."""
+    return measured.estimates.find(order=order, group=group, quantity="total")
 
-    component: str
-    layer: str
-    where: str
+
+class Peak(NamedTuple):
+    """A site chosen in one template, and its effects in the others, by group (nats)."""
+
+    site: dict[str, Any]
     effects: dict[Subset, Estimate]
 
 
 def peak(measured: Measured, order: Order, at: str) -> Peak:
     """The attention or MLP output at the `source` or at `prompt_last` that restores most."""
-    start = f"patching.{order}.elsewhere.{at}"
-    effects = {
-        subset: measured.estimates[f"{start}.{subset}"]
-        for subset in TRAINED
-        if f"{start}.{subset}" in measured.estimates
-    }
-    component, layer, where = look_up_place(measured, f"patching.{order}.chosen.{at}")
-    return Peak(component, layer, where, effects)
+    found = measured.estimates
+    for row in found.where(order=order, reading="chosen").rows:
+        if row.of["place"] in CHOSEN_AT[at]:
+            effects = found.along("group", order=order, reading="elsewhere", place=at)
+            return Peak(row.of, effects)
+    raise MissingNumber(found.name(order=order, reading="chosen", place=at))
 
 
 def sentence(measured: Measured, order: Order) -> str:
     """The best place at the source and the best where the answer begins, with their controls."""
     told, words = TOLD_ONLY[order], Words(measured.roles)
-    if _mapped(measured, f"patching.{order}.{told}") == ["resid_post"]:
+    if mapped(measured, order, told) == ["resid_post"]:
         return f"{words.asked_first(order)}, attention and MLPs were not told apart."
-    total = look_up(measured, f"patching.{order}.elsewhere.total")
+    apart = measured.estimates.of(order=order, reading="elsewhere", quantity="total")
     at_source, at_end = (peak(measured, order, at) for at in CHOSEN_AT)
     text = (
         f"{words.asked_first(order)}, {place(at_source, words.source(order))} restores "
-        f"{spoken(at_source.effects[told])} of the {spoken(total)} that separate two facts told "
+        f"{spoken(at_source.effects[told])} of the {spoken(apart)} that separate two facts told "
         "that way"
     )
     controls = [
-        f"{spoken(at_source.effects[subset])} for facts told {words}"
-        for subset, words in (
-            ("both", "in both orders"),
-            (TOLD_OTHERWISE[order], "in the other order"),
-        )
-        if subset in at_source.effects
+        f"{spoken(at_source.effects[group])} for facts told {how}"
+        for group, how in {
+            "both": "in both orders",
+            TOLD_OTHERWISE[order]: "in the other order",
+        }.items()
+        if group in at_source.effects
     ]
     if controls:
         text += f" ({listed(controls)})"
-    most, whole = at_end.effects[told], total.value or 0.0
+    most, whole = at_end.effects[told], apart.value or 0.0
     if (most.value or 0.0) < HARDLY * whole:
         return (
             f"{text}; the output at the prompt’s last token that restores most in one template "
@@ -97,8 +97,8 @@ def sentence(measured: Measured, order: Order) -> str:
 
 
 def place(best: Peak, source: str, *, short: bool = False) -> str:
-    component = f"{COMPONENT[best.component]} {best.layer}"
-    return component if short else f"{component} at {token_words(source)[best.where]}"
+    component = f"{COMPONENT[best.site['component']]} {best.site['layer']}"
+    return component if short else f"{component} at {token_words(source)[best.site['place']]}"
 
 
 def token_words(source: str) -> dict[str, str]:
@@ -114,23 +114,17 @@ def map_picture(run: Run, measured: Measured, order: Order) -> Picture:
     """Shares of the told-in-this-order total, three conditions side by side."""
     told = TOLD_ONLY[order]
     titles = {told: "told this way", "both": "in both", TOLD_OTHERWISE[order]: "other way"}
-    found = {test.name for test in measured.tests if is_discovery(test)}
-    starts = {
-        f"patching.{order}.{subset}": title
-        for subset, title in titles.items()
-        if f"patching.{order}.{subset}.total" in measured.estimates
-    }
-    scale, quantity = colours_of(measured, f"patching.{order}.{told}.total", starts)
-    maps = [one_map(measured, start, title, scale, found) for start, title in starts.items()]
+    groups = [group for group in titles if total(measured, order, group)]
+    whole, quantity = colours_of(measured, order, groups)
+    maps = [one_map(measured, order, group, titles[group], whole) for group in groups]
     words = Words(measured.roles)
     source = words.source(order)
     labels = [f"{source}, first", f"{source}, last", f"{source}, all", "prompt, last"]
-    components = _mapped(measured, f"patching.{order}.{told}")
-    groups = [Rows(COMPONENT[component], labels) for component in components]
+    rows = [Rows(COMPONENT[component], labels) for component in mapped(measured, order, told)]
     return picture(
         run,
         f"patching_map_{order}",
-        lambda theme: heatmap_figure(maps, groups, theme, quantity=quantity),
+        lambda theme: heatmap_figure(maps, rows, theme, quantity=quantity),
         title=words.asked_first(order),
         alt=f"{words.asked_first(order)}: effects of patching. {sentence(measured, order)}",
         caption=(
@@ -142,45 +136,52 @@ def map_picture(run: Run, measured: Measured, order: Order) -> Picture:
     )
 
 
-def colours_of(measured: Measured, total: str, starts: Iterable[str]) -> tuple[float, str]:
+def colours_of(measured: Measured, order: Order, groups: list[Subset]) -> tuple[float, str]:
     """What 100 % of the colours is: the total, unless its interval includes zero."""
-    whole = measured.estimates[total]
-    if whole.value is not None and whole.low is not None and whole.low > 0:
+    whole = total(measured, order, TOLD_ONLY[order])
+    if whole and whole.value is not None and whole.low is not None and whole.low > 0:
         return whole.value, f"share of {whole.value:.1f} nat"
-    shown = [
-        effect_of(measured, name) for s in starts for row in cells(measured, s) for name in row
-    ]
-    largest = max(map(abs, shown)) or 1.0
+    sites = [site for group in groups for row in cells(measured, order, group) for site in row]
+    largest = max(abs(effect_of(measured, site) or 0.0) for site in sites) or 1.0
     return largest, f"effect; 100 % is {largest:.2g} nat"
 
 
-def effect_of(measured: Measured, name: str) -> float:
-    """Zero where the causal mask leaves none, and so no estimate."""
-    return (measured.estimates[name].value or 0.0) if name in measured.estimates else 0.0
+def effect_of(measured: Measured, site: dict[str, Any]) -> float | None:
+    """None where the causal mask leaves none, and so no estimate."""
+    found = measured.estimates.find(**site)
+    return found and (found.value or 0.0)
 
 
-def cells(measured: Measured, start: str) -> list[list[str]]:
-    """Names of the effects, by component and place, layer by layer."""
-    components = _mapped(measured, start)
-    layers = len(by_layers(measured, f"{start}.{components[0]}.{{}}.prompt_last"))
+def cells(measured: Measured, order: Order, group: Subset) -> list[list[dict[str, Any]]]:
+    """The sites, by component and place, layer by layer."""
+    of = {"order": order, "group": group}
+    components = mapped(measured, order, group)
+    at_end = {"component": components[0], "place": "prompt_last"}
+    layers = measured.estimates.along("layer", **of, **at_end)
     return [
-        [f"{start}.{component}.{layer}.{where}" for layer in range(layers)]
-        for component, where in product(components, WHERE)
+        [{**of, "component": component, "layer": layer, "place": place} for layer in layers]
+        for component, place in product(components, PLACES)
     ]
 
 
-def one_map(measured: Measured, start: str, title: str, scale: float, found: set[str]) -> Map:
-    names = np.array(cells(measured, start))
-    effects = np.vectorize(lambda name: effect_of(measured, name) / scale)(names)
-    impossible = ~np.isin(names, list(measured.estimates))
-    return Map(title, effects, impossible, np.isin(names, list(found)))
+def one_map(measured: Measured, order: Order, group: Subset, title: str, scale: float) -> Map:
+    sites = cells(measured, order, group)
+    effects = [[effect_of(measured, site) for site in row] for row in sites]
+    found = {test.name for test in measured.tests if is_discovery(test)}
+    return Map(
+        title,
+        np.array([[(effect or 0.0) / scale for effect in row] for row in effects]),
+        np.array([[effect is None for effect in row] for row in effects]),
+        np.array([[measured.estimates.name(**site) in found for site in row] for row in sites]),
+    )
 
 
-def _mapped(measured: Measured, start: str) -> list[Component]:
+def mapped(measured: Measured, order: Order, group: Subset) -> list[Component]:
     """Of some models the stream alone is known."""
-    return [c for c in MAPPED if f"{start}.{c}.0.prompt_last" in measured.estimates]
+    of = {"order": order, "group": group, "layer": 0, "place": "prompt_last"}
+    return [c for c in MAPPED if measured.estimates.find(**of, component=c)]
 
 
 def noise_note(measured: Measured) -> str:
-    floor = measured.estimates["patching.noise_floor"].value or 0.0
+    floor = measured.estimates.of(quantity="noise_floor").value or 0.0
     return f"Rounding alone can move a prompt by {floor:.1g} nat."

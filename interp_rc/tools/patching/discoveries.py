@@ -4,6 +4,7 @@ import pandas as pd
 
 from interp_rc.engine.effect_estimates import FALSE_DISCOVERY_RATE, beyond_floor
 from interp_rc.models.adapters.parts import COMPONENTS
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Test
 from interp_rc.stats.correction import benjamini_hochberg
 
@@ -16,14 +17,15 @@ def discoveries(table: pd.DataFrame, floor: float, name: str) -> list[Test]:
     Two-sided t on the means of each fact, less the floor; Benjamini-Hochberg over the sites that
     could have an effect. Sites that the causal mask leaves none in any contrast are left out.
     """
-    tests = []
-    keys = ["site", "layer", "where"]
-    for key, part in table.groupby(keys, sort=False):
+    tests, names = [], Estimates(name)
+    for key, part in table.groupby(["site", "layer", "place"], sort=False):
         if part.structural_zero.all():
             continue
         effects = part.groupby("fact").effect.mean().to_numpy(float)
         if len(effects) > 1:
-            tests.append(beyond_floor(effects, floor, ".".join([name, *map(str, key)])))
+            component, layer, place = key
+            at = names.name(component=component, layer=layer, place=place)
+            tests.append(beyond_floor(effects, floor, at))
     return benjamini_hochberg(tests)
 
 
@@ -32,13 +34,13 @@ def is_discovery(test: Test) -> bool:
 
 
 def first_place(table: pd.DataFrame) -> tuple[str, int, str]:
-    """Component, layer and `where` of the site with the largest mean effect over facts.
+    """Component, layer and place of the site with the largest mean effect over facts.
 
     What a site restores, every later site on the only path restores as well: of those within 1 %
     of the largest, the one that is computed first is meant.
     """
-    keys = ["layer", "site", "where"]
+    keys = ["layer", "site", "place"]
     means = table.groupby(["fact", *keys]).effect.mean().groupby(keys).mean()
     best = means[means >= means.max() - TIE * abs(means.max())].index
-    layer, component, where = min(best, key=lambda key: (key[0], COMPONENTS.index(key[1])))
-    return component, int(layer), where
+    layer, component, place = min(best, key=lambda key: (key[0], COMPONENTS.index(key[1])))
+    return component, int(layer), place

@@ -15,7 +15,7 @@ from interp_rc.models.adapters.parts import Component, Place
 from interp_rc.models.load import Loaded
 from interp_rc.records.nouns import Contrast
 
-WHERE = ("answer", "source_last")
+PLACES = ("answer", "source_last")
 VALUES: tuple[Metric, ...] = ("log_prob", "rank")
 
 
@@ -25,7 +25,7 @@ def logit_lens(
     """The clean prompts' residual stream after each sublayer, as final norm and head read it.
 
     One row a contrast, stage of the stream (`site`, `layer`: the first layer's `resid_pre` is the
-    embedding) and `where`. At the `answer`, each token of the target is read where the model
+    embedding) and `place`. At the `answer`, each token of the target is read where the model
     predicts it, after the true ones before it: `log_prob` is that of the whole target (nats, as the
     model says it at the last stage), `rank` the largest of its tokens' (1: each is the likeliest).
     At `source_last`, where no target is predicted, all its tokens are read from the one position.
@@ -44,7 +44,7 @@ def logit_lens(
     of_foil = _read(model, layers, foils, texts, ("log_prob",), memory)
     of_foil = of_foil.rename(columns={"log_prob": "foil_log_prob", "tokens": "foil_tokens"})
     of_foil["number"] = of_foil.number.map(dict(enumerate(some)))
-    keys = ["number", "site", "layer", "where"]
+    keys = ["number", "site", "layer", "place"]
     table = of_target.merge(of_foil, how="left", on=keys)
     order = {"pair": "id", "fact": "fact", "order": "order"}
     for n, (column, field) in enumerate(order.items()):
@@ -80,21 +80,21 @@ def _read(
     for batch in observed(layers, inputs, kept, "logit lens", memory):
         reads = [one.reads for one in batch.inputs]
         at_source = [[sources[n]] * len(r) for n, r in zip(batch.numbers, reads, strict=True)]
-        for place in places:
-            for where, positions in zip(WHERE, (reads, at_source), strict=True):
-                values = {m: _value(layers, batch, place, positions, m) for m in metrics}
+        for stage in places:
+            for place, positions in zip(PLACES, (reads, at_source), strict=True):
+                values = {m: _value(layers, batch, stage, positions, m) for m in metrics}
                 rows += [
                     {
                         "number": number,
-                        "site": place.component,
-                        "layer": place.layer,
-                        "where": where,
+                        "site": stage.component,
+                        "layer": stage.layer,
+                        "place": place,
                         "tokens": len(reads[row]),
                     }
                     | {metric: found[row] for metric, found in values.items()}
                     for row, number in enumerate(batch.numbers)
                 ]
-    columns = ["number", "site", "layer", "where", "tokens", *metrics]
+    columns = ["number", "site", "layer", "place", "tokens", *metrics]
     return pd.DataFrame(rows, columns=columns).sort_values("number", kind="stable")
 
 

@@ -57,7 +57,7 @@ def test_spans_are_sums_over_their_tokens(taught, contrasts, shape):
                 said[name] += value
                 read = i in one.input.reads or one.place.component != "resid_post"
                 zero[name] &= not read
-        whole = rows[rows.method == NAME].set_index("where")
+        whole = rows[rows.method == NAME].set_index("place")
         for name, value in said.items():
             assert whole.effect[name] == pytest.approx(value, abs=1e-9)
             assert bool(whole.structural_zero[name]) == zero[name]
@@ -67,7 +67,7 @@ def test_spans_are_sums_over_their_tokens(taught, contrasts, shape):
         times = rows[rows.method == "input_x_gradient"]
         assert times.whole.isna().all()
         assert len(times) == len(whole)
-    assert not table.duplicated(["pair", "site", "layer", "where", "method"]).any()
+    assert not table.duplicated(["pair", "site", "layer", "place", "method"]).any()
 
 
 def test_what_all_prompts_and_all_targets_share_drops_out():
@@ -82,7 +82,7 @@ def test_what_all_prompts_and_all_targets_share_drops_out():
             "asked": asked,
             "effect": prompt[fact] + said[target] + 7.0 * (asked == "target"),
             **{"order": "forward", "subset": "both", "template": "t"},
-            **{"site": "resid_pre", "layer": 0, "where": "source", "structural_zero": False},
+            **{"site": "resid_pre", "layer": 0, "place": "source", "structural_zero": False},
         }
         for fact in facts
         for asked, target in (("target", fact), ("foil", partner[fact]))
@@ -122,15 +122,15 @@ def test_the_measure_is_the_tables_means(measured, facts):
     assert table.groupby("subset").fact.nunique().eq(2).all()  # pairs of facts
     assert set(table.asked) == {"target", "foil"}
     assert set(table.order) == {"forward", "backward"}
-    name = f"{NAME}.backward.both.resid_pre.1.source"
+    name = f"{NAME}.backward.both.resid_pre.layer_1.source"
     rows = table[(table.method == NAME) & (table.order == "backward") & (table.subset == "both")]
-    rows = rows[(rows.site == "resid_pre") & (rows.layer == 1) & (rows["where"] == "source")]
+    rows = rows[(rows.site == "resid_pre") & (rows.layer == 1) & (rows.place == "source")]
     means = rows.groupby("asked").effect.mean()
     assert found.estimates[f"{name}.target"].value == pytest.approx(means["target"])
     bound = means["target"] - means["foil"]
     assert found.estimates[f"{name}.bound"].value == pytest.approx(bound)
     assert found.estimates[f"{name}.bound"].n == 2
-    assert f"{NAME}.backward.both.resid_post.1.source.bound" not in found.estimates
+    assert f"{NAME}.backward.both.resid_post.layer_1.source.bound" not in found.estimates
     assert found.estimates[f"{NAME}.incomplete"].value == 0
     assert len(found.tests) == 2 * 3 * (2 + 2 + 1)
     assert {t.correction for t in found.tests} == {"benjamini-hochberg"}
@@ -142,7 +142,7 @@ def test_the_measure_is_the_tables_means(measured, facts):
 def test_the_floor_bounds_what_the_quadrature_left(measured):
     run, _, found, _ = measured
     table = run.table(TABLE)
-    table = table[(table.method == NAME) & (table["where"] == LAST)]
+    table = table[(table.method == NAME) & (table.place == LAST)]
     left = np.abs(table.completeness) / np.maximum(1.0, np.abs(table.whole))
     assert left.max() <= 0.01
     worst = max(

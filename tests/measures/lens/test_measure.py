@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from interp_rc.display.lookup import look_up_place
 from interp_rc.evaluation.learnt_contrasts import learnt_contrasts, paired
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
@@ -12,9 +11,11 @@ from interp_rc.measures.attention import section as attention_report
 from interp_rc.measures.attention.measure import COSTS, WEIGHTS, Attention
 from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.measures.lens import section as lens_report
-from interp_rc.measures.lens.measure import ATTRIBUTION, LENS, Lens, stages
+from interp_rc.measures.lens.measure import ATTRIBUTION, LENS, Lens, add_stages
 from interp_rc.records.errors import DataError
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.files import write_parquet, write_yaml
+from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Run
 from interp_rc.records.seeds import derive_seed
 from interp_rc.tools.attribution.logit_attribution import logit_attribution
@@ -93,9 +94,9 @@ def test_estimates_are_means_over_pairs(measured, facts):
     run, model, found, _ = measured
     some = [c for c in paired(contrasts_of(run, facts, "lens")) if c.order == "backward"]
     some = [c for c in some if c.fact.startswith("both")]
-    name = "logit_lens.backward.both.answer.resid_post.0"
+    name = "logit_lens.backward.both.answer.resid_post.layer_0"
     table = logit_lens(model, some).query("site == 'resid_post' and layer == 0")
-    table = table[table["where"] == "answer"]
+    table = table[table.place == "answer"]
     ahead = mean_over_pairs(some, table.log_prob - table.foil_log_prob)
     estimate = found.estimates[f"{name}.over_foil"]
     assert (estimate.value, estimate.n) == (pytest.approx(ahead.mean(), abs=1e-3), 2)
@@ -103,7 +104,7 @@ def test_estimates_are_means_over_pairs(measured, facts):
     assert found.estimates[f"{name}.log_prob"].value == pytest.approx(own.mean(), abs=1e-3)
     assert found.estimates[f"{name}.first"].value == 0
     # Read from the embedding, both prompts of a pair are the same where they end alike.
-    start = found.estimates["logit_lens.backward.both.answer.resid_pre.0.over_foil"]
+    start = found.estimates["logit_lens.backward.both.answer.resid_pre.layer_0.over_foil"]
     assert start.value == pytest.approx(0, abs=1e-3)
     assert {t.p_adjusted for t in found.tests if "resid_pre" in t.name} == {1.0}
 
@@ -117,7 +118,7 @@ def test_parts_are_means_over_pairs_and_add_up(measured, facts):
     for against in ("foil", "vocabulary"):
         rows = table[(table.against == against) & (table.site == "mlp_out")]
         expected = mean_over_pairs(some, rows[rows.layer == 1].effect).mean()
-        estimate = found.estimates[f"{name}.{against}.mlp_out.1"]
+        estimate = found.estimates[f"{name}.{against}.mlp_out.layer_1"]
         assert estimate.value == pytest.approx(expected, abs=1e-4)
     mine = {n: e.value for n, e in found.estimates.items() if n.startswith(f"{name}.foil.")}
     parts = [v for n, v in mine.items() if n.split(".")[4] not in ("attn_out", "total")]
@@ -130,11 +131,11 @@ def test_parts_are_means_over_pairs_and_add_up(measured, facts):
 def test_attention_and_cuts_are_means_over_facts(measured, facts):
     run, model, _, found = measured
     some = [c for c in contrasts_of(run, facts, "attention") if c.order == "backward"]
-    some = [c for c in some if c.fact.startswith("name")]
+    some = [c for c in some if c.fact.startswith("trained_forward")]
     table = attention(model, some).query("layer == 1 and query == 'answer' and keys == 'first'")
     per_pair = table.groupby("pair", sort=False)[["weight", "norm_share"]].mean()
     for column in per_pair:
-        name = f"attention.backward.trained_forward.answer.first.1.{column}"
+        name = f"attention.backward.trained_forward.answer.first.layer_1.{column}"
         expected = mean_over_facts(some, per_pair[column].to_numpy())
         assert found.estimates[name].value == pytest.approx(expected, abs=1e-6)
     costs = cut_costs(model, some, seed=derive_seed(3, "attention"))
@@ -168,12 +169,12 @@ def test_the_sections(measured):
         assert best.name == (
             f"MLP {layer}" if site == "mlp_out" else f"head {head} of layer {layer}"
         )
-        chosen = look_up_place(look, f"attention_cut.{order}.{subset}.source.chosen")
+        chosen = look.estimates.where(part="attention_cut", order=order, reading="chosen")
         costs = run.table(COSTS).query("keys == 'source' and layer != -1")
         costs = costs[(costs.order == order) & (costs.subset == subset)]
         first, second = costs.template.drop_duplicates()
         by_layer = costs[costs.template == first].groupby("layer").over_foil.mean()
-        assert chosen == [str(by_layer.idxmax())]
+        assert chosen.each("layer") == [by_layer.idxmax()]
         there = costs[(costs.template == second) & (costs.layer == by_layer.idxmax())]
         elsewhere = look.estimates[f"attention_cut.{order}.{subset}.source.elsewhere.over_foil"]
         assert elsewhere.value == pytest.approx(there.groupby("fact").over_foil.mean().mean())
@@ -184,11 +185,13 @@ def test_the_sections(measured):
         ].value == pytest.approx(heads.groupby("fact").weight.mean().mean())
         ranked = heads[heads.template == first].groupby(["layer", "head"]).norm_share.mean()
         for rank, place in enumerate(ranked.nlargest(3).index, 1):
-            name = f"attention.{order}.head_chosen_{rank}"
-            assert look_up_place(look, name) == [str(n) for n in place]
+            of = {"part": "attention", "order": order, "rank": rank}
+            [head] = look.estimates.where(**of, reading="chosen").rows
+            assert (head.of["layer"], head.of["head"]) == place
             there = heads[(heads.template == second) & (heads.layer == place[0])]
             value = there[there["head"] == place[1]].groupby("fact").norm_share.mean().mean()
-            assert look.estimates[f"{name}_elsewhere.norm_share"].value == pytest.approx(value)
+            share = look.estimates.of(**of, reading="elsewhere", quantity="norm_share")
+            assert share.value == pytest.approx(value)
     part = drawn(attention_report.section(run, look))
     assert part.sentence.count("cut off from it in every layer") == 2
     assert part.sentence.count("other tokens instead of") == 2
@@ -203,7 +206,7 @@ def test_the_stage_from_which_an_answer_is_ahead(measured):
     """From the first stage after which all tell it apart; a lost lead does not count."""
     run, _, lens, _ = measured
     turn = [("resid_pre", 0), *((s, n) for n in (0, 1) for s in ("resid_mid", "resid_post"))]
-    names = [f"logit_lens.forward.trained_forward.{s}.{n}.answer" for s, n in turn]
+    names = [f"logit_lens.forward.trained_forward.{s}.layer_{n}.answer" for s, n in turn]
     own = {t.name: t for t in lens.tests}
     cases = {
         "00000": "is never ahead",
@@ -215,12 +218,15 @@ def test_the_stage_from_which_an_answer_is_ahead(measured):
         tests = []
         for name, one in zip(names, ahead, strict=True):
             tests.append(own[name].__class__(name, "t", 1.0, 0.0, 1.0 - int(one), "x", 0.0, 2))
-        made = {
-            n: e.__class__(1.0, 0.5, 1.5, 2, e.unit) if n.endswith("over_foil") else e
-            for n, e in lens.estimates.items()
-            if ".ahead_from." not in n
-        }
-        made |= stages(run.table(LENS), made, tests)
+        leads = Estimate(1.0, 0.5, 1.5, 2, "nat")
+        made = Estimates(
+            rows=[
+                row._replace(estimate=leads) if row.of.get("quantity") == "over_foil" else row
+                for row in lens.estimates.rows
+                if row.of.get("reading") not in ("ahead_from", "likeliest_after")
+            ]
+        )
+        add_stages(made, run.table(LENS), tests)
         assert said in lens_report.sentence(lens.__class__(made), "forward")
 
 
@@ -229,7 +235,7 @@ def test_layers_whose_attention_and_mlp_work_side_by_side(facts, tokenizer, tmp_
     run = prepared(tmp_path, facts)
     found = run_measure(Lens(), MeasureContext(run, untaught(tokenizer, "gpt_neox", context=160)))
     assert not any(".resid_mid." in name for name in found.estimates)
-    assert "logit_attribution.forward.both.foil.attn_out.1" in found.estimates
+    assert "logit_attribution.forward.both.foil.attn_out.layer_1" in found.estimates
     panels = [lens_report.panel(found, "forward", lens) for lens in (True, False)]
     [read, wrote] = [[e.value is not None for e in p.lines[0].estimates] for p in panels]
     assert read == [True, False, True, False, True]

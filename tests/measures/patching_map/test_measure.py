@@ -74,7 +74,7 @@ def test_only_learnt_facts_in_measuring_templates_are_mapped(measured, facts):
         assert set(part.subset) == {"trained_forward", "trained_backward", "both"}
     assert (
         len(table) == 2 * 6 * 2 * 3 * 2 * 4
-    )  # orders, facts, templates, components, layers, where
+    )  # orders, facts, templates, components, layers, places
 
 
 def test_estimates_are_means_over_facts_by_a_plain_loop(measured, facts):
@@ -83,7 +83,7 @@ def test_estimates_are_means_over_facts_by_a_plain_loop(measured, facts):
     loop = Loop(model)
     pairs = run.table(EFFECTS).query(
         "order == 'backward' and subset == 'both' and site == 'mlp_out' and layer == 1 "
-        "and where == 'source_last'"
+        "and place == 'source_last'"
     )
     effects, wholes = {}, {}
     [site] = [
@@ -102,21 +102,21 @@ def test_estimates_are_means_over_facts_by_a_plain_loop(measured, facts):
     total = found.estimates["patching.backward.both.total"]
     assert total.value == pytest.approx(np.mean([np.mean(v) for v in wholes.values()]), abs=1e-4)
     assert total.n == 2
-    name = "patching.backward.both.mlp_out.1.source_last"
+    name = "patching.backward.both.mlp_out.layer_1.source_last"
     last_layer = found.estimates.get(name)
     assert last_layer is None  # behind the last attention: greyed, and zero by the loop too
     assert np.abs(list(effects.values())).max() < 1e-5
-    first = found.estimates["patching.backward.both.mlp_out.0.source_all"]
+    first = found.estimates["patching.backward.both.mlp_out.layer_0.source_all"]
     rows = run.table(EFFECTS).query(
         "order == 'backward' and subset == 'both' and site == 'mlp_out' and layer == 0 "
-        "and where == 'source_all'"
+        "and place == 'source_all'"
     )
     assert first.value == pytest.approx(rows.groupby("fact").effect.mean().mean())
 
 
 def test_one_row_is_what_patch_gives(measured, facts):
     run, model, _ = measured
-    row = run.table(EFFECTS).query("site == 'attn_out' and where == 'prompt_last'").iloc[0]
+    row = run.table(EFFECTS).query("site == 'attn_out' and place == 'prompt_last'").iloc[0]
     _, other = row.pair.split("|")
     contrasts = contrasts_about(facts.queries, {row.fact: other})
     [contrast] = [c for c in contrasts if c.id == row.pair]
@@ -153,10 +153,10 @@ def test_sites_are_chosen_in_one_template_and_measured_in_the_other(measured):
     run, _, found = measured
     effects = {}
     for row in (
-        run.table(EFFECTS).query("order == 'forward' and where == 'prompt_last'").itertuples()
+        run.table(EFFECTS).query("order == 'forward' and place == 'prompt_last'").itertuples()
     ):
         if row.site != "resid_post":
-            place = f"{row.site}.{row.layer}.{row.where}"
+            place = f"{row.site}.layer_{row.layer}.{row.place}"
             at = effects.setdefault((row.template, place, row.subset), {})
             at.setdefault(row.fact, []).append(row.effect)
     first, second = dict.fromkeys(template for template, _, _ in effects)
@@ -166,7 +166,7 @@ def test_sites_are_chosen_in_one_template_and_measured_in_the_other(measured):
         if (template, subset) == (first, "trained_forward")
     }
     best = max(told, key=told.get)
-    chosen = found.estimates[f"patching.forward.chosen.prompt_last.{best}"]
+    chosen = found.estimates[f"patching.forward.chosen.{best}"]
     assert (chosen.value, chosen.low, chosen.n) == (pytest.approx(told[best]), None, 2)
     for subset in ("trained_forward", "trained_backward", "both"):
         there = [np.mean(v) for v in effects[second, best, subset].values()]

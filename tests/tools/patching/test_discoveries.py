@@ -12,7 +12,7 @@ from interp_rc.tools.patching.discoveries import discoveries, is_discovery
 def table(effects):
     """Effects [site, fact, template] as a map's table."""
     rows = [
-        {"site": "mlp_out", "layer": layer, "where": "source_last", "fact": f"f{f}",
+        {"site": "mlp_out", "layer": layer, "place": "source_last", "fact": f"f{f}",
          "effect": effect, "structural_zero": False}
         for layer, site in enumerate(effects)
         for f, fact in enumerate(site)
@@ -68,7 +68,7 @@ def test_structural_zeros_are_left_out():
     rows = table(np.random.default_rng(3).normal(size=(3, 10, 1)))
     rows.loc[rows.layer == 1, "structural_zero"] = True
     names = [test.name for test in discoveries(rows, 0.0, "m")]
-    assert names == ["m.mlp_out.0.source_last", "m.mlp_out.2.source_last"]
+    assert names == ["m.mlp_out.layer_0.source_last", "m.mlp_out.layer_2.source_last"]
 
 
 def test_one_effect_of_all_facts_is_no_chance():

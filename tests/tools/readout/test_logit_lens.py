@@ -45,7 +45,7 @@ def read_off(log_probs, positions, ids):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_stage_is_what_a_plain_loop_reads(taught, contrasts, shape):
     model, some = precise(taught, shape), contrasts[::7]
-    table = logit_lens(model, some).set_index(["pair", "where", "site", "layer"])
+    table = logit_lens(model, some).set_index(["pair", "place", "site", "layer"])
     loop = Loop(model)
     for contrast in some:
         for target, column in ((contrast.target, "log_prob"), (contrast.foil, "foil_log_prob")):
@@ -71,7 +71,7 @@ def test_every_stage_is_what_a_plain_loop_reads(taught, contrasts, shape):
 def test_a_masked_model_is_read_through_its_whole_head(taught, contrasts):
     model = precise(taught, "bert")
     some = masked(contrasts)[::9]
-    table = logit_lens(model, some).set_index(["pair", "where", "site", "layer"])
+    table = logit_lens(model, some).set_index(["pair", "place", "site", "layer"])
     bert, tokenizer = model
     for contrast in some:
         wanted = tokenizer(contrast.target, add_special_tokens=False).input_ids
@@ -94,7 +94,7 @@ def test_equal_to_transformer_lens(taught, contrasts, shape, tmp_path, unrounded
     model, some = in_double(taught[shape]), contrasts[2::11]
     bridge = bridged(model, tmp_path)
     table = logit_lens(model, some)
-    table = table[table["where"] == "answer"].set_index(["pair", "site", "layer"])
+    table = table[table.place == "answer"].set_index(["pair", "site", "layer"])
     loop = Loop(model)
     stages = [(s, layer) for layer in range(2) for s in ("resid_pre", "resid_mid")]
     for contrast in some:
