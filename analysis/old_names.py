@@ -31,6 +31,7 @@ RULES = [
     # A layer's number stood alone.
     (r"^(transplant\.[a-z_.]+\.(?:attention|mlp))\.(\d+)", r"\1.layer_\2"),
     (rf"^({PARTS}\..*?)\.(\d+)(?=\.|$)", r"\1.layer_\2"),
+    (r"^(premise|hypothesis)\.relation$", r"\1_relation"),
 ]
 """Patterns of names, and what they are now, one after another."""
 
@@ -47,6 +48,7 @@ NEW_COLUMNS = {
     "patching_map": {"where": "place"},
     "logit_lens": {"where": "place"},
     "integrated_gradients": {"where": "place"},
+    "symmetry_where": {"span": "place"},
 }
 """By table, columns that had another name."""
 

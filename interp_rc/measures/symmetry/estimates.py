@@ -1,11 +1,13 @@
 """Rates of right answers, and how many pairs they take, with the interval that each unit allows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from interp_rc.measures.symmetry.pools import symmetry_of
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.censored import censored_median
@@ -13,25 +15,35 @@ from interp_rc.stats.intervals import RATE, bootstrap_mean, rate_over_seeds, t_m
 from interp_rc.stats.strata import mean_of_strata
 
 PAIRS = "pairs"
+Of = dict[str, Any]
+Found = Iterator[tuple[Of, Estimate]]
+"""What each estimate is of, besides the part of the measure that it is in."""
 LEVELS = {"95": 0.95, "99": 0.99, "100": 1.0}
 CLASSES = ("symmetric", "antisymmetric")
-Found = dict[str, Estimate]
-Named = Iterator[tuple[str, Estimate]]
+NAME = "symmetry"
+CELL = {"label_set": "label_set", "entities": "entities", "method": "variant"}
+"""Axes, and the columns that hold them."""
 
 
-def estimates(table: pd.DataFrame, sizes: tuple[int, ...], seed: int) -> Found:
-    """All that the table `evaluation/symmetry.parquet` holds, by name."""
-    found: Found = {}
-    parts: dict[str, Callable[[pd.DataFrame], Named]] = {
+def estimates(table: pd.DataFrame, sizes: tuple[int, ...], seed: int) -> Estimates:
+    """All that the table `evaluation/symmetry.parquet` holds."""
+    found = Estimates(NAME)
+    parts: dict[str, Callable[[pd.DataFrame], Found]] = {
         "main": lambda rows: main(rows, seed),
         "new_label": lambda rows: new_label(rows, seed),
         "left_out": left_out,
-        "samples": lambda rows: samples(rows, sizes, seed),
+        "samples": lambda rows: samples(rows, sizes),
     }
-    for protocol, of in parts.items():
-        rows = table[table.protocol == protocol]
-        found |= {f"symmetry.{protocol}.{name}": one for name, one in of(rows)}
+    for part, made in parts.items():
+        for of, one in made(table[table.protocol == part]):
+            found.add(one, part=part, **of)
     return found
+
+
+def by(rows: pd.DataFrame, axes: Mapping[str, str]) -> Iterator[tuple[Of, pd.DataFrame]]:
+    """Each combination that there is, with its rows."""
+    for key, some in rows.groupby([*axes.values()], sort=False):
+        yield dict(zip(axes, map(str, key), strict=True)), some
 
 
 def rate(rows: pd.DataFrame) -> float:
@@ -51,29 +63,29 @@ def over_draws(rows: pd.DataFrame, seed: int, name: str) -> Estimate:
     return bootstrap_mean(hits_of(by_draw[0]), RATE, seed=derive_seed(seed, "bootstrap", name))
 
 
-def main(rows: pd.DataFrame, seed: int) -> Named:
-    """``<label set>.<entities>.<variant>.<test>[.<form>].<before | after>``; forms where there are
-    three labels."""
-    keys = ["label_set", "entities", "variant", "test"]
-    for key, some in rows.groupby([*keys, "when"], sort=False):
-        *place, when = map(str, key)
-        parts = {"": some}
-        if place[0] == "three_labels":
-            parts |= {str(form): part for form, part in some.groupby("form", sort=False)}
-        for form, part in parts.items():
-            name = ".".join([*place, *([form] if form else []), when])
-            yield name, over_draws(part, seed, name)
+def main(rows: pd.DataFrame, seed: int) -> Found:
+    """By label set, entities, method, role of the pairs asked, form where there are three labels,
+    and when: before or after training."""
+    for of, some in by(rows, CELL | {"role": "test", "when": "when"}):
+        when = of.pop("when")
+        forms: list[tuple[Of, pd.DataFrame]] = [({}, some)]
+        if of["label_set"] == "three_labels":
+            forms += by(some, {"form": "form"})
+        for form, part in forms:
+            whole = of | form | {"when": when}
+            yield whole, over_draws(part, seed, ".".join(whole.values()))
 
 
-def new_label(rows: pd.DataFrame, seed: int) -> Named:
-    """``<variant>.<remembered | together>.<neutral | rest | balanced>``: recall of the new label,
-    of the pairs with one of the others, and the mean of the labels' recalls."""
-    for key, some in rows.groupby(["variant", "taught"], sort=False):
-        place = ".".join(map(str, key))
+def new_label(rows: pd.DataFrame, seed: int) -> Found:
+    """By method, and whether the label was remembered or trained together: recall of the new label
+    (`neutral`), of the pairs with one of the others (`rest`), and the mean of the labels' recalls
+    (`balanced`)."""
+    for of, some in by(rows, {"method": "variant", "edit": "taught"}):
         new = some.label == "neutral"
-        for what, part in (("neutral", some[new]), ("rest", some[~new])):
-            yield f"{place}.{what}", over_draws(part, seed, f"{place}.{what}")
-        yield f"{place}.balanced", balanced(some)
+        for quantity, part in (("neutral", some[new]), ("rest", some[~new])):
+            whole = of | {"quantity": quantity}
+            yield whole, over_draws(part, seed, ".".join(whole.values()))
+        yield of | {"quantity": "balanced"}, balanced(some)
 
 
 def balanced(rows: pd.DataFrame) -> Estimate:
@@ -92,26 +104,21 @@ def hits_of(rows: pd.DataFrame) -> np.ndarray:
     return np.repeat([1.0, 0.0], [hits, n - hits])
 
 
-def left_out(rows: pd.DataFrame) -> Named:
-    """``<label set>.<entities>.<variant>[.<symmetric | antisymmetric>].<before | after>``: the mean
-    over both classes of the mean over relations, and of one class alone. n counts relations.
-
-    ``<label set>.<entities>.<method>.<relation>.after``: each relation by itself, of one training
-    and so without an interval; n counts pairs.
-    """
-    for key, some in rows.groupby(["label_set", "entities", "variant", "when"], sort=False):
-        *place, when = map(str, key)
-        name = ".".join(place)
+def left_out(rows: pd.DataFrame) -> Found:
+    """By label set, entities, method and when: the mean over both classes of the mean over
+    relations, and of one class (the group) alone; n counts relations. After training also each
+    relation by itself, of one training and so without an interval; n counts pairs."""
+    for of, some in by(rows, CELL | {"when": "when"}):
+        when = {"when": of.pop("when")}
         classes = {symmetry: t_mean(rates, RATE) for symmetry, rates in by_class(some).items()}
         if classes:
-            yield f"{name}.{when}", mean_of_strata(list(classes.values()))
+            yield of | when, mean_of_strata(list(classes.values()))
         for symmetry, of_class in classes.items():
-            yield f"{name}.{symmetry}.{when}", of_class
+            yield of | {"group": symmetry} | when, of_class
     after = rows[rows.when == "after"]
-    keys = ["label_set", "entities", "method", "left_out"]
-    for key, part in after.groupby(keys, sort=False):
+    for of, part in by(after, CELL | {"method": "method", "relation": "left_out"}):
         single = Estimate(rate(part), None, None, int(part.n.sum()), RATE)
-        yield f"{'.'.join(map(str, key))}.after", single
+        yield of | {"when": "after"}, single
 
 
 def by_class(rows: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -124,25 +131,26 @@ def by_class(rows: pd.DataFrame) -> dict[str, np.ndarray]:
     return {one: values for one, values in found.items() if len(values)}
 
 
-def samples(rows: pd.DataFrame, sizes: tuple[int, ...], seed: int) -> Named:
-    """``<variant>.needed_<95 | 99 | 100>``: the median over draws of the smallest size that gets as
-    many percent right, null where most draws did not get there; ``reached_<…>``: the share of
-    draws that did; ``size_<n>``: the rate at a size, where draws that were complete at a smaller
-    one count as complete. The smallest size stands for itself and all below."""
-    for variant, some in rows.groupby("variant", sort=False):
+def samples(rows: pd.DataFrame, sizes: tuple[int, ...]) -> Found:
+    """By method: the median over draws of the smallest size that gets as many percent right
+    (`needed_…`), null where most draws did not get there; the share of draws that did
+    (`reached_…`); and the rate at a size, where draws that were complete at a smaller one count as
+    complete. The smallest size stands for itself and all below."""
+    for of, some in by(rows, {"method": "variant"}):
         tried = {
-            draw: {size: rate(part) for size, part in of.groupby(of["size"].astype(int))}
-            for draw, of in some.groupby("draw")
+            draw: {size: rate(part) for size, part in mine.groupby(mine["size"].astype(int))}
+            for draw, mine in some.groupby("draw")
         }
         pairs = int(some.groupby(["draw", "size"]).n.sum().min())
         for label, level in LEVELS.items():
             needed = np.array([_needed(rates, level) for rates in tried.values()])
-            yield f"{variant}.needed_{label}", censored_median(needed, PAIRS)
-            yield f"{variant}.reached_{label}", t_mean(np.isfinite(needed).astype(float), RATE)
+            yield of | {"quantity": f"needed_{label}"}, censored_median(needed, PAIRS)
+            reached = t_mean(np.isfinite(needed).astype(float), RATE)
+            yield of | {"quantity": f"reached_{label}"}, reached
         for size in sizes:
             # A size that is missing was not needed: a smaller one was complete.
             values = np.array([rates.get(size, 1.0) for rates in tried.values()])
-            yield f"{variant}.size_{size}", rate_over_seeds(values, pairs)
+            yield of | {"size": size}, rate_over_seeds(values, pairs)
 
 
 def _needed(rates: dict[int, float], level: float) -> float:

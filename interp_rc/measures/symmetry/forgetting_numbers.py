@@ -1,6 +1,6 @@
 """Estimates and long-form tables of what an encoder forgot."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -9,7 +9,9 @@ import pandas as pd
 from jaxtyping import Float
 
 from interp_rc.measures.symmetry.entailment_head import READINGS, Reading
+from interp_rc.measures.symmetry.estimates import NAME
 from interp_rc.measures.symmetry.forgetting import Forgetting
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import RATE, bootstrap_mean
@@ -26,38 +28,36 @@ encoder, other head and other set, so of one size at best."""
 PerItem = Float[np.ndarray, " item"]
 
 
-def forgetting_estimates(
-    found: Mapping[str, PerItem], method: str, seed: int
-) -> dict[str, Estimate]:
-    """From what `Forgetting.measure` gives, under ``symmetry.forgetting.<method>``:
+def forgetting_estimates(found: Mapping[str, PerItem], method: str, seed: int) -> Estimates:
+    """From what `Forgetting.measure` gives, by method and reading:
 
-    - ``.<reading>.before.accuracy`` and ``.<reading>.<head>.accuracy`` (fractions);
-    - ``.<reading>.<head>.lost`` (percentage points, before less after, paired);
-    - ``.similarity.before``, ``.after`` (Spearman's correlation of cosine and grade), ``.change``.
+    - `accuracy` before, and after with the head kept or refitted (fractions);
+    - what is `lost` with either (percentage points, before less after, paired);
+    - of similarity Spearman's correlation of cosine and grade, before and after, and its `change`.
 
     Intervals are over items of these sets, with one encoder: they say nothing about others.
     """
-    made: dict[str, Estimate] = {}
-    start = f"symmetry.forgetting.{method}"
+    made = Estimates(NAME)
 
-    def use(name: str) -> int:
-        return derive_seed(seed, "bootstrap", name)
+    def put(estimate: Callable[[int], Estimate], **of: str) -> None:
+        of = {"part": "forgetting", "method": method} | of
+        made.add(estimate(derive_seed(seed, "bootstrap", made.name(**of))), **of)
 
-    def put(name: str, values: PerItem, unit: str) -> None:
-        made[f"{start}.{name}"] = bootstrap_mean(values, unit, seed=use(f"{start}.{name}"))
+    def put_mean(values: PerItem, unit: str, **of: str) -> None:
+        put(lambda use: bootstrap_mean(values, unit, seed=use), **of)
 
     for reading in readings_in(found):
         before = found[f"{reading}.before"]
-        put(f"{reading}.before.accuracy", before, RATE)
+        put_mean(before, RATE, reading=reading, when="before", quantity="accuracy")
         for head in HEADS:
-            after = found[f"{reading}.{head}"]
-            put(f"{reading}.{head}.accuracy", after, RATE)
-            put(f"{reading}.{head}.lost", 100 * (before - after), POINT)
+            after, of = found[f"{reading}.{head}"], {"reading": reading, "when": head}
+            put_mean(after, RATE, **of, quantity="accuracy")
+            put_mean(100 * (before - after), POINT, **of, quantity="lost")
     first, second, grade = (found[f"similarity.{name}"] for name in ("before", "after", "grade"))
-    name = f"{start}.similarity"
-    made[f"{name}.before"] = spearman(first, grade, seed=use(f"{name}.before"))
-    made[f"{name}.after"] = spearman(second, grade, seed=use(f"{name}.after"))
-    made[f"{name}.change"] = spearman_change(first, second, grade, seed=use(f"{name}.change"))
+    of = {"reading": "similarity"}
+    put(lambda use: spearman(first, grade, seed=use), **of, when="before")
+    put(lambda use: spearman(second, grade, seed=use), **of, when="after")
+    put(lambda use: spearman_change(first, second, grade, seed=use), **of, quantity="change")
     return made
 
 

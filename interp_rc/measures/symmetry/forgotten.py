@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from interp_rc.measures.symmetry.estimates import NAME
 from interp_rc.measures.symmetry.forgetting import Forgetting, PerItem
 from interp_rc.measures.symmetry.forgetting_numbers import (
     forgetting_estimates,
@@ -13,6 +14,7 @@ from interp_rc.measures.symmetry.forgetting_numbers import (
 )
 from interp_rc.measures.symmetry.kept import Kept
 from interp_rc.measures.symmetry.plan import Trial
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate
 from interp_rc.stats.intervals import RATE, rate_over_seeds, t_mean
 
@@ -20,18 +22,21 @@ FORGETTING, SIMILARITY = "evaluation/symmetry_forgetting", "evaluation/symmetry_
 Done = Sequence[tuple[Trial, Kept]]
 
 
-def forgotten(done: Done, seed: int) -> dict[str, Estimate]:
+def forgotten(done: Done, seed: int) -> Estimates:
     """The numbers of `forgetting_estimates`, each the mean over draws with their t interval (n
     counts draws); where there is one draw, or all are the same, over the items of the first."""
-    by_method: dict[str, list[dict[str, Estimate]]] = {}
+    by_method: dict[str, list[Estimates]] = {}
     for trial, items in _items(done):
         found = forgetting_estimates(items, trial.method, seed)
         by_method.setdefault(trial.method, []).append(found)
-    return {
-        name: over_draws([draw[name] for draw in draws])
-        for draws in by_method.values()
-        for name in draws[0]
-    }
+    return Estimates(
+        NAME,
+        (
+            row._replace(estimate=over_draws([draw[row.name] for draw in draws]))
+            for draws in by_method.values()
+            for row in draws[0].rows
+        ),
+    )
 
 
 def over_draws(found: Sequence[Estimate]) -> Estimate:

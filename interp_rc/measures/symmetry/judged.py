@@ -6,7 +6,8 @@ import pandas as pd
 
 from interp_rc.measures.symmetry.estimates import CLASSES, by_class
 from interp_rc.measures.symmetry.plan import SHORTCUTS
-from interp_rc.records.numbers import Estimate, Test, Verdict
+from interp_rc.records.estimates import Estimates
+from interp_rc.records.numbers import Test, Verdict
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.two_samples import two_sample_permutation
@@ -58,26 +59,27 @@ def _classes_differ(name: str, rows: pd.DataFrame, seed: int) -> Test | None:
     )
 
 
-def verdict(found: dict[str, Estimate], tests: list[Test]) -> list[Verdict]:
+def verdict(found: Estimates, tests: list[Test]) -> list[Verdict]:
     """Of relations left out, names: supported if every method is above chance and gets more than
     the relation's words alone do, refuted if every one is less than `MARGIN` above chance with its
     whole interval. Neither where a method is not above chance, with its whole interval, about the
     relations that it was trained on: what learnt nothing there says nothing of the others."""
+    names = {"part": "left_out", "label_set": "two_labels", "entities": "names"}
+    by_name = {test.name: test for test in tests}
     above = {
-        test.name.removesuffix(".above_chance"): test
-        for test in tests
-        if test.name.startswith("symmetry.left_out.two_labels.names.")
+        method: by_name[name]
+        for method in found.where(**names).each("method")
+        if (name := f"{found.name(**names, method=method)}.above_chance") in by_name
     }
     if not above:
         return []
-    rates = {name: found[f"{name}.after"] for name in above}
-    known = [name for name in above if _below(above[name].p_adjusted, LEVEL)]
-    alone = found.get("symmetry.left_out.two_labels.names.relation_only.after")
-    more = [name for name in known if alone is None or _below(alone.value, rates[name].value)]
-    low = [name for name, one in rates.items() if _below(one.high, CHANCE + MARGIN)]
-    methods = [name.split(".")[-1] for name in above]
-    told = {method: found.get(f"symmetry.main.two_labels.names.{method}.same.after")
-            for method in methods}  # fmt: skip
+    rates = {method: found.of(**names, method=method, when="after") for method in above}
+    known = [method for method in above if _below(above[method].p_adjusted, LEVEL)]
+    alone = found.find(**names, method="relation_only", when="after")
+    more = [one for one in known if alone is None or _below(alone.value, rates[one].value)]
+    low = [method for method, one in rates.items() if _below(one.high, CHANCE + MARGIN)]
+    trained = names | {"part": "main", "role": "same", "when": "after"}
+    told = {method: found.find(**trained, method=method) for method in above}
     unlearnt = [
         method for method, one in told.items() if one is None or not _below(CHANCE, one.low)
     ]
@@ -92,9 +94,7 @@ def verdict(found: dict[str, Estimate], tests: list[Test]) -> list[Verdict]:
     control += "; regression on the relation's words alone, of the encoder as it came"
     if alone is not None:
         control += f": {alone.text()}; more than that: {len(more)} of {len(above)} methods"
-    said = "; ".join(
-        f"{name.split('.')[-1].replace('_', ' ')} {one.text()}" for name, one in rates.items()
-    )
+    said = "; ".join(f"{method.replace('_', ' ')} {one.text()}" for method, one in rates.items())
     return [
         Verdict(
             hypothesis="knows_relations_left_out",

@@ -53,6 +53,7 @@ from interp_rc.measures.symmetry.trials import Bench
 from interp_rc.models.encoder import Encoder
 from interp_rc.models.machine import spread
 from interp_rc.records.errors import DataError
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured
 from interp_rc.training.symmetry.retrain import retrain
@@ -133,7 +134,8 @@ class Symmetry(Protocols, Measure[Encoder]):
         found = estimates(tables[TABLE], self.sizes, seed) | forgotten(done, seed)
         found |= self._own(pools, model, seed)
         ran = [trial for trial, _ in done]
-        found["symmetry.trained"] = Estimate(total_trained(ran), None, None, len(ran), PAIRS)
+        trained = Estimate(total_trained(ran), None, None, len(ran), PAIRS)
+        found.add(trained, quantity="trained")
         tested = tests(tables[TABLE], seed)
         return Measured(estimates=found, tests=tested, verdicts=verdict(found, tested))
 
@@ -150,12 +152,11 @@ class Symmetry(Protocols, Measure[Encoder]):
         table = read_entailment(self.entailment, at_most=3 * half, seed=seed)
         return Forgetting.of_table(table, seed, train=half)
 
-    def _own(self, pools: Pools, model: Encoder, seed: int) -> dict[str, Estimate]:
+    def _own(self, pools: Pools, model: Encoder, seed: int) -> Estimates:
         cell = pools.cells[0]
         pairs = pools.test(cell, self.own_pairs)
         real = (
             model.embedded([p.hypothesis for p in pairs]),
             model.embedded([p.premise for p in pairs]),
         )
-        found = own_symmetries(real, self.distances, labels=OWN_LABELS, seed=seed)
-        return {f"symmetry.own.{name}": one for name, one in found}
+        return own_symmetries(real, self.distances, labels=OWN_LABELS, seed=seed)

@@ -1,13 +1,13 @@
 """How symmetric are the distances themselves, before anything is learnt?"""
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from interp_rc.measures.symmetry.estimates import NAME
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import t_mean
@@ -54,10 +54,13 @@ def own_symmetries(
     *,
     labels: int,
     seed: int,
-) -> Iterator[tuple[str, Estimate]]:
-    """``<distance>.<embeddings | gaussian>``; as many Gaussian vectors as real ones."""
+) -> Estimates:
+    """By distance (the method), and of real or as many Gaussian vectors (the reading)."""
+    found = Estimates(NAME)
     pairs, width = real[0].shape
     vectors = {"embeddings": real, "gaussian": gaussian(pairs, width, seed)}
     for distance in distances:
         for name, both in vectors.items():
-            yield f"{distance}.{name}", own_symmetry(*both, distance, labels=labels, seed=seed)
+            one = own_symmetry(*both, distance, labels=labels, seed=seed)
+            found.add(one, part="own", method=distance, reading=name)
+    return found

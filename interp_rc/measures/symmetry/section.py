@@ -8,22 +8,20 @@ from interp_rc.display.figures.rates import Rate, rates_figure
 from interp_rc.display.section import Answer, Picture, Section, picture
 from interp_rc.display.wording import TIE
 from interp_rc.measures.symmetry.section_tables import tables
-from interp_rc.measures.symmetry.words import METHODS, PAPER, at, methods, sample_sizes
+from interp_rc.measures.symmetry.words import LEFT_OUT, METHODS, NAMES, PAPER, by_size, methods
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
-TRAINED = ("main", "two_labels", "names")
-LEFT_OUT = ("left_out", "two_labels", "names")
 KEPT = "wrong_entity"
 ALPHA = 0.05
 SHOWN = {"lookup": "look-up", "relation_only": "relation’s words"}
 """The shortcuts of the figure; the table has them all."""
 # Group of the figure, and where its numbers are.
 GROUPS = (
-    ("known relations", TRAINED, ("same",)),
-    ("other wordings", TRAINED, ("held_out",)),
-    ("relations left out", LEFT_OUT, ()),
-    ("another entity: class’s answer", TRAINED, (KEPT,)),
+    ("known relations", NAMES | {"role": "same"}),
+    ("other wordings", NAMES | {"role": "held_out"}),
+    ("relations left out", LEFT_OUT),
+    ("another entity: class’s answer", NAMES | {"role": KEPT}),
 )
 
 
@@ -56,10 +54,10 @@ NOTE = (
 
 def sentence(measured: Measured) -> str:
     """What the controls do to the claim, in one sentence."""
-    trained = _span(measured, *TRAINED, ending=("same", "after"))
-    left = _span(measured, *LEFT_OUT, ending=("after",))
-    kept = _span(measured, *TRAINED, ending=(KEPT, "after"))
-    lookup = at(measured, *TRAINED, "lookup", "same", "after")
+    trained = _span(measured, **NAMES, role="same")
+    left = _span(measured, **LEFT_OUT)
+    kept = _span(measured, **NAMES, role=KEPT)
+    lookup = measured.estimates.find(**NAMES, method="lookup", role="same", when="after")
     alone = _alone(measured)
     if trained is None:
         return "No method was trained on the published form in this run."
@@ -83,7 +81,8 @@ def sentence(measured: Measured) -> str:
 def meaning(measured: Measured) -> str:
     """What follows, never more than the tests allow."""
     tests = {test.name: test for test in measured.tests}
-    names = (f"symmetry.{'.'.join(LEFT_OUT)}.{m}.above_chance" for m in methods(measured))
+    left = (measured.estimates.name(**LEFT_OUT, method=method) for method in methods(measured))
+    names = [f"{name}.above_chance" for name in left]
     asked = [tests[name] for name in names if name in tests]
     if not asked:
         return "Without relations left out, this run cannot tell symmetry from the words for it."
@@ -93,13 +92,13 @@ def meaning(measured: Measured) -> str:
             "No method is shown to know of a relation that it was not trained on whether it is "
             "symmetric: what was learnt is not shown to be more than the words of the relations."
         )
-    before = [one.value or 0 for one in _estimates(measured, *LEFT_OUT, ending=("before",))]
+    before = [one.value or 0 for one in _estimates(measured, **LEFT_OUT, when="before")]
     who = "every method does" if above == len(asked) else f"{above} of {len(asked)} methods do"
     said = f"On relations that were left out, {who} better than chance"
     if before:
         said += f" (before retraining the methods get {_range(before)})"
     alone = _alone(measured)
-    best = max(one.value or 0 for one in _estimates(measured, *LEFT_OUT, ending=("after",)))
+    best = max(one.value or 0 for one in _estimates(measured, **LEFT_OUT, when="after"))
     if alone is None or alone.value is None:
         return f"{said}."
     if best <= alone.value:
@@ -112,21 +111,21 @@ def meaning(measured: Measured) -> str:
 
 def _alone(measured: Measured) -> Estimate | None:
     """Relations left out, judged by the words of the relation alone."""
-    return at(measured, *LEFT_OUT, "relation_only", "after")
+    return measured.estimates.find(**LEFT_OUT, method="relation_only", when="after")
 
 
 def _percent(estimate: Estimate) -> str:
     return "" if estimate.value is None else f"{100 * estimate.value:.0f}{TIE}%"
 
 
-def _estimates(measured: Measured, *place: str, ending: Sequence[str]) -> list[Estimate]:
-    found = [at(measured, *place, method, *ending) for method in methods(measured)]
+def _estimates(measured: Measured, **of: str) -> list[Estimate]:
+    found = [measured.estimates.find(**of, method=method) for method in methods(measured)]
     return [one for one in found if one is not None]
 
 
-def _span(measured: Measured, *place: str, ending: Sequence[str]) -> str | None:
-    """The least and the most over the methods, in percent."""
-    found = _estimates(measured, *place, ending=ending)
+def _span(measured: Measured, **of: str) -> str | None:
+    """The least and the most over the methods after retraining, in percent."""
+    found = _estimates(measured, **of, when="after")
     values = [one.value for one in found if one.value is not None]
     return _range(values) if values else None
 
@@ -140,14 +139,14 @@ def rates(measured: Measured) -> list[Rate]:
     """Each group's methods after retraining, and the shortcuts that are `SHOWN`."""
     found = []
     variants = [*methods(measured), *SHOWN]
-    for (group, place, test), variant in product(GROUPS, variants):
-        estimate = at(measured, *place, variant, *test, "after")
+    for (group, of), variant in product(GROUPS, variants):
+        estimate = measured.estimates.find(**of, method=variant, when="after")
         if estimate is None:
             continue
         shortcut = variant in SHOWN
         label = SHOWN[variant] if shortcut else METHODS[variant]
         asked = "control" if shortcut else "same" if group == GROUPS[0][0] else "reverse"
-        chance = None if test == (KEPT,) else 0.5
+        chance = None if of.get("role") == KEPT else 0.5
         found.append(Rate(group, label, asked, estimate, chance))
     return found
 
@@ -181,13 +180,12 @@ def controls(run: Run, measured: Measured) -> Picture | None:
 def sample_curves(run: Run, measured: Measured) -> Picture | None:
     panels, draws = [], 0
     for method in methods(measured):
-        sizes = sample_sizes(measured, method)
-        if len(sizes) > 1:
-            start = f"symmetry.samples.{method}.size_"
-            points = [measured.estimates[f"{start}{size}"] for size in sizes]
-            scaled = [_hundredfold(one) for one in points]
-            panels.append(CurvePanel(METHODS[method], [Curve("accuracy", "same", sizes, scaled)]))
-            draws = points[0].n
+        found = by_size(measured, method)
+        if len(found) > 1:
+            scaled = [_hundredfold(one) for one in found.values()]
+            curve = Curve("accuracy", "same", [*found], scaled)
+            panels.append(CurvePanel(METHODS[method], [curve]))
+            draws = scaled[0].n
     if not panels:
         return None
     over = f"mean over {draws} draws with 95 % t intervals" if draws > 1 else "a single draw"

@@ -1,57 +1,57 @@
 """The tables of the page's section on symmetric and antisymmetric relations."""
 
-from collections.abc import Iterator, Sequence
-
 from interp_rc.display.section import Table
 from interp_rc.display.wording import number, without_unit
 from interp_rc.facts.relations import relations
 from interp_rc.measures.symmetry.forgetting_numbers import PUBLISHED
 from interp_rc.measures.symmetry.words import (
     DISTANCES,
+    LEFT_OUT,
     METHODS,
+    NAMES,
     NEEDED,
     OTHERS,
     PAPER,
     SHORTCUTS,
-    at,
+    by_size,
     methods,
-    sample_sizes,
 )
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured
 
-Column = tuple[str, tuple[str, ...], tuple[str, ...]]
-"""Its name and where its numbers are: before the variant, and after it."""
-Columns = Sequence[Column]
-TWO: Columns = [
-    ("names", ("main", "two_labels", "names"), ("same",)),
-    ("all draws, most pairs", ("samples",), ()),
-    ("ids", ("main", "two_labels", "ids"), ("same",)),
-    ("other wordings", ("main", "two_labels", "names"), ("held_out",)),
-    ("asked with ids", ("main", "two_labels", "names"), ("other_entities",)),
-    ("another entity: the class’s answer", ("main", "two_labels", "names"), ("wrong_entity",)),
-    ("both others: the class’s", ("main", "two_labels", "names"), ("shuffled",)),
-    ("relations left out, names", ("left_out", "two_labels", "names"), ()),
-    ("relations left out, ids", ("left_out", "two_labels", "ids"), ()),
-]
-THREE: Columns = [
-    ("names", ("main", "three_labels", "names"), ("same",)),
-    ("swapped", ("main", "three_labels", "names"), ("same", "swapped")),
-    ("unswapped", ("main", "three_labels", "names"), ("same", "unswapped")),
-    ("wrong entity", ("main", "three_labels", "names"), ("same", "wrong_entity")),
-    ("asked with ids", ("main", "three_labels", "names"), ("other_entities",)),
-    ("other wordings", ("main", "three_labels", "names"), ("held_out",)),
-]
-
-FORGOTTEN = {
-    ("sentences", "before", "accuracy"): "apart, before",
-    ("sentences", "kept", "lost"): "lost, head kept",
-    ("sentences", "refitted", "lost"): "lost, fitted anew",
-    ("together", "before", "accuracy"): "together, before",
-    ("together", "kept", "lost"): "together: lost, head kept",
-    ("together", "refitted", "lost"): "together: lost, fitted anew",
-    ("similarity", "before"): "similarity, before",
-    ("similarity", "after"): "similarity, after",
+SAMPLES = {"part": "samples"}
+Columns = dict[str, dict[str, str]]
+"""Names, and what the numbers are of, besides the method and when."""
+IDS = {"entities": "ids"}
+TWO: Columns = {
+    "names": NAMES | {"role": "same"},
+    "all draws, most pairs": SAMPLES,
+    "ids": NAMES | IDS | {"role": "same"},
+    "other wordings": NAMES | {"role": "held_out"},
+    "asked with ids": NAMES | {"role": "other_entities"},
+    "another entity: the class’s answer": NAMES | {"role": "wrong_entity"},
+    "both others: the class’s": NAMES | {"role": "shuffled"},
+    "relations left out, names": LEFT_OUT,
+    "relations left out, ids": LEFT_OUT | IDS,
+}
+FORMS = NAMES | {"label_set": "three_labels", "role": "same"}
+THREE: Columns = {
+    "names": FORMS,
+    "swapped": FORMS | {"form": "swapped"},
+    "unswapped": FORMS | {"form": "unswapped"},
+    "wrong entity": FORMS | {"form": "wrong_entity"},
+    "asked with ids": FORMS | {"role": "other_entities"},
+    "other wordings": FORMS | {"role": "held_out"},
+}
+FORGOTTEN: Columns = {
+    "apart, before": {"reading": "sentences", "when": "before", "quantity": "accuracy"},
+    "lost, head kept": {"reading": "sentences", "when": "kept", "quantity": "lost"},
+    "lost, fitted anew": {"reading": "sentences", "when": "refitted", "quantity": "lost"},
+    "together, before": {"reading": "together", "when": "before", "quantity": "accuracy"},
+    "together: lost, head kept": {"reading": "together", "when": "kept", "quantity": "lost"},
+    "together: lost, fitted anew": {"reading": "together", "when": "refitted", "quantity": "lost"},
+    "similarity, before": {"reading": "similarity", "when": "before"},
+    "similarity, after": {"reading": "similarity", "when": "after"},
 }
 
 
@@ -89,27 +89,25 @@ THREE_CAPTION = (
 def accuracy(measured: Measured, columns: Columns, caption: str) -> Table | None:
     """A row for every method before and after retraining, and for every shortcut."""
     rows = []
-    there = [one for one in columns if any(_column(measured, one))]
+    names = [
+        name
+        for name, of in columns.items()
+        if any(_cell(measured, of, method, "after") for method in methods(measured))
+    ]
     for variant, label in (METHODS | OTHERS | SHORTCUTS).items():
         for when, said in (("before", "as it came"), ("after", "retrained")):
-            found = [_cell(measured, one, variant, when) for one in there]
+            found = [_cell(measured, columns[name], variant, when) for name in names]
             if any(found):
                 name = label if variant in SHORTCUTS else f"{label}, {said}"
                 rows.append([name, *("" if one is None else without_unit(one) for one in found)])
-    names = [name for name, _, _ in there]
     return Table(caption, ["method", *names], rows, names) if rows else None
 
 
-def _column(measured: Measured, column: Column) -> Iterator[Estimate | None]:
-    return (_cell(measured, column, method, "after") for method in methods(measured))
-
-
-def _cell(measured: Measured, column: Column, variant: str, when: str) -> Estimate | None:
-    _, start, end = column
-    if start != ("samples",):
-        return at(measured, *start, variant, *end, when)
-    sizes = sample_sizes(measured, variant)
-    return at(measured, *start, variant, f"size_{sizes[-1]}") if sizes and when == "after" else None
+def _cell(measured: Measured, of: dict[str, str], variant: str, when: str) -> Estimate | None:
+    if of is not SAMPLES:
+        return measured.estimates.find(**of, method=variant, when=when)
+    found = by_size(measured, variant)
+    return found[max(found)] if found and when == "after" else None
 
 
 def by_relation(measured: Measured) -> Table | None:
@@ -119,7 +117,14 @@ def by_relation(measured: Measured) -> Table | None:
         (relation, method, entities): one
         for relation in relations()
         for method, entities in columns
-        if (one := at(measured, "left_out", "two_labels", entities, method, relation, "after"))
+        if (
+            one := measured.estimates.find(
+                **(LEFT_OUT | {"entities": entities}),
+                method=method,
+                relation=relation,
+                when="after",
+            )
+        )
     }
     there = {entities for _, _, entities in found}
     columns = [column for column in columns if column[1] in there]
@@ -152,7 +157,7 @@ def _share(rate: Estimate) -> str:
 def needed(measured: Measured) -> Table | None:
     rows = []
     for method in methods(measured):
-        if at(measured, "samples", method, "needed_100") is None:
+        if not measured.estimates.find(**SAMPLES, method=method, quantity="needed_100"):
             continue
         cells = [_needed(measured, method, level) for level in ("95", "99", "100")]
         rows.append([METHODS[method], *cells, str(NEEDED[method])])
@@ -171,14 +176,12 @@ def needed(measured: Measured) -> Table | None:
 
 def _needed(measured: Measured, method: str, level: str) -> str:
     median, reached = (
-        at(measured, "samples", method, f"{what}_{level}") for what in ("needed", "reached")
+        measured.estimates.of(**SAMPLES, method=method, quantity=f"{what}_{level}")
+        for what in ("needed", "reached")
     )
-    assert median is not None
-    assert reached is not None
-    assert reached.value is not None
-    draws = f"{round(reached.value * reached.n)} of {reached.n}"
+    draws = f"{round((reached.value or 0) * reached.n)} of {reached.n}"
     if median.value is None:
-        return f"more than {sample_sizes(measured, method)[-1]} ({draws})"
+        return f"more than {max(by_size(measured, method))} ({draws})"
     return f"{median.value:g} ({draws})"
 
 
@@ -189,9 +192,10 @@ def new_label(measured: Measured) -> Table | None:
             ("remembered", "given afterwards, not trained on"),
             ("together", "trained on with the others"),
         ):
+            of = {"part": "new_label", "method": method, "edit": taught}
             found = [
-                at(measured, "new_label", method, taught, what)
-                for what in ("neutral", "rest", "balanced")
+                measured.estimates.find(**of, quantity=quantity)
+                for quantity in ("neutral", "rest", "balanced")
             ]
             if all(found):
                 rows.append([METHODS[method], said, *(without_unit(one) for one in found if one)])
@@ -210,7 +214,10 @@ def new_label(measured: Measured) -> Table | None:
 def own(measured: Measured) -> Table | None:
     rows = []
     for distance, said in {"cosine": "cosine", **DISTANCES}.items():
-        found = [at(measured, "own", distance, what) for what in ("gaussian", "embeddings")]
+        found = [
+            measured.estimates.find(part="own", method=distance, reading=reading)
+            for reading in ("gaussian", "embeddings")
+        ]
         if all(found):
             rows.append([said, *(_points(one) for one in found if one)])
     columns = ["distance", "Gaussian vectors", "the encoder’s embeddings"]
@@ -234,12 +241,15 @@ def forgetting(measured: Measured) -> Table | None:
     """Of every method of the main table, and what was published."""
     rows = []
     for method in methods(measured):
-        found = [at(measured, "forgetting", method, *where) for where in FORGOTTEN]
+        found = [
+            measured.estimates.find(part="forgetting", method=method, **of)
+            for of in FORGOTTEN.values()
+        ]
         if all(found):
             rows.append(
                 [METHODS[method], *(_points(one) for one in found if one), f"{PUBLISHED[method]:g}"]
             )
-    columns = ["method", *FORGOTTEN.values(), "lost of MNLI, published"]
+    columns = ["method", *FORGOTTEN, "lost of MNLI, published"]
     if not rows:
         return None
     return Table(

@@ -26,9 +26,9 @@ NEEDED = {"label_embeddings": 48, "nearest": 64, "joint_nearest": 400, "head": 3
 """Training pairs for 100 %, as published of RoBERTa-large."""
 
 
-def at(measured: Measured, *name: str) -> Estimate | None:
-    """A result of the measure; None if this run has none."""
-    return measured.estimates.get(".".join(("symmetry", *name)))
+NAMES = {"part": "main", "label_set": "two_labels", "entities": "names"}
+LEFT_OUT = NAMES | {"part": "left_out"}
+"""What the results of the published form are of, of all relations and of those left out."""
 
 
 def methods(measured: Measured) -> list[str]:
@@ -36,12 +36,12 @@ def methods(measured: Measured) -> list[str]:
     return [
         method
         for method in METHODS
-        if at(measured, "main", "two_labels", "names", method, "same", "after")
+        if measured.estimates.find(**NAMES, method=method, role="same", when="after")
     ]
 
 
-def sample_sizes(measured: Measured, method: str) -> list[int]:
-    """Of training sets, in the search for how many pairs are needed."""
-    start = f"symmetry.samples.{method}.size_"
-    found = (name.removeprefix(start) for name in measured.estimates if name.startswith(start))
-    return sorted(map(int, found))
+def by_size(measured: Measured, method: str) -> dict[int, Estimate]:
+    """By the size of the training set, in the search for how many pairs are needed."""
+    of = {"part": "samples", "method": method}
+    sizes = measured.estimates.where(**of).each("size")
+    return {size: measured.estimates.of(**of, size=size) for size in sorted(sizes)}

@@ -69,7 +69,7 @@ def probed_places(pair: Pair, read: Tokens) -> dict[str, list[int]]:
 
 
 PATCHED = (
-    *("premise.relation", "hypothesis.relation", "relation"),
+    *("premise_relation", "hypothesis_relation", "relation"),
     *("subject", "object", "special", "everything"),
 )
 """What is exchanged: the words of the relation in one text or both, the first or the second entity
@@ -78,7 +78,7 @@ of both, the tokenizer's own tokens; and everything, which must bring the whole 
 
 def patched_places(pair: Pair, read: Tokens) -> dict[str, list[int]]:
     """Positions by place; a tokenizer without tokens of its own leaves `special` out."""
-    found = {f"{side}.relation": read.at(parts_of(pair, "relation", [side])) for side in SIDES}
+    found = {f"{side}_relation": read.at(parts_of(pair, "relation", [side])) for side in SIDES}
     found |= {what: read.at(parts_of(pair, what)) for what in PLACES[:3]}
     found |= {"special": read.special, "everything": read.every}
     return {name: found[name] for name in PATCHED if found[name]}

@@ -19,7 +19,9 @@ from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.symmetry_where.asked import class_of, couples, evenly, swapped_pairs
 from interp_rc.measures.symmetry_where.estimates import (
     NAME,
+    TESTED,
     accuracy,
+    name_of_test,
     patching_estimates,
     probe_estimates,
 )
@@ -28,6 +30,7 @@ from interp_rc.measures.symmetry_where.probing import permutation_test, probed, 
 from interp_rc.models.encoder import Encoder
 from interp_rc.models.untrained import untrained
 from interp_rc.records.errors import DataError
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.limits import MOST_COUNT
 from interp_rc.records.nouns import Pair
 from interp_rc.records.numbers import Estimate
@@ -41,8 +44,6 @@ from interp_rc.training.symmetry.options import Retraining
 from interp_rc.training.symmetry.retrain import retrain
 
 TABLE = f"mechanism/{NAME}"
-TESTED = "relation"
-"""The place, after the last layer: chosen beforehand."""
 FEWEST = 3
 """Relations of each class: one is left out, and one alone would tell itself and not its class."""
 
@@ -110,10 +111,12 @@ class SymmetryWhere(Measure[Encoder]):
             states = read_states(encoder, read, self.batch_size)
             tables.append(probed(states, list(read), self.shuffles, seed).assign(encoder=name))
             last = states[TESTED][:, -1]
-            called = f"{NAME}.probe.{name}.{TESTED}.layer_{states[TESTED].shape[1] - 1}.held_out"
+            called = name_of_test(name, states[TESTED].shape[1] - 1)
             tests.append(permutation_test(last, list(read), self.draws, seed, name=called))
         probes = pd.concat(tables, ignore_index=True)
-        estimates = {f"{NAME}.head.accuracy": judged(judge, test)} | probe_estimates(probes)
+        estimates = Estimates(NAME)
+        estimates.add(judged(judge, test), part="head", quantity="accuracy")
+        estimates |= probe_estimates(probes)
         parts = {"probe": probes.assign(metric="accuracy")}
         coupled = couples(judge.encoder, read)
         if coupled:

@@ -50,14 +50,14 @@ def patched(
             found.exchanged.setdefault(place, np.zeros(len(couples)))[numbers] = values
     about |= {"clean": found.clean, "corrupted": found.corrupted}
     tables = [
-        pd.DataFrame({**about, "value": values, "layer": layer, "span": place})
+        pd.DataFrame({**about, "value": values, "layer": layer, "place": place})
         for (layer, place), values in found.exchanged.items()
     ]
     table = pd.concat(tables, ignore_index=True)
     whole = table.clean - table.corrupted
     table["effect"] = table.value - table.corrupted
     table["recovered"] = (table.effect / whole).where(whole.abs() > EXACT)
-    every = table[table.span == "everything"]
+    every = table[table.place == "everything"]
     off = (every.value - every.clean).abs() > EXACT * (1 + every.clean.abs())
     if off.any():
         raise ModelError(

@@ -41,7 +41,7 @@ def probed(states: States, names: Sequence[str], shuffles: int, seed: int) -> pd
         for place, found in states.items():
             for layer in range(found.shape[1]):
                 table = fits.table(found[:, layer].double().numpy())
-                tables.append(table.assign(span=place, layer=layer))
+                tables.append(table.assign(place=place, layer=layer))
     return pd.concat(tables, ignore_index=True)
 
 

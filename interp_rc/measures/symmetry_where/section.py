@@ -1,7 +1,5 @@
 """The page's section on where in an encoder the class of a relation sits."""
 
-import re
-
 import numpy as np
 
 from interp_rc.display.figures.heatmap import Map, Rows, heatmap_figure
@@ -47,17 +45,17 @@ def section(run: Run, measured: Measured) -> Section:
 
 def layers_of(measured: Measured) -> int:
     """How many the encoder has, besides its embeddings."""
-    pattern = re.compile(rf"{NAME}\.probe\.pretrained\.relation\.layer_(\d+)\.held_out")
-    return max(int(found[1]) for name in measured.estimates if (found := pattern.match(name)))
+    return max(measured.estimates.where(part="probe").each("layer"))
 
 
 def probe(measured: Measured, encoder: str, place: str, layer: int, what: str) -> Estimate:
-    return measured.estimates[f"{NAME}.probe.{encoder}.{place}.layer_{layer}.{what}"]
+    of = {"part": "probe", "model": encoder, "place": place, "layer": layer}
+    return measured.estimates.of(**of, quantity=what)
 
 
 def recovered(measured: Measured, place: str, layer: int) -> Estimate:
-    name = f"{NAME}.patching.{place.replace('.', '_')}.layer_{layer}.recovered"
-    return measured.estimates.get(name, NONE)
+    of = {"part": "patching", "place": place, "layer": layer, "quantity": "recovered"}
+    return measured.estimates.find(**of) or NONE
 
 
 def probe_picture(run: Run, measured: Measured, layers: int) -> Picture:

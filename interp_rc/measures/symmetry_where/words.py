@@ -1,7 +1,7 @@
 """What the section on the class of a relation says, never more than its intervals allow."""
 
 from interp_rc.display.wording import MINUS, TIE, listed, probability, spoken
-from interp_rc.measures.symmetry_where.estimates import NAME
+from interp_rc.measures.symmetry_where.estimates import TESTED, name_of_test
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured
 
@@ -45,12 +45,12 @@ def about_probes(measured: Measured, layers: int) -> str:
     """At the words of the relation, after the last layer, which was not chosen by what it gave."""
 
     def at(encoder: str, what: str) -> str:
-        name = f"{NAME}.probe.{encoder}.relation.layer_{layers}.{what}"
-        return spoken(measured.estimates[name])
+        of = {"part": "probe", "model": encoder, "place": TESTED, "layer": layers}
+        return spoken(measured.estimates.of(**of, quantity=what))
 
-    p = {test.name.split(".")[2]: probability(test.p_adjusted) for test in measured.tests}
+    p = {test.name: probability(test.p_adjusted) for test in measured.tests}
     found = [
-        f"{at(encoder, 'held_out')} {words} (p{TIE}={TIE}{p[encoder]})"
+        f"{at(encoder, 'held_out')} {words} (p{TIE}={TIE}{p[name_of_test(encoder, layers)]})"
         for encoder, words in (
             ("pretrained", "as the encoder came"),
             ("retrained", "once it is retrained with a head"),
@@ -67,9 +67,9 @@ def about_probes(measured: Measured, layers: int) -> str:
 
 
 def about_patching(measured: Measured, layers: int) -> str:
-    head = measured.estimates[f"{NAME}.head.accuracy"]
+    head = measured.estimates.of(part="head", quantity="accuracy")
     text = f"The retrained head is right about {spoken(head)} of test pairs."
-    total = measured.estimates.get(f"{NAME}.patching.total")
+    total = measured.estimates.find(part="patching", quantity="total")
     if total is None:
         return (
             f"{text} No two relations of these facts have the same tokens but for as many words of "
@@ -77,7 +77,8 @@ def about_patching(measured: Measured, layers: int) -> str:
         )
 
     def share(place: str, layer: int) -> Estimate | None:
-        return measured.estimates.get(f"{NAME}.patching.{place}.layer_{layer}.recovered")
+        of = {"part": "patching", "place": place, "layer": layer, "quantity": "recovered"}
+        return measured.estimates.find(**of)
 
     first, last = share("relation", 0), share("relation", layers)
     if first is None or last is None or first.value is None or last.value is None:

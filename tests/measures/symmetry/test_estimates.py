@@ -44,9 +44,11 @@ def test_each_relation_that_was_left_out_has_its_own_rate():
             ("after", "sibling", "same", 7), ("after", "child", "reverse", 1),
         )
     )  # fmt: skip
-    found = dict(left_out(rows))
-    singly = {name: one for name, one in found.items() if name.startswith("two_labels.names.emb")}
-    assert {name: (one.value, one.low, one.n) for name, one in singly.items()} == {
-        "two_labels.names.embeddings.sibling.after": (0.75, None, 20),
-        "two_labels.names.embeddings.child.after": (0.1, None, 10),
+    singly = [(of, one) for of, one in left_out(rows) if of["method"] == "embeddings"]
+    assert {of["relation"]: (one.value, one.low, one.n) for of, one in singly} == {
+        "sibling": (0.75, None, 20),
+        "child": (0.1, None, 10),
+    }
+    assert {(of["label_set"], of["entities"], of["when"]) for of, _ in singly} == {
+        ("two_labels", "names", "after")
     }

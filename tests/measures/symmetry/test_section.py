@@ -5,13 +5,13 @@ import pytest
 from interp_rc.display.wording import TIE
 from interp_rc.facts.relations import relations
 from interp_rc.measures.symmetry.section import meaning, rates, sample_curves, section, sentence
-from interp_rc.measures.symmetry.words import METHODS
+from interp_rc.measures.symmetry.words import LEFT_OUT, METHODS, NAMES
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.files import write_yaml
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.headline import answer
 
-CELL = "symmetry.main.two_labels.names"
 LEFT = "symmetry.left_out.two_labels.names"
 
 
@@ -20,32 +20,31 @@ def rate(value, n=3):
 
 
 def estimates(trained=0.98, left=0.52, kept=0.97):
-    found = {}
+    found = Estimates("symmetry")
     for number, method in enumerate(METHODS):
         less = number / 100
-        found |= {
-            f"{CELL}.{method}.same.before": rate(0.5),
-            f"{CELL}.{method}.same.after": rate(trained - less),
-            f"{CELL}.{method}.wrong_entity.after": rate(kept - less),
-            f"{LEFT}.{method}.after": rate(left - less, 14),
-            f"symmetry.samples.{method}.needed_95": Estimate(48, 32, 64, 10, "pairs"),
-            f"symmetry.samples.{method}.reached_95": rate(1.0, 10),
-            f"symmetry.samples.{method}.needed_99": Estimate(64, 48, None, 10, "pairs"),
-            f"symmetry.samples.{method}.reached_99": rate(0.9, 10),
-            f"symmetry.samples.{method}.needed_100": Estimate(None, 64, None, 10, "pairs"),
-            f"symmetry.samples.{method}.reached_100": rate(0.3, 10),
-            f"symmetry.samples.{method}.size_16": rate(0.6, 10),
-            f"symmetry.samples.{method}.size_64": rate(0.97, 10),
-        }
-    found |= {
-        f"symmetry.left_out.two_labels.{entities}.{method}.{relation}.after": Estimate(
-            0.25, None, None, 40, "fraction"
-        )
-        for entities in ("names", "ids")
-        for method in METHODS
-        for relation in relations()
-    }
-    found[f"{CELL}.lookup.same.after"] = Estimate(1.0, 0.97, 1.0, 150, "fraction")
+        mine, after = NAMES | {"method": method}, {"when": "after"}
+        found.add(rate(0.5), **mine, role="same", when="before")
+        found.add(rate(trained - less), **mine, role="same", **after)
+        found.add(rate(kept - less), **mine, role="wrong_entity", **after)
+        found.add(rate(left - less, 14), **LEFT_OUT, method=method, **after)
+        for quantity, one in {
+            "needed_95": Estimate(48, 32, 64, 10, "pairs"),
+            "reached_95": rate(1.0, 10),
+            "needed_99": Estimate(64, 48, None, 10, "pairs"),
+            "reached_99": rate(0.9, 10),
+            "needed_100": Estimate(None, 64, None, 10, "pairs"),
+            "reached_100": rate(0.3, 10),
+        }.items():
+            found.add(one, part="samples", method=method, quantity=quantity)
+        for size, value in ((16, 0.6), (64, 0.97)):
+            found.add(rate(value, 10), part="samples", method=method, size=size)
+        for entities in ("names", "ids"):
+            for relation in relations():
+                of = LEFT_OUT | {"entities": entities, "method": method, "relation": relation}
+                found.add(Estimate(0.25, None, None, 40, "fraction"), **of, **after)
+    lookup = Estimate(1.0, 0.97, 1.0, 150, "fraction")
+    found.add(lookup, **NAMES, method="lookup", role="same", when="after")
     return found
 
 
@@ -70,11 +69,11 @@ def run(tmp_path):
 
 def test_a_single_draw_is_not_called_a_mean(run):
     assert "mean over 10 draws with 95 % t intervals." in sample_curves(run, measured()).caption
-    once = measured()
-    for name, one in once.estimates.items():
-        if ".size_" in name:
-            once.estimates[name] = Estimate(one.value, None, None, 1, one.unit)
-    caption = sample_curves(run, once).caption
+    rows = [
+        row._replace(estimate=Estimate(row.estimate.value, None, None, 1, row.estimate.unit))
+        for row in estimates().rows
+    ]
+    caption = sample_curves(run, Measured(Estimates("symmetry", rows))).caption
     assert "names; a single draw. A draw" in caption
     assert "interval" not in caption
 
@@ -90,12 +89,13 @@ def test_the_sentence_covers_relations_left_out_and_wrong_entities():
 
 
 def test_without_controls_the_sentence_claims_none_of_them():
-    only = {name: e for name, e in estimates().items() if "left_out" not in name}
+    kept = (row for row in estimates().rows if row.of["part"] != "left_out")
+    only = Estimates("symmetry", kept)
     said = sentence(Measured(only, [], [], []))
     assert "left out" not in said
     assert "another entity" in said
     assert "cannot tell" in meaning(Measured(only, [], [], []))
-    assert "No method was trained" in sentence(Measured({}, [], [], []))
+    assert "No method was trained" in sentence(Measured())
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,9 @@ def test_the_section_shows_every_number_once(run):
 
 def test_a_run_that_did_not_count_relations_singly_has_no_table_of_them(run):
     found = measured()
-    found.estimates = {n: e for n, e in found.estimates.items() if e.n != 40}
+    found.estimates = Estimates(
+        "symmetry", (row for row in found.estimates.rows if "relation" not in row.of)
+    )
     captions = [table.caption for table in section(run, found).tables]
     assert captions
     assert not any(caption.startswith("Relations left out") for caption in captions)
@@ -144,7 +146,8 @@ def test_the_look_up_stands_beside_every_method():
 
 def test_the_page_of_such_a_run_begins_with_the_sentence(run):
     found = measured()
-    assert answer(run, {"symmetry": found}).sentence == sentence(found)
+    shown = section(run, found)
+    assert answer(run, {"symmetry": found}, [shown]).sentence == sentence(found)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +155,6 @@ def test_the_page_of_such_a_run_begins_with_the_sentence(run):
 )
 def test_relations_left_out_are_compared_with_their_words_alone(alone, words):
     found = measured(p=0.001)
-    found.estimates[f"{LEFT}.relation_only.after"] = rate(alone, 14)
+    found.estimates.add(rate(alone, 14), **LEFT_OUT, method="relation_only", when="after")
     assert words in meaning(found)
     assert f"from the relation’s words alone: {100 * alone:.0f}" in sentence(found)

@@ -77,11 +77,11 @@ def test_the_table_holds_one_observation_a_row(run):
     table = run.table(TABLE)
     assert set(table.part) == {"probe", "patching"}
     probes = table[table.part == "probe"]
-    keys = ["encoder", "labels", "draw", "relation", "layer", "span"]
+    keys = ["encoder", "labels", "draw", "relation", "layer", "place"]
     assert not probes.duplicated(keys).any()
     assert len(probes) == 3 * (1 + 1 + 2) * 14 * (LAYERS + 1) * len(PLACES)
     effects = table[table.part == "patching"]
-    assert not effects.duplicated(["pair", "layer", "span"]).any()
+    assert not effects.duplicated(["pair", "layer", "place"]).any()
 
 
 def test_a_second_run_gives_the_same_numbers(run, tmp_path):

@@ -49,7 +49,7 @@ def test_couples_differ_in_their_relation_alone(drawn):
         apart = {n for n in clean.every if clean.ids[n] != corrupted.ids[n]}
         assert apart
         assert apart <= set(couple.places["relation"])
-        both = couple.places["premise.relation"] + couple.places["hypothesis.relation"]
+        both = couple.places["premise_relation"] + couple.places["hypothesis_relation"]
         assert sorted(both) == couple.places["relation"]
         kinds = ("relation", "subject", "object", "special")
         assert sorted(n for kind in kinds for n in couple.places[kind]) == clean.every
@@ -66,23 +66,23 @@ def test_effects_are_those_of_a_plain_loop(drawn):
 
     for couple in found[::4]:
         clean = by_hand(encoder, together(couple.clean))
-        rows = table[table.pair == couple.id].set_index(["layer", "span"])
+        rows = table[table.pair == couple.id].set_index(["layer", "place"])
         ends = said(together(couple.clean)), said(couple.corrupted)
         assert rows.clean.iloc[0] == pytest.approx(ends[0], abs=1e-5)
         assert rows.corrupted.iloc[0] == pytest.approx(ends[1], abs=1e-5)
         for layer in range(3):
-            for span, positions in couple.places.items():
+            for place, positions in couple.places.items():
                 edits = [(layer, n, clean[layer, n]) for n in positions]
                 value = said(couple.corrupted, edits)
-                assert rows.value[layer, span] == pytest.approx(value, abs=1e-5)
-                effect = rows.effect[layer, span]
+                assert rows.value[layer, place] == pytest.approx(value, abs=1e-5)
+                effect = rows.effect[layer, place]
                 assert effect == pytest.approx(value - ends[1], abs=2e-5)
 
 
 def test_batches_do_not_change_effects(drawn):
     encoder, found = drawn
     one, all = (patched(encoder, found[:3], score, batch_size=n) for n in (1, 64))
-    keys = ["pair", "layer", "span"]
+    keys = ["pair", "layer", "place"]
     one, all = (t.sort_values(keys).value.to_numpy() for t in (one, all))
     assert abs(one - all).max() < 1e-5
 
@@ -91,8 +91,8 @@ def test_entities_that_are_read_alike_before_any_layer_bring_nothing(drawn):
     encoder, found = drawn
     table = patched(encoder, found, score, 64)
     first = table[table.layer == 0]
-    assert first[first.span.isin(["subject", "object", "special"])].effect.abs().max() < 1e-6
-    whole = table[table.span.isin(["everything"])]
+    assert first[first.place.isin(["subject", "object", "special"])].effect.abs().max() < 1e-6
+    whole = table[table.place.isin(["everything"])]
     assert whole.recovered.dropna().sub(1).abs().max() < 1e-2
 
 
@@ -104,12 +104,12 @@ def test_the_planted_class_goes_through_the_words_of_the_relation_alone():
         read = tokens(encoder, [together(clean)])[0]
         made.append(Couple(clean, "mother", together(other), patched_places(clean, read)))
     table = patched(encoder, made, lambda vectors: vectors @ direction, 64)
-    share = table.groupby(["span", "layer"]).recovered.mean()
+    share = table.groupby(["place", "layer"]).recovered.mean()
     assert (table.clean - table.corrupted).min() > 0.3
     for layer in range(LAYERS + 1):
         assert share["relation", layer] == pytest.approx(1, abs=1e-4)
         for side in ("premise", "hypothesis"):
-            assert 0.3 < share[f"{side}.relation", layer] < 0.7
+            assert 0.3 < share[f"{side}_relation", layer] < 0.7
         for place in ("subject", "object", "special"):
             assert share[place, layer] == pytest.approx(0, abs=1e-4)
 
@@ -132,7 +132,7 @@ def test_estimates_are_ratios_of_sums_over_couples_of_relations():
             "pair": f"{first}.{n}>{second}",
             "relation": first,
             "other": second,
-            "span": "premise.relation",
+            "place": "premise_relation",
             "layer": 1,
             "clean": 5 + rng.normal(),
             "corrupted": -5 + rng.normal(),

@@ -44,19 +44,19 @@ def test_fits_are_those_of_scikit_learn():
 def test_the_class_is_found_where_it_was_written_and_nowhere_else(found):
     mean = {
         key: balanced(rows).value
-        for key, rows in found[found.labels == "true"].groupby(["span", "layer"])
+        for key, rows in found[found.labels == "true"].groupby(["place", "layer"])
     }
     assert len(mean) == len(PLACES) * (LAYERS + 1)
-    for (span, layer), value in mean.items():
-        if span in ("relation", "whole") and layer >= WRITES:
-            assert value == 1, (span, layer)
+    for (place, layer), value in mean.items():
+        if place in ("relation", "whole") and layer >= WRITES:
+            assert value == 1, (place, layer)
         else:
-            assert value < 0.75, (span, layer)
+            assert value < 0.75, (place, layer)
 
 
 def test_looking_relations_up_needs_no_class(found):
     """What a relation's word is tells the class of known relations before it is written."""
-    looked = found[(found.labels == "looked_up") & (found.span == "relation")]
+    looked = found[(found.labels == "looked_up") & (found.place == "relation")]
     assert (looked.value == 1).all()
 
 

@@ -5,6 +5,7 @@ import pytest
 from interp_rc.measures.symmetry_where.asked import PATCHED, PLACES
 from interp_rc.measures.symmetry_where.section import layers_of, section
 from interp_rc.measures.symmetry_where.words import about_patching, about_probes
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.runs import Measured, Run
 from tests.conftest import drawn
@@ -18,15 +19,16 @@ def rate(value, half=0.1):
 
 def by_hand(held_out=0.9, total=10.0, patched=True, **shares):
     """A class that is told at the relation's words in all but the untrained encoder."""
-    found = {"symmetry_where.head.accuracy": rate(0.99, 0.01)}
+    found = Estimates("symmetry_where")
+    found.add(rate(0.99, 0.01), part="head", quantity="accuracy")
     for encoder in ("pretrained", "retrained", "untrained"):
         for place in PLACES:
             for layer in range(LAYERS + 1):
-                name = f"symmetry_where.probe.{encoder}.{place}.layer_{layer}"
+                of = {"part": "probe", "model": encoder, "place": place, "layer": layer}
                 told = held_out if place == "relation" and encoder != "untrained" else 0.5
-                found[f"{name}.held_out"] = rate(told)
-                found[f"{name}.looked_up"] = rate(1.0, 0)
-                found[f"{name}.permuted"] = rate(0.48, 0.03)
+                found.add(rate(told), **of, quantity="held_out")
+                found.add(rate(1.0, 0), **of, quantity="looked_up")
+                found.add(rate(0.48, 0.03), **of, quantity="permuted")
     tests = [
         Test(f"symmetry_where.probe.{e}.relation.layer_{LAYERS}.held_out", "permutation", 0.5, p, q,
              "holm", None, 14)
@@ -35,13 +37,14 @@ def by_hand(held_out=0.9, total=10.0, patched=True, **shares):
     ]  # fmt: skip
     if not patched:
         return Measured(estimates=found, tests=tests)
-    found["symmetry_where.patching.total"] = Estimate(total, total - 1, total + 1, 6, "logit")
+    whole = Estimate(total, total - 1, total + 1, 6, "logit")
+    found.add(whole, part="patching", quantity="total")
     for place in PATCHED:
         for layer in range(LAYERS + 1):
             value = shares.get(place, 1.0 if place in ("relation", "everything") else 0.0)
-            name = f"symmetry_where.patching.{place.replace('.', '_')}.layer_{layer}.recovered"
+            of = {"part": "patching", "place": place, "layer": layer, "quantity": "recovered"}
             ends = (None, None, None) if total < 1 else (value, value - 0.05, value + 0.05)
-            found[name] = Estimate(*ends, 6, "ratio")
+            found.add(Estimate(*ends, 6, "ratio"), **of)
     return Measured(estimates=found, tests=tests)
 
 
