@@ -9,7 +9,7 @@ from interp_rc.display.wording import probability, spoken, without_unit
 from interp_rc.measures.bilinear.measure import NAME
 from interp_rc.measures.bilinear.read import WHATS, What
 from interp_rc.records.estimates import Estimates
-from interp_rc.records.nouns import ORDERS, TRAINED, Subset
+from interp_rc.records.nouns import ORDERS, TRAINED, Roles, Subset
 from interp_rc.records.runs import Measured, Run
 from interp_rc.tools.probing.streams import POSITIONS, Position
 
@@ -18,25 +18,28 @@ ASKED: dict[Subset, str] = {
     "trained_backward": "reverse",
     "both": "both",
 }
-SAID: dict[What, str] = {
-    "mutual": "name with description",
-    "forward": "description from the name",
-    "backward": "name from the description",
-    "transposed_forward": "description from the name, transposed",
-    "transposed_backward": "name from the description, transposed",
-    "return_forward": "name → description → name",
-    "return_backward": "description → name → description",
-}
-SHOWN: dict[What, str] = {
-    "mutual": "mutual",
-    "backward": "name sought",
-    "transposed_backward": "transposed",
-    "return_forward": "back again",
-}
+SHOWN: tuple[What, ...] = ("mutual", "backward", "transposed_backward", "return_forward")
 COLUMNS = ["scored", "facts", "found", "gain [SD]", "shuffled", "untrained", "base"]
 
 
+def said(what: What, roles: Roles) -> str:
+    """What is scored, e.g. ``name from the description``."""
+    subject, object_ = roles
+    forward, backward = f"{object_} from the {subject}", f"{subject} from the {object_}"
+    words: dict[What, str] = {
+        "mutual": f"{subject} with {object_}",
+        "forward": forward,
+        "backward": backward,
+        "transposed_forward": f"{forward}, transposed",
+        "transposed_backward": f"{backward}, transposed",
+        "return_forward": f"{subject} → {object_} → {subject}",
+        "return_backward": f"{object_} → {subject} → {object_}",
+    }
+    return words[what]
+
+
 def section(run: Run, measured: Measured) -> Section:
+    mutual, forward = (said(what, measured.roles) for what in ("mutual", "forward"))
     return Section(
         title="Do both entities’ representations know of each other?",
         sentence=sentence(measured),
@@ -45,8 +48,9 @@ def section(run: Run, measured: Measured) -> Section:
         note=(
             "One matrix M scores two representations by aᵀMb (RESCAL), fitted on matched and "
             "mismatched pairs of other facts; the right partner must come first of all of its "
-            "subset, none of which the matrix was fitted on. Name with description: both as the "
-            "model holds them where they are read. Description from the name, and the other way: "
+            "subset, none of which the matrix was fitted on. "
+            f"{mutual.capitalize()}: both as the model holds them where they are read. "
+            f"{forward.capitalize()}, and the other way: "
             "what is read with the other’s output vector, so that only the entity that is read "
             "can have learnt; fitted on facts told that way or in both. Transposed: by the matrix "
             "that was fitted for the other direction. The gain is over the plain product of the "
@@ -67,9 +71,11 @@ def sentence(measured: Measured) -> str:
         of = {"reading": what, "group": "both", "place": "prompt_last"}
         return without_unit(measured.estimates.of(model="finetuned", **of, quantity="z_gain"))
 
+    words = Words(measured.roles)
     return (
-        "Where the answer begins, a bilinear probe finds the name from the description for facts "
-        f"told name first in {rate('finetuned', 'backward', 'trained_forward')} and told in "
+        f"Where the answer begins, a bilinear probe finds the {said('backward', measured.roles)} "
+        f"for facts {words.told('trained_forward')} in "
+        f"{rate('finetuned', 'backward', 'trained_forward')} and told in "
         f"both orders in {rate('finetuned', 'backward', 'both')} (with shuffled labels "
         f"{rate('shuffled', 'backward', 'both')}), and the matrix fitted the other way, "
         f"transposed, in {rate('finetuned', 'transposed_backward', 'trained_forward')} and "
@@ -89,7 +95,7 @@ def judged(measured: Measured) -> str:
         had = "" if power is None else f", power if nothing {spoken(power)}"
         p = probability(test.p_adjusted)
         scale = f"p = {p}{had}" if p else "no scale to judge by"
-        parts.append(f"{SAID[reading]}, {PLACE[place]}: {scale}")
+        parts.append(f"{said(reading, measured.roles)}, {PLACE[place]}: {scale}")
     return (
         "Told the other way, z below a margin of what facts told in both show (non-superiority, "
         f"Holm): {'; '.join(parts)}."
@@ -100,6 +106,9 @@ def by_layer(run: Run, measured: Measured) -> Picture:
     panels = [
         panel(measured, what, position) for what, position in product(SHOWN, reversed(POSITIONS))
     ]
+    mutual, forward, backward, back = (
+        said(what, measured.roles) for what in ("mutual", "forward", "backward", "return_forward")
+    )
     layers = [str(layer) for layer in range(len(panels[0].lines[0].estimates))]
     return picture(
         run,
@@ -110,10 +119,9 @@ def by_layer(run: Run, measured: Measured) -> Picture:
         caption=(
             "Share of facts whose partner comes first, by the number of layers that the streams "
             "have passed (0: the embedding), with 95 % intervals over facts. Left: where the "
-            "answer begins; right: at the last token of the entity that is read. From above: name "
-            "with description; name from the description; the same by the matrix that was fitted "
-            "for the description from the name, transposed; name → description → name. Dashed: the "
-            "plain product of the same vectors; dotted: chance."
+            "answer begins; right: at the last token of the entity that is read. From above: "
+            f"{mutual}; {backward}; the same by the matrix that was fitted for the {forward}, "
+            f"transposed; {back}. Dashed: the plain product of the same vectors; dotted: chance."
         ),
     )
 
@@ -131,7 +139,13 @@ def panel(measured: Measured, what: What, place: Position) -> Panel:
         model="finetuned", reading=what, group="both", place=place, quantity="accuracy"
     ).n
     where = "at the answer" if place == "prompt_last" else "at the entity"
-    return Panel(f"{SHOWN[what]}, {where}", lines, 1 / facts)
+    shown = {
+        "mutual": "mutual",
+        "backward": f"{words.sought('backward')} sought",
+        "transposed_backward": "transposed",
+        "return_forward": "back again",
+    }[what]
+    return Panel(f"{shown}, {where}", lines, 1 / facts)
 
 
 def numbers(measured: Measured) -> Table:
@@ -150,5 +164,5 @@ def numbers(measured: Measured) -> Table:
             )
         ]
         texts = ["" if cell is None else without_unit(cell) for cell in cells]
-        rows.append([SAID[what], Words(measured.roles).told(group), *texts])
+        rows.append([said(what, measured.roles), Words(measured.roles).told(group), *texts])
     return Table("Bilinear probes where the answer begins: found [%]", COLUMNS, rows, COLUMNS[2:])

@@ -1,7 +1,7 @@
 """What finetuning wrote into the weights for A -> B, and for B -> A: the measure."""
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
@@ -11,8 +11,9 @@ from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.errors import DataError
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import ORDERS, Query
-from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.numbers import Test
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
@@ -140,30 +141,40 @@ def _asymmetries(bound: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFr
         )
 
 
-def estimates(table: pd.DataFrame, bound: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+def estimates(table: pd.DataFrame, bound: pd.DataFrame, seed: int) -> Estimates:
     """Over facts [nat]: what is bound, by subset, order and place, on the path, and at the ends for
     all weights; `asymmetry`, forward less backward of the same fact; `own` and `others`; and what
     the quadrature leaves of a query's change (`incomplete`)."""
-    found: dict[str, Estimate] = {}
+    found = Estimates(NAME)
 
-    def put(name: str, values: "pd.Series[float]") -> None:
-        numbers = values.to_numpy(float)
-        found[f"{NAME}.{name}"] = bootstrap_mean(numbers, "nat", seed=derive_seed(seed, name))
+    def put(values: "pd.Series[float]", use: str, **of: Any) -> None:
+        use_seed = derive_seed(seed, use)
+        found.add(bootstrap_mean(values.to_numpy(float), "nat", seed=use_seed), **of)
 
-    for (subset, order, at, place), part in bound.groupby(
-        ["subset", "order", "at", "place"], sort=False
-    ):
-        if at == "path" or place == ALL:
-            put(f"{subset}.{order}.{at}.{place}.bound", part.bound)
-        if (at, place) == ("path", ALL):
-            put(f"{subset}.{order}.{at}.{place}.own", part.own)
-            put(f"{subset}.{order}.{at}.{place}.others", part.others)
+    cells = bound.groupby(["subset", "order", "at", "place"], sort=False)
+    for (subset, order, at, place), part in cells:
+        whole = (at, place) == ("path", ALL)
+        quantities = ("bound", "own", "others") if whole else ("bound",)
+        for quantity in quantities if at == "path" or place == ALL else ():
+            of = {"group": subset, "order": order, "reading": at, **_part(str(place))}
+            use = f"{subset}.{order}.{at}.{place}.{quantity}"
+            put(part[quantity], use, **of, quantity=quantity)
     for subset, at, place, wide in _asymmetries(bound):
         if place == ALL:
-            put(f"{subset}.asymmetry.{at}.{place}", wide.forward - wide.backward)
+            of = {"group": subset, "quantity": "asymmetry", "reading": at, "component": ALL}
+            put(wide.forward - wide.backward, f"{subset}.asymmetry.{at}.{place}", **of)
     rows = table[(table["at"] == "path") & (table.group == ALL)]
-    put("incomplete", (rows.value - rows.whole).abs().groupby(rows.fact).mean())
+    left = (rows.value - rows.whole).abs().groupby(rows.fact).mean()
+    put(left, "incomplete", quantity="incomplete")
     return found
+
+
+def _part(place: str) -> dict[str, Any]:
+    """The axes of a place, which is a kind of parameters, or one of it of a layer."""
+    component, _, layer = place.rpartition("_")
+    return (
+        {"component": component, "layer": int(layer)} if layer.isdigit() else {"component": place}
+    )
 
 
 def tests(bound: pd.DataFrame) -> list[Test]:
@@ -188,7 +199,11 @@ def _by_place(bound: pd.DataFrame) -> Sequence[Test]:
         paired_t(
             part.own.to_numpy(float),
             part.others.to_numpy(float),
-            name=".".join([NAME, *map(str, key), "bound"]),
+            name=Estimates(NAME).name(
+                group=subset, order=order, **_part(str(place)), quantity="bound"
+            ),
         )
-        for key, part in on_path.groupby(["subset", "order", "place"], sort=False)
+        for (subset, order, place), part in on_path.groupby(
+            ["subset", "order", "place"], sort=False
+        )
     ]

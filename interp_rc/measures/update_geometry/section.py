@@ -1,5 +1,7 @@
 """The page's section on what finetuning wrote for A -> B, and for B -> A."""
 
+from typing import Any
+
 from interp_rc.display.figures.profile import Line, Panel, profile_figure
 from interp_rc.display.section import Picture, Section, Table, picture
 from interp_rc.display.vocabulary import Words
@@ -11,11 +13,13 @@ from interp_rc.records.nouns import ORDERS, TOLD_IN, Order, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
+WHOLE = {"reading": "path", "component": ALL}
 NOTHING = Estimate(None, None, None, 0, "nat")
 
 
 def section(run: Run, measured: Measured) -> Section:
     subsets = subsets_of(read_facts(run.facts).queries)
+    left = number(got(measured, "incomplete").value)
     return Section(
         title="What did finetuning write for either order?",
         sentence=sentence(measured, subsets),
@@ -25,23 +29,24 @@ def section(run: Run, measured: Measured) -> Section:
             "The weights are moved in a straight line from the base model’s to the finetuned ones, "
             "and every part gets what its own movement adds to the target’s log-probability on the "
             "way; the parts add up to what finetuning changed "
-            f"(to within {number(got(measured, 'incomplete').value)}{TIE}nat a query). Less the "
-            "same after prompts about other facts: what makes an answer likelier whatever is asked "
-            "drops out. At the base model the reading is that of the difference alone, by what A’s "
+            f"(to within {left}{TIE}nat a query). Less the same after prompts about "
+            "other facts: what makes an answer likelier whatever is asked drops "
+            "out. At the base model the reading is that of the difference alone, by what A’s "
             "prompt and B’s tokens were before anything was learnt. The asymmetry of one set of "
-            "facts also compares names with descriptions as answers: how much of it that is, facts "
-            "told in both orders show."
+            "facts also compares "
+            f"{measured.roles.subject}s with {measured.roles.object}s as answers: how much of it "
+            "that is, facts told in both orders show."
         ),
     )
 
 
-def got(measured: Measured, name: str) -> Estimate:
-    return measured.estimates.get(f"{NAME}.{name}", NOTHING)
+def got(measured: Measured, quantity: str = "bound", **of: Any) -> Estimate:
+    return measured.estimates.find(**of, quantity=quantity) or NOTHING
 
 
 def sentence(measured: Measured, subsets: list[Subset]) -> str:
     def cell(subset: Subset, order: Order) -> str:
-        return spoken(got(measured, f"{subset}.{order}.path.{ALL}.bound"))
+        return spoken(got(measured, group=subset, order=order, **WHOLE))
 
     parts = []
     for subset in subsets:
@@ -68,13 +73,13 @@ def by_place(run: Run, measured: Measured, subsets: list[Subset]) -> Picture:
         Panel(
             f"{part}, {Words(measured.roles).asked(order)}",
             [
-                Line(*_look(subset, order), _by_layer(measured, f"{subset}.{order}", group, layers))
+                Line(*_look(subset, order), by_layer(measured, subset, order, component, layers))
                 for subset in subsets
             ],
             chance=0.0,
         )
         for order in ORDERS
-        for part, group in (("attention", "attention"), ("MLP", "mlp"))
+        for part, component in (("attention", "attention"), ("MLP", "mlp"))
     ]
     return picture(
         run,
@@ -104,8 +109,11 @@ def _look(subset: Subset, order: Order) -> tuple[str, str]:
     return ("told this way", "same") if told == order else ("told the other way", "reverse")
 
 
-def _by_layer(measured: Measured, cell: str, group: str, layers: int) -> list[Estimate]:
-    return [got(measured, f"{cell}.path.{group}_{layer}.bound") for layer in range(layers)]
+def by_layer(
+    measured: Measured, group: Subset, order: Order, component: str, layers: int
+) -> list[Estimate]:
+    of = {"group": group, "order": order, "reading": "path", "component": component}
+    return [got(measured, **of, layer=layer) for layer in range(layers)]
 
 
 def ends(measured: Measured, subsets: list[Subset]) -> Table:
@@ -113,11 +121,9 @@ def ends(measured: Measured, subsets: list[Subset]) -> Table:
     rows = []
     for subset in subsets:
         for order in ORDERS:
-            name = f"{subset}.{order}"
-            one = [
-                got(measured, f"{name}.path.{ALL}.{what}") for what in ("own", "others", "bound")
-            ]
-            first = got(measured, f"{name}.base.{ALL}.bound")
+            of = {"group": subset, "order": order, "component": ALL}
+            one = [got(measured, q, **of, reading="path") for q in ("own", "others", "bound")]
+            first = got(measured, **of, reading="base")
             rows.append(
                 [
                     Words(measured.roles).told(subset),
@@ -132,7 +138,7 @@ def ends(measured: Measured, subsets: list[Subset]) -> Table:
                 "",
                 "",
                 *(
-                    in_nats(got(measured, f"{subset}.asymmetry.{at}.{ALL}"))
+                    in_nats(got(measured, "asymmetry", group=subset, reading=at, component=ALL))
                     for at in ("path", "base")
                 ),
             ]
@@ -159,7 +165,10 @@ def parts(measured: Measured, subsets: list[Subset]) -> Table:
         [
             Words(measured.roles).told(subset),
             Words(measured.roles).asked(order),
-            *(in_nats(got(measured, f"{subset}.{order}.path.{part}.bound")) for part in shown),
+            *(
+                in_nats(got(measured, group=subset, order=order, reading="path", component=part))
+                for part in shown
+            ),
         ]
         for subset in subsets
         for order in ORDERS
