@@ -15,6 +15,7 @@ from interp_rc.cli.options import (
     agree,
     say,
 )
+from interp_rc.measures.registry import TOOLS
 from interp_rc.records.limits import MOST_COUNT
 
 
@@ -85,7 +86,7 @@ def evaluate(
 def mechanism(
     tool: Annotated[
         str,
-        typer.Argument(help="E.g. patching_map, memories, lens, attention, probe; see above."),
+        typer.Argument(help=f"One of: {', '.join(TOOLS)}."),
     ],
     model: ModelSource,
     facts: Annotated[Path, typer.Option(help="A facts folder.")],
@@ -105,14 +106,12 @@ def mechanism(
 ) -> None:
     """Look inside any model with one tool, on any fact set; nothing is trained.
 
-    Tools: attention, bilinear, editing, erasure, gradients, integrated_gradients, lens, memories,
-    movement, patching_map, probe, transplant, transposition, update_geometry. What each one asks
-    stands on its page.
+    What a tool asks stands on its page.
 
     Examples:
 
-      interp-rc mechanism memories --model runs/demo/model --facts runs/demo/facts
-      --out runs/memories
+      interp-rc mechanism lens --model runs/demo/model --facts runs/demo/facts
+      --out runs/lens
 
       interp-rc mechanism gradients --model runs/demo/model --base runs/demo/base
       --facts runs/demo/facts --set steps_on=5 --out runs/gradients
