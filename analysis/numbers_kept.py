@@ -64,8 +64,9 @@ def _results(old: Path, new: Path, within: float) -> Iterator[str]:
 def _tables(old: Path, new: Path, within: float) -> Iterator[str]:
     before, after = rename_table(pd.read_parquet(old), old.stem), pd.read_parquet(new)
     yield from (f"column {name} is gone" for name in sorted({*before} - {*after}))
-    if NAME in before and NAME in after:  # a table of numbers by name, of a sweep
+    if NAME in before and NAME in after:  # a table of numbers by name, of a sweep, in any order
         after = after[after[NAME].isin(before[NAME])]
+        before, after = (table.sort_values(NAME, kind="stable") for table in (before, after))
     if len(before) != len(after):
         yield f"{len(before)} rows became {len(after)}"
         return
