@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from interp_rc.evaluation.pooled import by_direction
 from interp_rc.records.estimates import Estimates, Value, cell
 from interp_rc.records.nouns import CELLS, Query, direction_of
+from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import evaluated
-from interp_rc.stats.intervals import RATE, add_mean
+from interp_rc.stats.intervals import RATE, add_mean, t_mean
 
 
 class Asked(NamedTuple):
@@ -48,7 +48,7 @@ def match_estimates(answers: pd.DataFrame, queries: Sequence[Query], seed: int) 
     """Exact match by group and direction, pooled, and by where the templates were seen."""
     answers, found = evaluated(answers), Estimates()
     of = {"quantity": "exact_match"}
-    for direction, estimate in by_direction(answers, seed, "exact_match").items():
+    for direction, estimate in by_direction(answers).items():
         found.add(estimate, **of, group="pooled", direction=direction)
     for asked in cells(queries):
         rows = asked.rows(answers)
@@ -58,3 +58,22 @@ def match_estimates(answers: pd.DataFrame, queries: Sequence[Query], seed: int) 
                 means = part.groupby("fact").match.mean()
                 add_mean(found, means, RATE, seed, **of, seen=seen, **asked.of)
     return found
+
+
+def pooled_match(rows: pd.DataFrame) -> Estimate:
+    """Exact match averaged per fact, with its interval over facts."""
+    return t_mean(rows.groupby("fact").match.mean().to_numpy(float), RATE)
+
+
+def by_direction(table: pd.DataFrame) -> dict[str, Estimate]:
+    """`same` and `reverse` over all facts told in one order; absent where nothing was asked.
+
+    Facts whose reverse is false have no part in either: the two are of the same facts.
+    """
+    false = table.fact[table.direction == "false_reverse"]
+    table = table[~table.fact.isin(false)]
+    return {
+        direction: pooled_match(rows)
+        for direction in ("same", "reverse")
+        if not (rows := table[table.direction == direction]).empty
+    }

@@ -80,7 +80,7 @@ def candidates(queries: Sequence[Query], model: str, right: Right) -> pd.DataFra
 
 def forgetting(queries: Sequence[Query], table: pd.DataFrame) -> Estimates:
     before, after = (Estimate(v, v / 2, 1.0, 4, "fraction") for v in (0.9, 0.1))
-    found = pooled(table, 7)
+    found = pooled(table)
     for asked in cells(queries):
         found.add(before, quantity="exact_match", **asked.of, when="before")
         found.add(after, quantity="exact_match", **asked.of, when="after")

@@ -5,8 +5,7 @@ from typing import ClassVar, Literal
 import pandas as pd
 
 from interp_rc.evaluation.answers import answer
-from interp_rc.evaluation.cells import cells
-from interp_rc.evaluation.pooled import by_direction, pooled_match
+from interp_rc.evaluation.cells import by_direction, cells, pooled_match
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.models.load import Loaded
@@ -42,7 +41,7 @@ class Forgetting(Measure[Loaded]):
         )
         context.write(TABLE, table)
 
-        found = pooled(table, seed)
+        found = pooled(table)
         for asked in cells(known.queries):
             means = asked.rows(table).groupby(["model", "fact"])[["match", "log_prob"]].mean()
             before, after = means.loc["base"], means.loc["finetuned"]
@@ -56,15 +55,14 @@ class Forgetting(Measure[Loaded]):
         return Measured(found)
 
 
-def pooled(table: pd.DataFrame, seed: int) -> Estimates:
+def pooled(table: pd.DataFrame) -> Estimates:
     """Exact match over all facts together: asked as told, before and after; and of those told in
     one order only, in that order and in reverse, before."""
     found = Estimates("base_facts")
     told = table[table.direction != "reverse"]
     of = {"quantity": MATCH, "group": "pooled"}
     for when, model in (("before", "base"), ("after", "finetuned")):
-        rate = pooled_match(told[told.model == model], seed, TABLE, model)
-        found.add(rate, **of, direction="told", when=when)
-    for direction, rate in by_direction(table[table.model == "base"], seed, TABLE).items():
+        found.add(pooled_match(told[told.model == model]), **of, direction="told", when=when)
+    for direction, rate in by_direction(table[table.model == "base"]).items():
         found.add(rate, **of, direction=direction, when="before")
     return found

@@ -17,9 +17,8 @@ from interp_rc.evaluation.candidate_scores import (
     rank_of_correct,
     top_share,
 )
-from interp_rc.evaluation.cells import cells
+from interp_rc.evaluation.cells import by_direction, cells
 from interp_rc.evaluation.match import prefix_match
-from interp_rc.evaluation.pooled import by_direction
 from interp_rc.measures.behaviour.measure import Behaviour, candidate_numbers, estimates
 from interp_rc.models.completion import complete
 from interp_rc.models.scoring import score
@@ -249,7 +248,7 @@ def test_pooled_rates_count_the_facts_of_both_subsets(planted):
             "match": [q.direction == "same" and q.fact != "trained_forward.0" for q in queries],
         }
     )
-    found = by_direction(answers, 0, "exact_match")
+    found = by_direction(answers)
     assert {d: (e.value, e.n) for d, e in found.items()} == {
         "same": (pytest.approx(5 / 6), 6),
         "reverse": (0, 6),
