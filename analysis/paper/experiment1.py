@@ -21,6 +21,7 @@ from analysis.paper.parts import (
     Paper,
     Side,
     bars,
+    by_axes,
     compare,
     ends,
     item,
@@ -394,7 +395,7 @@ def scaling(paper: Paper) -> Section:
         [
             compare(rows, "Exact match, lowest to highest over sizes"),
             replace(
-                settings_table(published, ["model"], wanted),
+                settings_table(published, ["model"], by_axes(wanted)),
                 caption="As published: means over three runs with 95 % t intervals",
             ),
             *own.tables,

@@ -19,7 +19,7 @@ from interp_rc.display.wording import TIE, listed, number, spoken
 from interp_rc.records.errors import DataError
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.sweeps import SEED, Cells
-from interp_rc.report.sweep import HEADLINE, lines, maps, setting, settings_table
+from interp_rc.report.sweep import HEADLINE, Shown, lines, maps, setting, settings_table
 
 PUBLISHED, AGAIN, OWN = HEADINGS = ("As published", "Published data, here", "This run")
 DIRECTIONS = ("same", "reverse")
@@ -150,7 +150,7 @@ class Paper:
         self, experiment: str, cells: Cells, varied: Sequence[str], names: Sequence[str]
     ) -> Table:
         """Each setting of a sweep."""
-        table = settings_table(cells, varied, names)
+        table = settings_table(cells, varied, by_axes(names))
         return replace(table, caption=f"This run, {experiment}: means with 95 % intervals")
 
     def drawn(
@@ -158,7 +158,7 @@ class Paper:
     ) -> Picture:
         """Rates over the settings, as a sweep's own page draws them."""
         draw, note = (lines, "") if len(varied) == 1 else (maps, "A dash where there is no run.")
-        drawn = draw(self, cells, varied, list(names), "fraction", name)
+        drawn = draw(self, cells, varied, by_axes(names), "fraction", name)
         return replace(drawn, title=title, caption=note or drawn.caption)
 
     def rates(self, name: str, rates: Sequence[Rate], title: str, over: str = "") -> Picture | None:
@@ -174,6 +174,15 @@ class Paper:
             alt=alt,
             caption="",
         )
+
+
+def by_axes(names: Iterable[str]) -> Shown:
+    """What numbers are of, as far as a committed table says it: their names' parts."""
+    found: Shown = {}
+    for name in names:
+        *parts, direction = name.split(".")
+        found[name] = {part: part for part in parts} | {"direction": direction}
+    return found
 
 
 def bars(found: Mapping[str, Estimate], before: str = "exact_match.") -> list[Rate]:

@@ -56,13 +56,13 @@ def in_context_numbers(facts: FactSet, rng: np.random.Generator) -> dict[str, Es
     answers = pd.DataFrame(
         [(model, one.fact.id, one.context, one.direction, one.order, rule, rng.random() < 0.5,
           False) for one in asked for model in MODELS for rule in in_context.RULES],
-        columns=["model", "fact", *in_context.CELL, "rule", "match", "says_last"],
+        columns=["model", "fact", *in_context.CELL[1:], "rule", "match", "says_last"],
     )  # fmt: skip
     candidates = pd.DataFrame(
         [(model, one.id, one.fact.id, one.context, one.direction, one.order, c == one.target,
           rng.normal(), True) for one in asked if one.context != "other" for model in MODELS
          for c in one.stated],
-        columns=["model", "query", "fact", *in_context.CELL, "correct", "log_prob", "stated"],
+        columns=["model", "query", "fact", *in_context.CELL[1:], "correct", "log_prob", "stated"],
     )  # fmt: skip
     return in_context.estimates(answers, candidates, 0)
 
