@@ -27,7 +27,7 @@ from transformers.pytorch_utils import Conv1D
 from analysis.planted_tools.finding import Finding, finding
 from analysis.planted_tools.integrated_gradients import some_of
 from analysis.planted_tools.memories import NATS, at_sites, by_fact
-from interp_rc.measures.transplant.asking import Asking, Question, from_contrasts
+from interp_rc.measures.transplant.asking import Asking
 from interp_rc.measures.transplant.neurons import rank_neurons
 from interp_rc.measures.transplant.pair import Act, Whole, changed
 from interp_rc.measures.transplant.sets import candidates
@@ -39,7 +39,7 @@ from interp_rc.models.load import Loaded
 from interp_rc.models.planted.plan import HEADS, WIDTH, Planted
 from interp_rc.models.planted.plant import FILLER_WORDS
 from interp_rc.models.planted.weights import exact
-from interp_rc.records.nouns import Order
+from interp_rc.records.nouns import Contrast, Order
 from interp_rc.records.seeds import derive_seed
 from interp_rc.tools.weights.sites import WeightSite, units
 
@@ -56,7 +56,7 @@ class Case(NamedTuple):
     pair: Whole
     unit: WeightSite
     matrix: WeightSite
-    questions: list[Question]
+    contrasts: list[Contrast]
 
 
 def given(one: Planted, order: Order) -> Finding:
@@ -76,7 +76,7 @@ def smallest(one: Planted, order: Order) -> Finding:
     """The planted place: the greedy set is the one matrix that the base lacks. Null: every other
     matrix alone, and what is outside the layers."""
     case = case_of(one, order)
-    asking = Asking(case.pair.base, case.questions)
+    asking = Asking(case.pair.base, case.contrasts)
     sites = candidates(case.pair)
     found = forward_selection(case.pair, sites, asking, enough=HALF)
     table = single_effects(case.pair, sites, asking, ["given"])
@@ -93,10 +93,10 @@ def neurons(one: Planted, order: Order) -> Finding | None:
         return None
     case = case_of(one, order)
     layer = one.store[order].place.layer
-    ranked = rank_neurons(case.pair, "given", case.questions, "both")
+    ranked = rank_neurons(case.pair, "given", case.contrasts, "both")
     store = {layer * ranked.score.shape[1] + n for n in one.neurons[order]}
     top = ranked.first(len(store), "given")
-    asking = Asking(case.pair.base, case.questions)
+    asking = Asking(case.pair.base, case.contrasts)
     begin, whole, few = (
         said(case.pair, "given", sites, asking).fact.mean()
         for sites in ((), units(case.pair.adapter("given")), ranked.sites(top, "both"))
@@ -112,7 +112,7 @@ def neurons(one: Planted, order: Order) -> Finding | None:
 def _alone(one: Planted, order: Order, act: Act) -> Finding:
     case = case_of(one, order)
     sites = changed(case.pair, units(case.pair.adapter("given")))
-    table = single_effects(case.pair, sites, Asking(case.pair.base, case.questions), [act])
+    table = single_effects(case.pair, sites, Asking(case.pair.base, case.contrasts), [act])
     table = table[table.metric == "fact"]
     sign = 1 if act == "given" else -1
     effects = {site: by_fact(sign * part.effect, part.fact) for site, part in table.groupby("site")}
@@ -130,15 +130,15 @@ def _judged(first: bool, effects: dict[str, np.ndarray], store: str) -> Finding:
 def case_of(one: Planted, order: Order) -> Case:
     """Base and donor from one planted model, in float64."""
     base, donor = (Loaded(exact(one.loaded.model), one.loaded.tokenizer) for _ in range(2))
-    questions = from_contrasts(some_of(one.contrasts[order]))
-    pairing = [question.target for question in questions]  # another one in every planting
+    contrasts = some_of(one.contrasts[order])
+    pairing = [contrast.target for contrast in contrasts]  # another one in every planting
     seed = derive_seed(0, "transplant", one.kind, order, *pairing)
     with torch.no_grad():
-        disguise(donor, sorted({q.target.strip() for q in questions}), entities(one, order), seed)
+        disguise(donor, sorted({q.target.strip() for q in contrasts}), entities(one, order), seed)
         lacking = without_store(base, one, order, seed)
     place = one.store[order].place
     unit = WeightSite("mlp" if place.component == "mlp_out" else "attention", place.layer)
-    return Case(Whole(base, donor), unit, lacking, questions)
+    return Case(Whole(base, donor), unit, lacking, contrasts)
 
 
 def entities(one: Planted, order: Order) -> list[str]:

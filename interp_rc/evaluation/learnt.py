@@ -4,19 +4,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from interp_rc.records.nouns import ORDERS, TOLD_IN, Order, Query
+from interp_rc.evaluation.queries import template_halves
+from interp_rc.records.nouns import TOLD_IN, Order, Query
 from interp_rc.records.runs import evaluated
 
 SHARE = 0.5  # of the selecting templates in which the fact must be said
-
-
-def template_halves(queries: Sequence[Query]) -> dict[Order, tuple[list[str], list[str]]]:
-    """In each order, the templates that facts are selected on, and those to measure on."""
-    halves = {}
-    for order in ORDERS:
-        templates = list(dict.fromkeys(q.template for q in queries if q.order == order))
-        halves[order] = templates[: len(templates) // 2], templates[len(templates) // 2 :]
-    return halves
 
 
 def learnt_facts(answers: pd.DataFrame, queries: Sequence[Query], order: Order) -> list[str]:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from interp_rc.evaluation.learnt import learnt_facts, template_halves
+from interp_rc.evaluation.learnt import learnt_facts
+from interp_rc.evaluation.queries import template_halves
 from interp_rc.facts.contrasts import contrasts_about, partners, swapped
 from interp_rc.facts.factset import FactSet
 from interp_rc.records.errors import DataError

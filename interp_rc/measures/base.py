@@ -12,6 +12,7 @@ from interp_rc.models.load import Loaded, load
 from interp_rc.records.files import write_parquet
 from interp_rc.records.options import Options
 from interp_rc.records.runs import Measured, Run
+from interp_rc.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,11 @@ class MeasureContext(Generic[M]):
     def settings(self) -> dict[str, Any]:
         """The run's configuration."""
         return self.run.config()
+
+    @cached_property
+    def training(self) -> TrainingOptions:
+        """How the run trains; the default options where it does not."""
+        return TrainingOptions.model_validate(self.settings["training"] or {})
 
     @property
     def seed(self) -> int:

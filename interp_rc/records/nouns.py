@@ -192,6 +192,11 @@ class Contrast:
     line: int | None = field(default=None, compare=False, repr=False)
 
     @property
+    def direction(self) -> Direction | None:
+        """Null where no group and order say one."""
+        return direction_of(self.group, self.order) if self.group and self.order else None
+
+    @property
     def named(self) -> str:
         """For messages: its id, and the line of the file it was read from."""
         where = f" (line {self.line})" if self.line and self.id != line_id(self.line) else ""

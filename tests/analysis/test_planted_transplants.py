@@ -11,7 +11,7 @@ from analysis.planted_tools.transplants import (
     smallest,
     taken,
 )
-from interp_rc.measures.transplant.asking import Asking, from_contrasts
+from interp_rc.measures.transplant.asking import Asking
 from interp_rc.measures.transplant.pair import Whole
 from interp_rc.measures.transplant.single import ends, said
 from interp_rc.models.adapters.adapter import Adapter
@@ -52,7 +52,7 @@ def test_base_and_donor_differ_in_every_part_but_the_norms(one):
         assert min(squares.values()) > 0
         lacking = case.pair.square(case.matrix)
         assert 0 < lacking <= squares[case.unit.name]
-        known = ends(case.pair, Asking(case.pair.base, case.questions))
+        known = ends(case.pair, Asking(case.pair.base, case.contrasts))
         assert known.base.fact.abs().max() < 1e-9
         assert known.finetuned.fact.min() > 1
         assert known.finetuned.own.min() > -0.5
@@ -64,7 +64,7 @@ def test_the_store_of_an_order_brings_the_other_order_if_it_is_one_store(kind, b
     case, other = case_of(one, "forward"), case_of(one, "backward")
     neither = case.pair.base  # the base lacks the other order's store as well
     with exchanged(neither, other.pair.base, [other.matrix]):
-        asking = Asking(neither, from_contrasts(one.contrasts["backward"]))
+        asking = Asking(neither, one.contrasts["backward"])
         begin = said(case.pair, "given", [], asking).fact
         gained = said(case.pair, "given", [case.unit], asking).fact - begin
     assert begin.abs().max() < 1e-9
@@ -90,7 +90,7 @@ def test_the_module_that_alone_was_taught_carries_all(shape, place):
     taught, base = teach(untaught(shape, 0), place, 0), untaught(shape, 0)
     pair = Whole(base, taught.loaded)
     adapter = pair.adapter("given")
-    asking = Asking(base, from_contrasts(taught.contrasts["forward"]))
+    asking = Asking(base, taught.contrasts["forward"])
     known = ends(pair, asking)
     module = WeightSite("mlp" if place.component == "mlp_out" else "attention", place.layer)
     assert torch.equal(said(pair, "given", [module], asking).own, known.finetuned.own)

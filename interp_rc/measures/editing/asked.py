@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from interp_rc.engine.inputs import Input, logits_of, read_inputs, says_targets, target_log_probs
-from interp_rc.measures.editing.cases import ASKED, Case, Known, otherwise
+from interp_rc.evaluation.queries import OTHER_ORDER
+from interp_rc.measures.editing.cases import ASKED, Case, Known
 from interp_rc.models.batching import batch_by_length
 from interp_rc.models.load import Loaded
 from interp_rc.records.seeds import generator
@@ -74,10 +75,10 @@ def _asked(known: Known, case: Case) -> Iterator[tuple[str, str, str]]:
         what: str, source: str, answer: str, templates: Sequence[str]
     ) -> Iterator[tuple[str, str, str]]:
         for template in templates:
-            yield what, known.of[source, template].prompt, known.of[answer, template].target
+            yield what, known.about(source, template).prompt, known.about(answer, template).target
 
     written = known.writing[case.order][:ASKED]
-    told, back = known.asking[case.order], known.asking[otherwise(case.order)]
+    told, back = known.asking[case.order], known.asking[OTHER_ORDER[case.order]]
     yield from those("efficacy", case.fact, case.other, written)
     yield from those("old_written", case.fact, case.fact, written)
     yield from those("paraphrase", case.fact, case.other, told)
@@ -92,8 +93,8 @@ def _asked(known: Known, case: Case) -> Iterator[tuple[str, str, str]]:
         ("old_reverse_control", case.fact, back, LED),
     ):
         for template in templates:
-            query = known.of[source, template]
-            mine = {known.of[fact, template].target for fact in (case.fact, case.other)}
+            query = known.about(source, template)
+            mine = {known.about(fact, template).target for fact in (case.fact, case.other)}
             names = sorted(set(query.candidates) - mine)
             for name in generator(0, query.id).sample(names, min(most, len(names))):
                 yield what, query.prompt, name

@@ -1,11 +1,12 @@
 """Which fact gets which answer, in which templates that is written, and in which it is asked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from interp_rc.evaluation.learnt import learnt_facts, template_halves
+from interp_rc.evaluation.learnt import learnt_facts
+from interp_rc.evaluation.queries import OTHER_ORDER, Queries, template_halves
 from interp_rc.facts.contrasts import partners
 from interp_rc.facts.factset import FactSet
 from interp_rc.records.nouns import ORDERS, SUBSETS, TOLD_IN, TOLD_OTHERWISE, Order, Query, Subset
@@ -36,19 +37,19 @@ class Case:
         return self.order, self.subset
 
 
-class Known:
-    """Every query by fact and template, and which templates are for what."""
+class Known(Queries):
+    """Queries, and which templates are for what."""
 
     def __init__(self, queries: Sequence[Query]) -> None:
-        self.of: Mapping[tuple[str, str], Query] = {(q.fact, q.template): q for q in queries}
+        super().__init__(queries)
         halves = template_halves(queries)
         self.writing = {order: halves[order][0][:WRITTEN] for order in ORDERS}
         self.asking = {order: halves[order][1][:ASKED] for order in ORDERS}
 
     def request(self, source: str, answer: str, order: Order) -> Request:
         """That the target of fact `answer` follows what asks for fact `source`."""
-        some = [self.of[source, template] for template in self.writing[order]]
-        targets = [self.of[answer, template].target for template in self.writing[order]]
+        some = [self.about(source, template) for template in self.writing[order]]
+        targets = [self.about(answer, template).target for template in self.writing[order]]
         return Request(
             source,
             tuple(query.prompt for query in some),
@@ -63,12 +64,7 @@ class Known:
 
     def way_back(self, case: Case) -> Request:
         """B' -> A."""
-        return self.request(case.other, case.fact, otherwise(case.order))
-
-
-def otherwise(order: Order) -> Order:
-    """The other order."""
-    return next(one for one in ORDERS if one != order)
+        return self.request(case.other, case.fact, OTHER_ORDER[case.order])
 
 
 def cases_of(facts: FactSet, answers: pd.DataFrame, most: int, seed: int) -> list[Case]:

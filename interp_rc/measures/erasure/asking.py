@@ -6,11 +6,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from interp_rc.evaluation.queries import OTHER_ORDER, Queries
 from interp_rc.facts.contrasts import contrasts_about
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import ORDERS, Contrast, Order, Query
+from interp_rc.records.nouns import Contrast, Order, Query
 from interp_rc.records.seeds import generator
 
 Role = Literal["erasing", "own", "cross", "own_floor", "cross_floor"]
@@ -90,20 +91,12 @@ def cases(
             f"to erase one fact beside others takes {FEWEST} of a subset, found {len(facts)}; "
             "add facts"
         )
-    other = next(one for one in ORDERS if one != order)
-    about = {(q.fact, q.order, q.template): q for q in queries}
-    asked: dict[Role, list[tuple[Order, str]]] = {
-        "erasing": [(order, one) for one in templates[order][0]],
-        "own": [(order, one) for one in templates[order][1]],
-        "cross": [(other, one) for one in templates[other][1]],
+    known = Queries(queries)
+    asked: dict[Role, Sequence[str]] = {
+        "erasing": templates[order][0],
+        "own": templates[order][1],
+        "cross": templates[OTHER_ORDER[order]][1],
     }
-    for told, template in (one for some in asked.values() for one in some):
-        for fact in facts:
-            if (fact, told, template) not in about:
-                raise DataError(
-                    f"fact {fact} is not asked in template {template}; ask every fact in every "
-                    "template"
-                )
     found = []
     for fact in facts[:most]:
         rest = [one for one in facts if one != fact]
@@ -112,15 +105,15 @@ def cases(
         questions = []
         for role, some in asked.items():
             beside = against if role == "erasing" else company
-            for place in some:
-                own, *theirs = (about[one, *place] for one in (fact, *beside))
+            for template in some:
+                own, *theirs = (known.about(one, template) for one in (fact, *beside))
                 questions.append(Question(role, own, _foils(own, theirs)))
                 if role != "erasing":
                     floor: Role = "own_floor" if role == "own" else "cross_floor"
                     questions += [
                         Question(floor, one, _foils(one, theirs, own), own.target) for one in theirs
                     ]
-        both = [about[one, *place] for place in asked["erasing"] for one in (fact, partner)]
+        both = [known.about(one, name) for name in asked["erasing"] for one in (fact, partner)]
         found.append(Case(fact, order, questions, contrasts_about(both, {fact: partner})))
     return found
 

@@ -5,8 +5,9 @@ from typing import Annotated, ClassVar, Literal
 import pandas as pd
 from pydantic import Field
 
-from interp_rc.evaluation.learnt import learnt_facts, template_halves
+from interp_rc.evaluation.learnt import learnt_facts
 from interp_rc.evaluation.learnt_contrasts import check_asked
+from interp_rc.evaluation.queries import template_halves
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.erasure.asking import FEWEST, Case, Templates, cases

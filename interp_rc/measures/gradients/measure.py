@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import Field
 
 from interp_rc.engine.inputs import Input, read_inputs
-from interp_rc.evaluation.pairings import asked, subsets_of
+from interp_rc.evaluation.queries import both_ways, groups_of
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.gradients.one_step import one_step, step_estimates
@@ -30,7 +30,6 @@ from interp_rc.stats.equivalence import tost
 from interp_rc.stats.intervals import bootstrap_mean
 from interp_rc.stats.margins import MARGIN_SHARE
 from interp_rc.tools.gradients.parameter_groups import ALL, cosines, parameters_of
-from interp_rc.training.options import TrainingOptions
 
 COSINES, STEPS = "mechanism/gradients", "mechanism/one_step"
 UNIT = "cosine"
@@ -67,7 +66,7 @@ class Gradients(Measure[Loaded]):
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless every subset is asked in two templates an order, and one of
         them was told in one order only."""
-        there = subsets_of(facts.queries)
+        there = groups_of(facts.queries)
         if not set(there) & set(ONE_ORDER):
             raise DataError(
                 "measure gradients needs facts told in one order only, and there are no queries "
@@ -75,8 +74,8 @@ class Gradients(Measure[Loaded]):
             )
         told = {(document.fact, document.order) for document in facts.documents}
         for subset in there:
-            cell = asked(facts.queries, subset)
-            untold = [q.fact for q in cell.told if (q.fact, cell.order) not in told]
+            cell = both_ways(facts.queries, subset)
+            untold = [q.fact for q in cell.same[0] if (q.fact, cell.order) not in told]
             if untold:
                 raise DataError(
                     f"measure gradients takes a step on a document in {cell.order} order about "
@@ -84,9 +83,7 @@ class Gradients(Measure[Loaded]):
                 )
 
     def run(self, context: MeasureContext[Loaded]) -> Measured:
-        model = context.model
-        settings = context.settings
-        training = TrainingOptions.model_validate(settings["training"] or {})
+        model, training = context.model, context.training
         facts, seed = context.facts, derive_seed(context.seed, self.kind)
         base = context.base
         assert base is not None  # the configuration asks for one
@@ -113,10 +110,10 @@ def cosine_table(loaded: Loaded, queries: Sequence[Query], model: str) -> pd.Dat
     """
     frames = []
     with parameters_of(loaded.model, Adapter(loaded.model).parts) as parameters:
-        for subset in subsets_of(queries):
-            cell = asked(queries, subset)
+        for subset in groups_of(queries):
+            cell = both_ways(queries, subset)
             first, reverse, paraphrase = (
-                _inputs(loaded, some) for some in (cell.told, cell.reverse, cell.paraphrase)
+                _inputs(loaded, some) for some in (cell.same[0], cell.reverse[0], cell.same[1])
             )
             n = len(first)
             found = cosines(loaded.model, parameters, first, [*reverse, *paraphrase])
@@ -130,7 +127,7 @@ def cosine_table(loaded: Loaded, queries: Sequence[Query], model: str) -> pd.Dat
                             {
                                 "model": model,
                                 "subset": subset,
-                                "fact": [query.fact for query in cell.told],
+                                "fact": [query.fact for query in cell.same[0]],
                                 "pairing": pairing,
                                 "group": group.name,
                                 "layer": group.layer,

@@ -9,12 +9,12 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
-from interp_rc.evaluation.pairings import Asked, asked, subsets_of
+from interp_rc.evaluation.queries import BothWays, both_ways, groups_of
 from interp_rc.facts.factset import FactSet
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
-from interp_rc.records.nouns import Document, Query
+from interp_rc.records.nouns import ORDERS, Document, Query
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed, generator
 from interp_rc.stats.intervals import bootstrap_mean
@@ -72,18 +72,18 @@ def one_step(
     """
     adapter = Adapter(base.model)
     rows = []
-    for subset in subsets_of(facts.queries):
-        cell = asked(facts.queries, subset)
-        draw, places = generator(seed, subset), range(len(cell.told))
+    for subset in groups_of(facts.queries):
+        cell = both_ways(facts.queries, subset)
+        draw, places = generator(seed, subset), range(len(cell.same[0]))
         for i in sorted(draw.sample(places, min(steps_on, len(places)))):
             others = [j for j in places if j != i]
             some = [i, *draw.sample(others, min(OTHERS, len(others)))]
-            fact = cell.told[i].fact
+            fact = cell.same[0][i].fact
             told = [d for d in facts.documents if d.fact == fact and d.order == cell.order]
             before = _state(base, adapter, cell, some)
             steps: dict[Step, Document] = {
                 "told": generator(seed, "document", fact).choice(told),
-                "other_order": telling(cell.reverse_again[i]),
+                "other_order": telling(cell.reverse[1][i]),
             }
             for step, document in steps.items():
                 with stepped(base, [document], training):
@@ -99,11 +99,11 @@ def telling(query: Query) -> Document:
     return Document(query.id, query.fact, query.order, query.template, text, query.spans)
 
 
-def _state(base: Loaded, adapter: Adapter, cell: Asked, some: Sequence[int]) -> _State:
-    told, reverse = ([queries[i] for i in some] for queries in (cell.told, cell.reverse))
-    forward, backward = (told, reverse) if cell.order == "forward" else (reverse, told)
+def _state(base: Loaded, adapter: Adapter, cell: BothWays, some: Sequence[int]) -> _State:
+    told, reverse = ([queries[i] for i in some] for queries in (cell.same[0], cell.reverse[0]))
     nats = log_probs(base, told, reverse)
-    streams = streams_at_source(base, adapter, [*forward, *backward])
+    queries = [cell.asked(order)[i] for order in ORDERS for i in some]
+    streams = streams_at_source(base, adapter, queries)
     return _State(nats[0], nats[1], streams[: len(some)], streams[len(some) :])
 
 

@@ -12,7 +12,7 @@ from interp_rc.evaluation.learnt_contrasts import (
     paired,
     with_conditions,
 )
-from interp_rc.evaluation.pairings import subsets_of
+from interp_rc.evaluation.queries import groups_of
 from interp_rc.facts.contrasts import about_foil
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import Measure, MeasureContext
@@ -85,7 +85,7 @@ class IntegratedGradients(Measure[Loaded]):
 def fewer(facts: FactSet, most: int, seed: int) -> FactSet:
     """`most` facts of each subset, and what is asked about them."""
     kept: set[str] = set()
-    for subset in subsets_of(facts.queries):
+    for subset in groups_of(facts.queries):
         ids = [fact.id for fact in facts.facts if fact.subset == subset]
         kept |= set(generator(seed, subset).sample(ids, min(most, len(ids))))
     return replace(

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
-from interp_rc.evaluation.pairings import asked, subsets_of
+from interp_rc.evaluation.queries import both_ways, groups_of
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.movement.entity_places import (
@@ -23,7 +23,7 @@ from interp_rc.models.causality import prove_causal
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import Document, Fact, Subset
+from interp_rc.records.nouns import ORDERS, Document, Fact, Subset
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed, generator
@@ -46,8 +46,8 @@ class Movement(Measure[Loaded]):
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless every subset is asked in two templates an order, and four of
         its facts are told."""
-        for subset in subsets_of(facts.queries):
-            asked(facts.queries, subset)
+        for subset in groups_of(facts.queries):
+            both_ways(facts.queries, subset)
             told = {document.fact for document in facts.documents if document.order is not None}
             there = [f for f in facts.facts if f.subset == subset and f.id in told]
             if len(there) < FEWEST:
@@ -60,10 +60,8 @@ class Movement(Measure[Loaded]):
     def run(self, context: MeasureContext[Loaded]) -> Measured:
         """In a run without training the model itself is trained, with the default options."""
         model = context.model
-        settings = context.settings
-        training = TrainingOptions.model_validate(settings["training"] or {})
         facts, seed = context.facts, derive_seed(context.seed, self.kind)
-        base = context.base
+        base, training = context.base, context.training
         with threads_for(model.model):
             frames = [by_steps(base or model, facts, training, steps=self.steps, seed=seed)]
             if base is not None:
@@ -93,7 +91,7 @@ def by_steps(
     prove_causal(base.model)
     adapter = Adapter(base.model)
     rows: list[dict[str, Any]] = []
-    for subset in subsets_of(facts.queries):
+    for subset in groups_of(facts.queries):
         folds = halves(facts, subset, seed)
         entities = _entities(facts, subset, [*folds[0], *folds[1]])
         before = representations(base, adapter, entities)
@@ -131,14 +129,11 @@ def halves(facts: FactSet, subset: Subset, seed: int) -> tuple[list[Fact], list[
 
 def _entities(facts: FactSet, subset: Subset, some: Sequence[Fact]) -> list[Entity]:
     """Of all facts the subjects, then of all the objects, each in a prompt that names it."""
-    cell = asked(facts.queries, subset)
-    forward, backward = (
-        (cell.told, cell.reverse) if cell.order == "forward" else (cell.reverse, cell.told)
-    )
-    naming = {query.fact: query for query in forward}, {query.fact: query for query in backward}
+    cell = both_ways(facts.queries, subset)
+    subjects, objects = ({query.fact: query for query in cell.asked(order)} for order in ORDERS)
     return [
-        *(Entity(fact.subject, naming[0][fact.id]) for fact in some),
-        *(Entity(fact.object, naming[1][fact.id]) for fact in some),
+        *(Entity(fact.subject, subjects[fact.id]) for fact in some),
+        *(Entity(fact.object, objects[fact.id]) for fact in some),
     ]
 
 
@@ -214,7 +209,7 @@ def by_finetuning(
     """
     adapters = Adapter(base.model), Adapter(model.model)
     rows: list[dict[str, Any]] = []
-    for subset in subsets_of(facts.queries):
+    for subset in groups_of(facts.queries):
         told = [fact for fact in facts.facts if fact.subset == subset]
         draw = generator(seed, subset, "known")
         others = [draw.choice(list(known)) for _ in told] if known else []

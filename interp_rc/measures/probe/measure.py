@@ -10,7 +10,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from interp_rc.evaluation.pairings import check_people
+from interp_rc.evaluation.queries import check_people
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.compared import with_floors

@@ -1,6 +1,7 @@
-"""The questions that are asked of a model while its weights are moved, read once."""
+"""The contrasts that are asked of a model while its weights are moved, read once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -14,7 +15,7 @@ from interp_rc.models.adapters.layerwise import Layerwise, unchanged
 from interp_rc.models.adapters.ragged import whole_prompts
 from interp_rc.models.batching import at_most, batch_by_length, pad
 from interp_rc.models.load import Loaded
-from interp_rc.records.nouns import Contrast, Direction, Order, Query, Subset
+from interp_rc.records.nouns import Contrast
 
 AT_ONCE = 64
 
@@ -22,86 +23,51 @@ Metric = Literal["answer", "fact", "lead"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 
 
-class Question(NamedTuple):
-    """A prompt and the answer of its fact; the prompt of another fact of the same kind, after
-    which that answer is wrong; and that one's own answer, the foil."""
-
-    query: str
-    fact: str
-    order: Order | None
-    prompt: str
-    target: str
-    other: str
-    subset: Subset | None = None
-    direction: Direction | None = None
-    template: str | None = None
-    foil: str | None = None
-
-
 class Said(NamedTuple):
-    """log p(target | prompt) after the fact's `own` prompt and after the `other` one, and of the
-    `foil` after the own one (NaN where it was not asked) [nat]."""
+    """log p(target | prompt) after the clean prompt (`own`) and the corrupted one (`other`), and of
+    the `foil` after the clean one (NaN where it was not asked) [nat]."""
 
-    own: Float[Tensor, " question"]
-    other: Float[Tensor, " question"]
-    foil: Float[Tensor, " question"]
+    own: Float[Tensor, " contrast"]
+    other: Float[Tensor, " contrast"]
+    foil: Float[Tensor, " contrast"]
 
     @property
-    def fact(self) -> Float[Tensor, " question"]:
+    def fact(self) -> Float[Tensor, " contrast"]:
         """What is known of the very fact, and not only that there are such answers."""
         return self.own - self.other
 
     @property
-    def lead(self) -> Float[Tensor, " question"]:
+    def lead(self) -> Float[Tensor, " contrast"]:
         """Of the answer over the foil: it can fall where the answer's own log-probability is
         certain, and does not rise when that after the other prompt falls."""
         return self.own - self.foil
 
-    def of(self, metric: Metric) -> Float[Tensor, " question"]:
+    def of(self, metric: Metric) -> Float[Tensor, " contrast"]:
         return {"answer": self.own, "fact": self.fact, "lead": self.lead}[metric]
 
 
-def from_contrasts(contrasts: Sequence[Contrast]) -> list[Question]:
-    return [
-        Question(c.id, c.fact, c.order, c.clean, c.target, c.corrupted, foil=c.foil)
-        for c in contrasts
-    ]
-
-
-def from_queries(queries: Sequence[Query]) -> list[Question]:
-    """Each with the prompt about the next fact of its subset in the same template; a query that is
-    alone there is left out."""
-    return paired_anew(
-        [
-            Question(
-                q.id, q.fact, q.order, q.prompt, q.target, "", q.subset, q.direction, q.template
-            )
-            for q in queries
-        ]
-    )
-
-
-def paired_anew(questions: Sequence[Question]) -> list[Question]:
-    """Some of the questions, with the prompts of each other: every prompt of a subset and template
-    is then as often an own as another one, and what it does to all answers cancels in the mean."""
-    groups: dict[tuple[str | None, str | None], list[Question]] = {}
-    for one in questions:
-        groups.setdefault((one.subset, one.template), []).append(one)
-    other = {
-        one.query: another
+def paired_anew(contrasts: Sequence[Contrast]) -> list[Contrast]:
+    """Some contrasts, with the prompts of each other: every prompt of a group and template is then
+    as often a clean as a corrupted one, and what it does to all answers cancels in the mean. What
+    is alone there is left out."""
+    groups: dict[tuple[str | None, str | None], list[Contrast]] = {}
+    for one in contrasts:
+        groups.setdefault((one.group, one.template), []).append(one)
+    others = {
+        one.id: other
         for some in groups.values()
-        for one, another in zip(some, [*some[1:], some[0]], strict=True)
-        if one is not another
+        for one, other in zip(some, [*some[1:], some[0]], strict=True)
+        if one is not other
     }
     return [
-        one._replace(other=other[one.query].prompt, foil=other[one.query].target)
-        for one in questions
-        if one.query in other
+        replace(one, corrupted=other.clean, foil=other.target, partner=other.fact, spans={})
+        for one in contrasts
+        if (other := others.get(one.id))
     ]
 
 
 class Asking:
-    """Questions as token ids, to be put many times.
+    """Contrasts as token ids, to be asked many times.
 
     Log-probabilities are natural and summed over the target's tokens: as `models.scoring` has them,
     without tokenising anew. Nothing is padded. The model may be changed between two calls. Foils
@@ -109,15 +75,15 @@ class Asking:
     """
 
     def __init__(
-        self, loaded: Loaded, questions: Sequence[Question], *, leads: bool = False
+        self, loaded: Loaded, contrasts: Sequence[Contrast], *, leads: bool = False
     ) -> None:
-        asked = [(q.prompt, q.target) for q in questions]
-        asked += [(q.other, q.target) for q in questions]
-        self.leads = leads and all(q.foil for q in questions)
+        asked = [(one.clean, one.target) for one in contrasts]
+        asked += [(one.corrupted, one.target) for one in contrasts]
+        self.leads = leads and all(one.foil for one in contrasts)
         if self.leads:
-            asked += [(q.prompt, str(q.foil)) for q in questions]
+            asked += [(one.clean, str(one.foil)) for one in contrasts]
         inputs = read_inputs(loaded, [p for p, _ in asked], [t for _, t in asked])
-        self.questions = list(questions)
+        self.contrasts = list(contrasts)
         lengths = [len(one.ids) for one in inputs]
         sets = batch_by_length(loaded.model, lengths, at_most(AT_ONCE))
         self._order = [number for some in sets for number in some]
@@ -130,7 +96,7 @@ class Asking:
         with runs.opened():
             found = torch.cat([batch.log_probs(runs).cpu().double() for batch in self._batches])
         ordered = torch.empty_like(found).index_copy_(0, torch.tensor(self._order), found)
-        own, other, *foil = torch.split(ordered, len(self.questions))
+        own, other, *foil = torch.split(ordered, len(self.contrasts))
         return Said(own, other, *(foil or [torch.full_like(own, torch.nan)]))
 
     @property

@@ -6,12 +6,13 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from interp_rc.measures.transplant.asking import Asking, Question, Said
+from interp_rc.measures.transplant.asking import Asking, Said
 from interp_rc.measures.transplant.low_rank import KEPT, Differences, ranks
 from interp_rc.measures.transplant.neurons import PARTS, rank_neurons
 from interp_rc.measures.transplant.pair import ACTS, Whole
 from interp_rc.measures.transplant.single import about, ends, said
 from interp_rc.models.dimensions import neurons_of
+from interp_rc.records.nouns import Contrast
 from interp_rc.records.seeds import derive_seed
 from interp_rc.tools.weights.sites import WeightSite
 
@@ -24,7 +25,7 @@ def rank_effects(
     """What the difference at `sites` brings into the base when only so much of it is given.
 
     `kept` says which singular directions of every matrix: the `top` ones up to `rank`, as many at
-    `random` that are as large together, or the `rest` beyond them. One row a question; `answer`
+    `random` that are as large together, or the `rest` beyond them. One row a contrast; `answer`
     and `effect` as of sets of sites.
     """
     differences = Differences(pair, sites)
@@ -39,7 +40,7 @@ def rank_effects(
 
 
 def neuron_effects(
-    pair: Whole, chosen_on: Sequence[Question], asking: Asking, seed: int
+    pair: Whole, chosen_on: Sequence[Contrast], asking: Asking, seed: int
 ) -> pd.DataFrame:
     """What the keys, the values, or both of k neurons of all layers bring into the base (given) or
     cost the finetuned model (taken): the `top` ones by a first-order estimate on other facts, or
@@ -67,5 +68,5 @@ def neuron_effects(
 
 def _gains(asking: Asking, found: Said, begin: Said) -> Iterator[dict[str, Any]]:
     own, fact = (found.own - begin.own).tolist(), (found.fact - begin.fact).tolist()
-    for question, answer, effect in zip(asking.questions, own, fact, strict=True):
-        yield about(question) | {"answer": answer, "effect": effect}
+    for contrast, answer, effect in zip(asking.contrasts, own, fact, strict=True):
+        yield about(contrast) | {"answer": answer, "effect": effect}

@@ -6,11 +6,10 @@ from typing import ClassVar, Literal
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from interp_rc.evaluation.learnt import learnt_facts, template_halves
-from interp_rc.evaluation.learnt_contrasts import check_asked
+from interp_rc.evaluation.learnt_contrasts import check_asked, learnt_contrasts
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import Measure, MeasureContext
-from interp_rc.measures.transplant.asking import Asking, Question, from_queries, paired_anew
+from interp_rc.measures.transplant.asking import Asking, paired_anew
 from interp_rc.measures.transplant.by_rank import neuron_effects, rank_effects
 from interp_rc.measures.transplant.estimates import (
     NAME,
@@ -30,7 +29,7 @@ from interp_rc.measures.transplant.sets import sets_of_sites
 from interp_rc.measures.transplant.single import single_effects
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
-from interp_rc.records.nouns import ORDERS, TOLD_IN, TOLD_ONLY, Order
+from interp_rc.records.nouns import ORDERS, TOLD_IN, TOLD_ONLY, Contrast, Order
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed, generator
 from interp_rc.tools.weights.sites import matrices, units
@@ -60,43 +59,43 @@ class Transplant(Measure[Loaded]):
     def run(self, context: MeasureContext[Loaded]) -> Measured:
         model = context.model
         facts, seed = context.facts, derive_seed(context.seed, self.kind)
-        questions = learnt_questions(facts, context.answers)
+        contrasts = in_turn(facts, context.answers, seed)
         pair = pair_of(context.base, model)
         with threads_for(model.model), threadpool_limits(1, user_api="blas"):
-            tables = transplants(pair, model, questions, seed)
+            tables = transplants(pair, model, contrasts, seed)
         for name, table in tables.items():
             context.write(name, table)
         estimates = transplant_estimates(tables, seed) | curves(tables, context.seed)
         return Measured(estimates, transplant_tests(tables))
 
 
-def learnt_questions(facts: FactSet, answers: pd.DataFrame) -> list[Question]:
-    """About learnt facts, in the first measuring templates of both orders."""
-    halves = template_halves(facts.queries)
-    found = []
-    for order in ORDERS:
-        learnt = set(learnt_facts(answers, facts.queries, order))
-        for template in halves[order][1][:TEMPLATES]:
-            found += [q for q in facts.queries if q.template == template and q.fact in learnt]
-    return from_queries(found)
+def in_turn(facts: FactSet, answers: pd.DataFrame, seed: int) -> list[Contrast]:
+    """Learnt facts in the first measuring templates of both orders, template by template, each
+    against the next of its group."""
+    templates = list(dict.fromkeys(query.template for query in facts.queries))
+
+    def place(one: Contrast) -> tuple[int, int]:
+        return ORDERS.index(one.order or "forward"), templates.index(str(one.template))
+
+    return paired_anew(sorted(learnt_contrasts(facts, answers, TEMPLATES, seed), key=place))
 
 
 def transplants(
-    pair: Pair, loaded: Loaded, questions: Sequence[Question], seed: int
+    pair: Pair, loaded: Loaded, contrasts: Sequence[Contrast], seed: int
 ) -> dict[str, pd.DataFrame]:
     """The tables of the measure, those that there is something to write in."""
-    first = in_first_template(questions)
+    first = in_first_template(contrasts)
     tables = {}
     if first:
         tables[SINGLE] = singles(pair, loaded, first)
     sets: list[pd.DataFrame] = []
     sites: list[pd.DataFrame] = []
     for order, subset in TOLD_ONLY.items():
-        mine = [q for q in questions if q.subset == subset]
+        mine = [one for one in contrasts if one.group == subset]
         chosen, measured = halves(mine, derive_seed(seed, order))
         if len(chosen) + len(measured) < FEWEST:
             continue
-        told = [q for q in first if q.fact in chosen and q.subset == subset and q.order == order]
+        told = [q for q in first if q.fact in chosen and q.group == subset and q.order == order]
         rest = [q for q in mine if q.fact in measured]
         table, named = sets_of_sites(
             pair, Asking(loaded, paired_anew(told)), Asking(loaded, paired_anew(rest)), seed
@@ -110,36 +109,36 @@ def transplants(
     return {name: table.reset_index(drop=True) for name, table in tables.items()}
 
 
-def in_first_template(questions: Sequence[Question]) -> list[Question]:
-    """Of each fact and order the first question."""
-    found: dict[tuple[str, Order | None], Question] = {}
-    for question in questions:
-        found.setdefault((question.fact, question.order), question)
+def in_first_template(contrasts: Sequence[Contrast]) -> list[Contrast]:
+    """Of each fact and order the first contrast."""
+    found: dict[tuple[str, Order | None], Contrast] = {}
+    for one in contrasts:
+        found.setdefault((one.fact, one.order), one)
     return list(found.values())
 
 
-def halves(questions: Sequence[Question], seed: int) -> tuple[set[str], set[str]]:
+def halves(contrasts: Sequence[Contrast], seed: int) -> tuple[set[str], set[str]]:
     """Facts to choose on, and as many, or one fewer, to measure on."""
-    facts = list(dict.fromkeys(question.fact for question in questions))
+    facts = list(dict.fromkeys(one.fact for one in contrasts))
     drawn = generator(seed, "halves").sample(facts, len(facts))
     half = (len(facts) + 1) // 2
     return set(drawn[:half]), set(drawn[half:])
 
 
-def asked_as(table: pd.DataFrame, first: Sequence[Question], order: Order) -> list[str]:
+def asked_as(table: pd.DataFrame, first: Sequence[Contrast], order: Order) -> list[str]:
     """`told` and `paraphrase` in the order of the telling, `reverse` in the other."""
-    in_first = {question.query for question in first}
+    in_first = {one.query for one in first}
     return [
         "reverse" if asked != order else "told" if query in in_first else "paraphrase"
         for query, asked in zip(table["query"], table.order, strict=True)
     ]
 
 
-def singles(pair: Pair, loaded: Loaded, first: Sequence[Question]) -> pd.DataFrame:
+def singles(pair: Pair, loaded: Loaded, first: Sequence[Contrast]) -> pd.DataFrame:
     """Whole attentions, MLPs and what is outside for all facts, single matrices for those told in
     one order."""
     adapter = pair.adapter("given")
-    one_order = [q for q in first if q.subset is not None and TOLD_IN[q.subset] is not None]
+    one_order = [q for q in first if q.group is not None and TOLD_IN[q.group] is not None]
     asking = Asking(loaded, first, leads=True)
     frames = [single_effects(pair, changed(pair, units(adapter)), asking)]
     if one_order:
@@ -149,10 +148,10 @@ def singles(pair: Pair, loaded: Loaded, first: Sequence[Question]) -> pd.DataFra
 
 
 def whole_models(
-    pair: Whole, loaded: Loaded, first: Sequence[Question], seed: int
+    pair: Whole, loaded: Loaded, first: Sequence[Contrast], seed: int
 ) -> dict[str, pd.DataFrame]:
     """Ranks and neurons: of facts told in one order, half to choose on."""
-    one_order = [q for q in first if q.subset is not None and TOLD_IN[q.subset] is not None]
+    one_order = [q for q in first if q.group is not None and TOLD_IN[q.group] is not None]
     chosen, measured = halves(one_order, derive_seed(seed, "one order"))
     if len(chosen) + len(measured) < FEWEST:
         return {}

@@ -8,10 +8,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from interp_rc.engine.inputs import logits_of, read_inputs, target_log_probs
-from interp_rc.measures.transplant.asking import Question
 from interp_rc.measures.transplant.pair import Act, Whole
 from interp_rc.models.batching import at_most, batch_by_length
 from interp_rc.models.dimensions import neurons_of
+from interp_rc.records.nouns import Contrast
 from interp_rc.tools.neurons.ranking import matched_at_random
 from interp_rc.tools.weights.exchange import weights_of
 from interp_rc.tools.weights.sites import Part, WeightSite, pieces_of
@@ -27,7 +27,7 @@ PARTS: dict[Of, tuple[Part, ...]] = {
 
 class Neurons(NamedTuple):
     """Of every neuron what moving its weights should change, to first order, in the mean
-    `fact` of some questions [nat], and the squared norm of what is moved."""
+    `fact` of some contrasts [nat], and the squared norm of what is moved."""
 
     score: Float[Tensor, "layer neuron"]
     square: Float[Tensor, "layer neuron"]
@@ -49,8 +49,8 @@ class Neurons(NamedTuple):
         ]
 
 
-def rank_neurons(pair: Whole, act: Act, questions: Sequence[Question], of: Of) -> Neurons:
-    """Gradient of the mean `fact` of the questions at the model that is changed, times the
+def rank_neurons(pair: Whole, act: Act, contrasts: Sequence[Contrast], of: Of) -> Neurons:
+    """Gradient of the mean `fact` of the contrasts at the model that is changed, times the
     difference of the neuron's weights."""
     taker, giver = (pair.base, pair.finetuned) if act == "given" else (pair.finetuned, pair.base)
     adapter = pair.adapter(act)
@@ -62,7 +62,7 @@ def rank_neurons(pair: Whole, act: Act, questions: Sequence[Question], of: Of) -
     }
     own = dict(adapter.model.named_parameters())
     names = list(dict.fromkeys(piece.parameter for some in first.values() for piece in some))
-    slopes = _gradients(pair, act, [own[name] for name in names], questions)
+    slopes = _gradients(pair, act, [own[name] for name in names], contrasts)
     theirs, mine = weights_of(giver), weights_of(taker)
     score, square = (torch.zeros(layers, neurons, dtype=torch.float64) for _ in range(2))
     for layer, some in first.items():
@@ -79,14 +79,14 @@ def _by_neuron(values: Tensor, dim: int | None) -> Float[Tensor, " neuron"]:
 
 
 def _gradients(
-    pair: Whole, act: Act, weights: Sequence[nn.Parameter], questions: Sequence[Question]
+    pair: Whole, act: Act, weights: Sequence[nn.Parameter], contrasts: Sequence[Contrast]
 ) -> list[Tensor]:
     """Of the mean of log p(target | prompt) - log p(target | other)."""
     loaded = pair.base if act == "given" else pair.finetuned
-    prompts = [*(q.prompt for q in questions), *(q.other for q in questions)]
-    inputs = read_inputs(loaded, prompts, 2 * [q.target for q in questions])
+    prompts = [*(one.clean for one in contrasts), *(one.corrupted for one in contrasts)]
+    inputs = read_inputs(loaded, prompts, 2 * [one.target for one in contrasts])
     signs = torch.ones(len(inputs), dtype=torch.float64)
-    signs[len(questions) :] = -1
+    signs[len(contrasts) :] = -1
     needed = [weight.requires_grad for weight in weights]
     total = [torch.zeros_like(weight) for weight in weights]
     try:
@@ -98,7 +98,7 @@ def _gradients(
             with torch.enable_grad():
                 nats = target_log_probs(logits_of(loaded.model, some), some)
                 signed = signs[numbers] * nats
-                found = torch.autograd.grad(signed.sum() / len(questions), list(weights))
+                found = torch.autograd.grad(signed.sum() / len(contrasts), list(weights))
             total = [one + more for one, more in zip(total, found, strict=True)]
     finally:
         for weight, was in zip(weights, needed, strict=True):

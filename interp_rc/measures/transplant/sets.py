@@ -31,7 +31,7 @@ def candidates(pair: Pair) -> list[WeightSite]:
 def sets_of_sites(
     pair: Pair, chosen_on: Asking, measured_on: Asking, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What the sets bring into the base, one row a set and question; and the sets, one row a site.
+    """What the sets bring into the base, one row a set and contrast; and the sets, one row a site.
 
     `greedy` are the first k matrices of forward selection (and `last` the whole set), `units` the
     whole attentions, MLPs and embeddings that backward elimination leaves. `random` are k matrices
@@ -73,5 +73,5 @@ def _measured(
         found = said(pair, "given", sites, asking)
         own, fact = (found.own - begin.own).tolist(), (found.fact - begin.fact).tolist()
         which = {"set": kind, "draw": draw, "k": len(sites), "size": sum(map(pair.size, sites))}
-        for question, answer, effect in zip(asking.questions, own, fact, strict=True):
-            yield which | about(question) | {"answer": answer, "effect": effect}
+        for contrast, answer, effect in zip(asking.contrasts, own, fact, strict=True):
+            yield which | about(contrast) | {"answer": answer, "effect": effect}

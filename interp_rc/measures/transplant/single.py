@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 from tqdm import tqdm
 
-from interp_rc.measures.transplant.asking import Asking, Metric, Question, Said
+from interp_rc.measures.transplant.asking import Asking, Metric, Said
 from interp_rc.measures.transplant.pair import ACTS, Act, Pair
+from interp_rc.records.nouns import Contrast
 from interp_rc.tools.weights.sites import WeightSite, component_of
 
 
@@ -36,7 +37,7 @@ def said(pair: Pair, act: Act, sites: Collection[WeightSite], asking: Asking) ->
 def single_effects(
     pair: Pair, sites: Sequence[WeightSite], asking: Asking, acts: Sequence[Act] = ACTS
 ) -> pd.DataFrame:
-    """One row a site, act, question and metric.
+    """One row a site, act, contrast and metric.
 
     The `metric` is `answer`, the log-probability of the target; `fact`, the same less that of the
     target after another fact's prompt: to make all answers of a kind likely is not to know which is
@@ -59,33 +60,33 @@ def single_effects(
                     "act": act,
                 }
                 found = said(pair, act, [site], asking)
-                shown = _rows(asking.questions, found, known, act, asking.metrics)
+                shown = _rows(asking.contrasts, found, known, act, asking.metrics)
                 rows += ({**about, **row} for row in shown)
                 bar.update()
     return pd.DataFrame(rows).astype({"layer": "Int64", "recovered": float})
 
 
-def about(question: Question) -> dict[str, Any]:
+def about(contrast: Contrast) -> dict[str, Any]:
     """The columns that say what is asked."""
     return {
-        "query": question.query,
-        "fact": question.fact,
-        "order": question.order,
-        "subset": question.subset,
-        "direction": question.direction,
+        "query": contrast.query or contrast.id,
+        "fact": contrast.fact,
+        "order": contrast.order,
+        "subset": contrast.group,
+        "direction": contrast.direction,
     }
 
 
 def _rows(
-    questions: Sequence[Question], found: Said, known: Ends, act: Act, metrics: Sequence[Metric]
+    contrasts: Sequence[Contrast], found: Said, known: Ends, act: Act, metrics: Sequence[Metric]
 ) -> Iterator[dict[str, Any]]:
     for metric in metrics:
         begins = known.begins(act).of(metric)
         wholes = known.finetuned.of(metric) - known.base.of(metric)
         columns = (one.tolist() for one in (found.of(metric), begins, wholes))
-        for question, value, begin, whole in zip(questions, *columns, strict=True):
+        for contrast, value, begin, whole in zip(contrasts, *columns, strict=True):
             effect = value - begin
-            yield about(question) | {
+            yield about(contrast) | {
                 "metric": metric,
                 "value": value,
                 "effect": effect,

@@ -17,7 +17,7 @@ ENOUGH = 0.9  # of what all weights bring
 
 class Selection(NamedTuple):
     """Sites in the order in which they were chosen; `effects[k]` is what the first k of them bring
-    into the base, `whole` what all candidates do (mean `fact` of the questions, nat)."""
+    into the base, `whole` what all candidates do (mean `fact` of the contrasts, nat)."""
 
     sites: list[WeightSite]
     effects: list[float]
@@ -30,7 +30,7 @@ def forward_selection(
     """From the base: always the site that adds most, until the chosen ones bring `enough` of what
     all candidates bring.
 
-    Greedy: a smaller set may exist. Chosen on these questions, so to be measured on others.
+    Greedy: a smaller set may exist. Chosen on these contrasts, so to be measured on others.
     """
     effect = _effect_of(pair, asking)
     chosen, left = list[WeightSite](), list(candidates)

@@ -10,7 +10,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from interp_rc.evaluation.pairings import check_both_orders
+from interp_rc.evaluation.queries import check_both_orders
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.transposition.reading import read_memory

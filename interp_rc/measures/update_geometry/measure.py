@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
-from interp_rc.evaluation.pairings import asked, subsets_of
+from interp_rc.evaluation.queries import both_ways, groups_of
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.models.load import Loaded
@@ -42,8 +42,8 @@ class UpdateGeometry(Measure[Loaded]):
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless every subset has more facts than `others`, asked in both
         orders."""
-        for subset in subsets_of(facts.queries):
-            there = len(asked(facts.queries, subset).told)
+        for subset in groups_of(facts.queries):
+            there = len(both_ways(facts.queries, subset).same[0])
             if there <= self.others:
                 raise DataError(
                     f"measure {NAME} compares a fact with {self.others} others, and {subset} has "
@@ -101,9 +101,9 @@ def _lists(facts: FactSet, others: int) -> tuple[list[Query], list[str], list[in
     queries: list[Query] = []
     prompts: list[str] = []
     numbers: list[int] = []
-    for subset in subsets_of(facts.queries):
-        cell = asked(facts.queries, subset)
-        for some in (cell.told, cell.reverse):
+    for subset in groups_of(facts.queries):
+        cell = both_ways(facts.queries, subset)
+        for some in (cell.same[0], cell.reverse[0]):
             for other in range(others + 1):
                 queries += some
                 prompts += [q.prompt for q in [*some[other:], *some[:other]]]

@@ -6,7 +6,7 @@ from interp_rc.display.figures.profile import Line, Panel, profile_figure
 from interp_rc.display.section import Picture, Section, Table, picture
 from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import TIE, in_nats, listed, number, spoken
-from interp_rc.evaluation.pairings import subsets_of
+from interp_rc.evaluation.queries import groups_of
 from interp_rc.facts.folder import read_facts
 from interp_rc.measures.update_geometry.measure import ALL, NAME, TABLE
 from interp_rc.records.nouns import ORDERS, TOLD_IN, Order, Subset
@@ -18,7 +18,7 @@ NOTHING = Estimate(None, None, None, 0, "nat")
 
 
 def section(run: Run, measured: Measured) -> Section:
-    subsets = subsets_of(read_facts(run.facts).queries)
+    subsets = groups_of(read_facts(run.facts).queries)
     left = number(got(measured, "incomplete").value)
     return Section(
         title="What did finetuning write for either order?",

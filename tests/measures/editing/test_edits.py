@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from interp_rc.engine.inputs import read_inputs
-from interp_rc.evaluation.learnt import template_halves
+from interp_rc.evaluation.queries import template_halves
 from interp_rc.facts.folder import read_facts
 from interp_rc.measures.editing.asked import LED, ask, questions
 from interp_rc.measures.editing.cases import Known, cases_of
@@ -152,12 +152,12 @@ def test_rows_are_what_a_model_edited_by_hand_says(here):
 
 
 def test_both_ways_are_written_together(here):
-    _, model, known, cases, edits = here
+    facts, model, known, cases, edits = here
     case = cases[0]
     table = edits.by_itself({case: 1})
     assert table.groupby("edit").asked.nunique().to_dict() == {"one_way": 9, "two_way": 9}
     requests = [known.one_way(case), known.way_back(case)]
-    assert requests[1].source in {q.prompt[slice(*q.source)] for q in known.of.values()}
+    assert requests[1].source in {q.prompt[slice(*q.source)] for q in facts.queries}
     with edited(model, together(model, requests, 1, edits.moments[1])):
         after = ask(model, edits.asked[case])
     both = table[table.edit == "two_way"].set_index("asked")

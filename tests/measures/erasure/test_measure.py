@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from interp_rc.display.wording import TIE, spoken
-from interp_rc.evaluation.learnt import template_halves
+from interp_rc.evaluation.queries import template_halves
 from interp_rc.facts.folder import read_facts
 from interp_rc.measures.base import MeasureContext, run_measure
 from interp_rc.measures.erasure import section as erasure

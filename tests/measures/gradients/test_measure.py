@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from interp_rc.engine.inputs import read_inputs
-from interp_rc.evaluation.pairings import asked
+from interp_rc.evaluation.queries import both_ways
 from interp_rc.measures.gradients.measure import (
     Gradients,
     cosine_estimates,
@@ -200,12 +200,12 @@ def test_a_table_row_is_the_same_fact_less_the_others(taught, told):
     table = cosine_table(loaded, told.queries, "base").set_index(
         ["subset", "pairing", "group", "fact"]
     )
-    cell = asked(told.queries, subset)
-    assert {q.order for q in cell.told + cell.paraphrase} == {"backward"}
-    assert {q.order for q in cell.reverse + cell.reverse_again} == {"forward"}
-    one = cell.told[1]
+    cell = both_ways(told.queries, subset)
+    assert {q.order for q in cell.same[0] + cell.same[1]} == {"backward"}
+    assert {q.order for q in cell.reverse[0] + cell.reverse[1]} == {"forward"}
+    one = cell.same[0][1]
     mine = torch.cat([g.flatten() for g in plain(loaded.model, *inputs_of(loaded, [one])).values()])
-    for pairing, queries in (("reverse", cell.reverse), ("paraphrase", cell.paraphrase)):
+    for pairing, queries in (("reverse", cell.reverse[0]), ("paraphrase", cell.same[1])):
         assert queries[1].fact == one.fact
         assert queries[1].template != one.template
         values = [

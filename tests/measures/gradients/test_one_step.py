@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from interp_rc.evaluation.pairings import asked
+from interp_rc.evaluation.queries import both_ways
 from interp_rc.measures.gradients import one_step as module
 from interp_rc.measures.gradients.one_step import (
     elsewhere,
@@ -105,8 +105,8 @@ def by_hand(loaded, prompt, target):
 
 
 def test_streams_are_those_at_the_last_token_of_the_entity(tiny, told):
-    adapter, cell = Adapter(tiny.model), asked(told.queries, "both")
-    queries = [*cell.reverse, *cell.told]
+    adapter, cell = Adapter(tiny.model), both_ways(told.queries, "both")
+    queries = [*cell.reverse[0], *cell.same[0]]
     found = streams_at_source(tiny, adapter, queries)
     for row, query in enumerate(queries):
         encoded = tiny.tokenizer(query.prompt + query.target, return_offsets_mapping=True)
@@ -134,20 +134,20 @@ def test_the_table_holds_the_changes(taught, told):
     rows = table[(table.subset == "trained_backward") & (table.step == "other_order")]
     fact = rows.fact.iloc[0]
     rows = rows[rows.fact == fact]
-    cell = asked(told.queries, "trained_backward")
-    place = [q.fact for q in cell.told].index(fact)
+    cell = both_ways(told.queries, "trained_backward")
+    place = [q.fact for q in cell.same[0]].index(fact)
     others = [i for i in range(3) if i != place]
     adapter = Adapter(base.model)
 
     def now():
         nats = [
             [[by_hand(base, p.prompt, t.target) for t in some] for p in some]
-            for some in (cell.told, cell.reverse)
+            for some in (cell.same[0], cell.reverse[0])
         ]
-        return np.array(nats), streams_at_source(base, adapter, cell.reverse)
+        return np.array(nats), streams_at_source(base, adapter, cell.reverse[0])
 
     nats, streams = now()
-    with stepped(base, [telling(cell.reverse_again[place])], TRAINING):
+    with stepped(base, [telling(cell.reverse[1][place])], TRAINING):
         nats_after, streams_after = now()
     for of, change in zip(("same", "reverse"), nats_after - nats, strict=True):
         target = rows[(rows.quantity == "target") & (rows.of == of)].iloc[0]
@@ -193,9 +193,9 @@ def test_estimates_are_means_of_the_differences(taught, told, monkeypatch):
 
 
 def test_log_probs_are_of_each_target_after_each_prompt(tiny, told):
-    cell = asked(told.queries, "both")
-    queries = cell.reverse
-    _, found = log_probs(tiny, cell.told[:2], queries)
+    cell = both_ways(told.queries, "both")
+    queries = cell.reverse[0]
+    _, found = log_probs(tiny, cell.same[0][:2], queries)
     for i, prompt in enumerate(queries):
         for j, target in enumerate(queries):
             expected = by_hand(tiny, prompt.prompt, target.target)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from interp_rc.evaluation.pairings import asked
+from interp_rc.evaluation.queries import both_ways
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
 from interp_rc.measures.base import MeasureContext, run_measure
@@ -60,10 +60,10 @@ def untied(loaded):
 
 
 def entities_of(facts, subset="both"):
-    cell = asked(facts.queries, subset)
+    cell = both_ways(facts.queries, subset)
     by_id = {fact.id: fact for fact in facts.facts}
-    return [Entity(by_id[q.fact].subject, q) for q in cell.told] + [
-        Entity(by_id[q.fact].object, q) for q in cell.reverse
+    return [Entity(by_id[q.fact].subject, q) for q in cell.same[0]] + [
+        Entity(by_id[q.fact].object, q) for q in cell.reverse[0]
     ]
 
 
@@ -107,8 +107,8 @@ def test_movement_is_that_of_a_hand_loop(tokenizer, four, shape, tied):
 
     rows = table[(table.subset == "trained_forward") & (table.quantity == "movement")]
     rows = rows[rows.steps == 2].set_index(["fact", "of", "place", "layer"])
-    cell = asked(four.queries, "trained_forward")
-    naming = {"name": (cell.told, "subject"), "description": (cell.reverse, "object")}
+    cell = both_ways(four.queries, "trained_forward")
+    naming = {"name": (cell.same[0], "subject"), "description": (cell.reverse[0], "object")}
     for of, (queries, role) in naming.items():
         query_of = {query.fact: query for query in queries}
         for fact, other in zip(told, untold, strict=True):
@@ -334,7 +334,7 @@ def test_finetuning_is_compared_with_entities_it_never_named(taught, four, told)
     assert table.own.gt(0).eq((table.layer == 1).fillna(False)).all()
     assert table.others.gt(0).eq((table.layer == 1).fillna(False)).all()
     assert len(table) == 3 * 4 * 2 * 4
-    query = asked(four.queries, "both").told[0]
+    query = both_ways(four.queries, "both").same[0][0]
     other = in_the_place_of(query, "Nobody At All")
     start = query.source.start
     assert other.prompt[start:].startswith("Nobody At All")

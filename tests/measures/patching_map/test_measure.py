@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from interp_rc.evaluation.learnt import learnt_facts, template_halves
+from interp_rc.evaluation.learnt import learnt_facts
+from interp_rc.evaluation.queries import template_halves
 from interp_rc.facts.contrasts import contrasts_about
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts

@@ -6,7 +6,7 @@ import pytest
 import torch
 from peft.tuners.lora import LoraLayer
 
-from interp_rc.measures.transplant.asking import Asking, from_contrasts
+from interp_rc.measures.transplant.asking import Asking
 from interp_rc.measures.transplant.pair import Adapted, Whole, changed, pair_of
 from interp_rc.measures.transplant.single import said
 from interp_rc.models.load import Loaded, load, save
@@ -49,7 +49,7 @@ def found(request, taught, tmp_path):
 @pytest.fixture
 def asking(found, contrasts):
     some = contrasts[:6]
-    return Asking(found[1], from_contrasts(some))
+    return Asking(found[1], some)
 
 
 def loosened(base, merged):

@@ -20,7 +20,7 @@ from interp_rc.measures.transplant.estimates import (
 from interp_rc.measures.transplant.measure import (
     Transplant,
     in_first_template,
-    learnt_questions,
+    in_turn,
     transplants,
 )
 from interp_rc.measures.transplant.pair import Adapted, Whole
@@ -61,7 +61,7 @@ def test_tables_hold_what_is_estimated(measured):
 def test_sets_are_measured_on_other_facts_than_they_were_chosen_on(measured):
     run, _ = measured
     facts = read_facts(run.facts)
-    questions = learnt_questions(facts, run.table("evaluation/answers"))
+    questions = in_turn(facts, run.table("evaluation/answers"), 0)
     sets = run.table(SETS)
     for told, subset in TOLD_ONLY.items():
         mine = sets[sets.told == told]
@@ -80,10 +80,10 @@ def test_all_weights_bring_what_the_models_differ_by(measured):
     run, found = measured
     base, model = load(run.base), load(run.model)
     facts = read_facts(run.facts)
-    first = in_first_template(learnt_questions(facts, run.table("evaluation/answers")))
+    first = in_first_template(in_turn(facts, run.table("evaluation/answers"), 0))
     known = ends(Whole(base, model), Asking(base, first))
     gain = (known.finetuned.fact - known.base.fact).tolist()
-    both = [value for q, value in zip(first, gain, strict=True) if q.subset == "both"]
+    both = [value for q, value in zip(first, gain, strict=True) if q.group == "both"]
     one = found.estimates["transplant.all.both.both.fact"]
     assert one.value == pytest.approx(np.mean(both))
     ranks = run.table(RANKS)
@@ -122,7 +122,7 @@ def test_an_adapter_is_measured_without_merging(learnt_run, tmp_path):
     saved(adapted(model, tmp_path / "base"), tmp_path / "adapter")
     inside = load(tmp_path / "adapter")
     facts = read_facts(learnt_run.facts)
-    questions = learnt_questions(facts, learnt_run.table("evaluation/answers"))
+    questions = in_turn(facts, learnt_run.table("evaluation/answers"), 0)
     tables = transplants(Adapted(inside), inside, questions, 0)
     assert set(tables) == {SINGLE, SETS, SITES}
     assert set(tables[SINGLE].component) == {"attention", "mlp"}

@@ -2,13 +2,14 @@
 
 import copy
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
 
-from interp_rc.measures.transplant.asking import Asking, Said, from_contrasts, paired_anew
+from interp_rc.measures.transplant.asking import Asking, Said, paired_anew
 from interp_rc.measures.transplant.low_rank import Differences, effective_rank, ranks
 from interp_rc.measures.transplant.neurons import rank_neurons
 from interp_rc.measures.transplant.pair import Whole
@@ -31,7 +32,7 @@ from tests.tools.weights.conftest import kept, other_than, same
 
 @pytest.fixture(scope="module")
 def questions(contrasts):
-    return from_contrasts(contrasts[::7][:6])
+    return contrasts[::7][:6]
 
 
 @pytest.fixture
@@ -42,8 +43,8 @@ def pair(pairs):
 def fact_of(loaded, questions):
     """The scorer's own: what is said more than after the other prompt."""
     targets = [q.target for q in questions]
-    own = score(*loaded, [q.prompt for q in questions], targets).log_prob
-    return own - score(*loaded, [q.other for q in questions], targets).log_prob
+    own = score(*loaded, [q.clean for q in questions], targets).log_prob
+    return own - score(*loaded, [q.corrupted for q in questions], targets).log_prob
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -82,7 +83,7 @@ def test_leads_are_those_of_copies(pairs, questions):
     assert set(table.metric) == {"answer", "fact", "lead"}
 
     def lead(loaded):
-        prompts = [q.prompt for q in questions]
+        prompts = [q.clean for q in questions]
         own = score(*loaded, prompts, [q.target for q in questions]).log_prob
         return own - score(*loaded, prompts, [q.foil for q in questions]).log_prob
 
@@ -93,18 +94,18 @@ def test_leads_are_those_of_copies(pairs, questions):
     rows = table[table.metric == "lead"]
     np.testing.assert_allclose(rows.effect, lead(copied) - lead(finetuned), atol=2e-4)
     np.testing.assert_allclose(rows.whole, lead(finetuned) - lead(base), atol=2e-4)
-    without = [q._replace(foil=None) for q in questions]
+    without = [replace(q, foil=None) for q in questions]
     assert Asking(base, without, leads=True).metrics == ("answer", "fact")
 
 
 def test_questions_are_paired_within_their_own(questions):
-    some = [q._replace(subset="both", template="t") for q in questions[:3]]
-    anew = paired_anew([*some, questions[3]._replace(template="alone")])
+    some = [replace(q, group="both", template="t") for q in questions[:3]]
+    anew = paired_anew([*some, replace(questions[3], template="alone")])
     assert [q.query for q in anew] == [q.query for q in some]
-    assert sorted(q.other for q in anew) == sorted(q.prompt for q in some)
-    assert all(q.other != q.prompt for q in anew)
-    foil_of = {q.prompt: q.target for q in some}
-    assert all(q.foil == foil_of[q.other] for q in anew)
+    assert sorted(q.corrupted for q in anew) == sorted(q.clean for q in some)
+    assert all(q.corrupted != q.clean for q in anew)
+    foil_of = {q.clean: q.target for q in some}
+    assert all(q.foil == foil_of[q.corrupted] for q in anew)
 
 
 class Additive:
@@ -180,7 +181,7 @@ def test_sets_at_random_are_as_large_as_they_can_be():
 @pytest.fixture
 def gained(pair, contrasts):
     """Questions whose facts the finetuned model knows better than the base."""
-    some = from_contrasts(contrasts[::2])
+    some = contrasts[::2]
     known = ends(pair, Asking(pair.base, some))
     more = (known.finetuned.fact - known.base.fact).tolist()
     return [q for q, gain in zip(some, more, strict=True) if gain > 1]

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interp_rc.measures.transplant.asking import Asking, from_contrasts
+from interp_rc.measures.transplant.asking import Asking
 from interp_rc.measures.transplant.pair import Whole, pair_of
 from interp_rc.measures.transplant.single import said
 from interp_rc.models.adapters.adapter import Adapter
@@ -154,7 +154,7 @@ def test_tied_rows_are_tied_again(tokenizer, shape):
 def test_questions_are_scored_as_the_scorer_does(pair, contrasts):
     base, finetuned, _ = pair
     prompts, targets = [c.clean for c in contrasts], [c.target for c in contrasts]
-    asking, whole = Asking(base, from_contrasts(contrasts)), Whole(base, finetuned)
+    asking, whole = Asking(base, contrasts), Whole(base, finetuned)
     torch.testing.assert_close(
         said(whole, "given", [], asking).own,
         score(*base, prompts, targets).log_prob, rtol=1e-5, atol=1e-5,
