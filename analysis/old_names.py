@@ -29,7 +29,7 @@ RULES = [
     (r"^((?:logit_attribution|attention)\.\w+)\.(?:head_)?(chosen)_(\d)", r"\1.\2.r\3"),
     (r"^((?:logit_attribution|attention)\.\w+)\.chosen\.(r\d)_elsewhere", r"\1.elsewhere.\2"),
     # A layer's number stood alone, or with a kind of parameters.
-    (r"^(update_geometry\..*\.(?:attention|mlp))_(\d+)", r"\1.layer_\2"),
+    (r"^((?:update_geometry|gradient_cosine)\..*\.(?:attention|mlp))_(\d+)", r"\1.layer_\2"),
     (r"^(transplant\.[a-z_.]+\.(?:attention|mlp))\.(\d+)", r"\1.layer_\2"),
     (rf"^({PARTS}\..*?)\.(\d+)(?=\.|$)", r"\1.layer_\2"),
     (r"^(premise|hypothesis)\.relation$", r"\1_relation"),

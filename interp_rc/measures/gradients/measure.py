@@ -5,7 +5,7 @@ orthogonal to that of -log p(A | B), a small step along it leaves the other orde
 """
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,13 +15,14 @@ from interp_rc.engine.inputs import Input, read_inputs
 from interp_rc.evaluation.queries import both_ways, groups_of
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import Measure, MeasureContext
-from interp_rc.measures.gradients.one_step import one_step, step_estimates
+from interp_rc.measures.gradients.one_step import add_steps, one_step
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.errors import DataError
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import SUBSETS, TOLD_IN, Query, Subset
-from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.numbers import Test
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
@@ -32,7 +33,7 @@ from interp_rc.stats.margins import MARGIN_SHARE
 from interp_rc.tools.gradients.parameter_groups import ALL, cosines, parameters_of
 
 COSINES, STEPS = "mechanism/gradients", "mechanism/one_step"
-UNIT = "cosine"
+PART, UNIT = "gradient_cosine", "cosine"
 GROUPS = {
     "all": "all parameters",
     "input_embedding": "input embedding",
@@ -93,12 +94,11 @@ class Gradients(Measure[Loaded]):
             steps = one_step(base, facts, training, steps_on=self.steps_on, seed=seed)
         context.write(COSINES, table)
         context.write(STEPS, steps)
-        return Measured(
-            estimates=cosine_estimates(table, seed)
-            | pooled_cosines(table, context.seed)
-            | step_estimates(steps, seed),
-            tests=holm(orthogonal(table, self.margin)),
-        )
+        found = Estimates()
+        add_cosines(found, table, seed)
+        add_pooled_cosines(found, table, context.seed)
+        add_steps(found, steps, seed)
+        return Measured(estimates=found, tests=holm(orthogonal(table, self.margin)))
 
 
 def cosine_table(loaded: Loaded, queries: Sequence[Query], model: str) -> pd.DataFrame:
@@ -144,50 +144,46 @@ def _inputs(loaded: Loaded, queries: Sequence[Query]) -> list[Input]:
     return read_inputs(loaded, [q.prompt for q in queries], [q.target for q in queries])
 
 
-def cosine_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+def add_cosines(found: Estimates, table: pd.DataFrame, seed: int) -> None:
     """Matched less mismatched over all parameters; of the finetuned model unless `base` is said.
 
     The groups are in the table.
     """
-    found = {}
     whole = table[table.group == ALL.name]
     for (model, subset, pairing), part in whole.groupby(["model", "subset", "pairing"], sort=False):
-        of = "" if model == "finetuned" else f"{model}."
-        name = f"gradient_cosine.{of}{subset}.{pairing}.{ALL.name}"
-        values = np.asarray(part.difference, dtype=float)
-        found[name] = bootstrap_mean(values, UNIT, seed=derive_seed(seed, name))
-    return found
+        of = {"part": PART, "model": None if model == "finetuned" else model, "group": subset}
+        of |= {"reading": pairing, "component": ALL.name}
+        use = derive_seed(seed, found.name(**of))
+        found.add(bootstrap_mean(np.asarray(part.difference, dtype=float), UNIT, seed=use), **of)
 
 
-def pooled_cosines(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+def add_pooled_cosines(found: Estimates, table: pd.DataFrame, seed: int) -> None:
     """All facts told in one order together, and those told in both asked in reverse: matched less
     mismatched, by model, pairing and group of parameters, and layer where it has one.
 
     Over all parameters, facts told in one order are there without the group, too: the same mean,
     from another draw of its bootstrap.
     """
-    found: dict[str, Estimate] = {}
 
-    def put(name: str, rows: pd.DataFrame, *use: str) -> None:
+    def put(rows: pd.DataFrame, use: tuple[str, ...], **of: Any) -> None:
         if len(rows):
             values = np.asarray(rows.difference, dtype=float)
             seeded = derive_seed(seed, "report", COSINES, *use)
-            found[f"gradient_cosine.{name}"] = bootstrap_mean(values, UNIT, seed=seeded)
+            found.add(bootstrap_mean(values, UNIT, seed=seeded), part=PART, **of)
 
-    for key, part in table.groupby(["model", "group", "layer"], sort=False, dropna=False):
-        model, group, layer = map(str, key)
-        words, name = (
-            (f"{GROUPS[group]} {layer}", f"{group}_{layer}")
-            if layer.isdigit()
-            else (GROUPS[group], group)
-        )
+    keys = ["model", "group", "layer"]
+    for key, part in table.groupby(keys, sort=False, dropna=False):
+        model, component, layer = map(str, key)
+        inside = layer.isdigit()
+        at = {"component": component, "layer": int(layer) if inside else None}
+        words = f"{GROUPS[component]} {layer}" if inside else GROUPS[component]
         for look, (told, pairing) in ASKED.items():
-            of = part.subset.isin(ONE_ORDER) if told == "told_once" else part.subset == "both"
-            rows = part[of & (part.pairing == pairing)]
-            put(f"{model}.{told}.{pairing}.{name}", rows, model, words, look)
-            if group == ALL.name and told == "told_once":
-                put(f"{model}.{told}.{pairing}", rows, model, pairing)
-    return found
+            some = part.subset.isin(ONE_ORDER) if told == "told_once" else part.subset == "both"
+            rows = part[some & (part.pairing == pairing)]
+            of = {"model": model, "group": told, "reading": pairing}
+            put(rows, (model, words, look), **of, **at)
+            if component == ALL.name and told == "told_once":
+                put(rows, (model, pairing), **of)
 
 
 def orthogonal(table: pd.DataFrame, margin: float | None) -> list[Test]:

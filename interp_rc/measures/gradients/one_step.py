@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,8 @@ from interp_rc.facts.factset import FactSet
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import ORDERS, Document, Query
-from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed, generator
 from interp_rc.stats.intervals import bootstrap_mean
 from interp_rc.tools.gradients.training_steps import learn, optimizer_of, restored
@@ -156,22 +156,22 @@ def _row(quantity: str, of: str, layer: int | None, own: float, others: float) -
     }
 
 
-def step_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+def add_steps(found: Estimates, table: pd.DataFrame, seed: int) -> None:
     """Own less others, by subset: nats of each step, and movement by the step as told."""
-    found = {}
+
+    def put(rows: pd.DataFrame, unit: str, use: str, **of: Any) -> None:
+        values = np.asarray(rows.difference, dtype=float)
+        found.add(bootstrap_mean(values, unit, seed=derive_seed(seed, use)), **of)
+
     nats = table[table.quantity != "movement"]
     keys = ["subset", "step", "of", "quantity"]
-    for key, part in nats.groupby(keys, sort=False):
-        name = ".".join(["one_step", *map(str, key)])
-        found[name] = _mean(part, CHANGE, derive_seed(seed, name))
+    for (group, step, direction, quantity), rows in nats.groupby(keys, sort=False):
+        of = {"part": "one_step", "group": group, "edit": step, "direction": direction}
+        put(rows, CHANGE, found.name(**of, quantity=quantity), **of, quantity=quantity)
     moved = table[(table.quantity == "movement") & (table.step == "told")]
-    where = ["subset", "of", "layer"]
-    for (subset, of, layer), part in moved.groupby(where, sort=False, dropna=False):
-        place = f"layer_{layer}" if str(layer).isdigit() else "embedding"
-        name = f"movement.{subset}.{of}.{place}"
-        found[name] = _mean(part, MOVEMENT, derive_seed(seed, name))
-    return found
-
-
-def _mean(part: pd.DataFrame, unit: str, seed: int) -> Estimate:
-    return bootstrap_mean(np.asarray(part.difference, dtype=float), unit, seed=seed)
+    for (subset, role, layer), rows in moved.groupby(
+        ["subset", "of", "layer"], sort=False, dropna=False
+    ):
+        at = {"layer": layer} if str(layer).isdigit() else {"place": "embedding"}
+        of = {"part": "movement", "group": subset, "role": role, **at}
+        put(rows, MOVEMENT, found.name(**of), **of)

@@ -1,14 +1,14 @@
 """The page's section on whether learning one order pushes the other."""
 
 from itertools import product
+from typing import Any
 
-from interp_rc.display.lookup import look_up
 from interp_rc.display.section import Picture, Section, Table, picture
 from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import MINUS, TIE, listed, number
 from interp_rc.measures.gradients.figure import Cosine, gradients_figure
-from interp_rc.measures.gradients.measure import ASKED, GROUPS
-from interp_rc.records.nouns import SUBSETS, Subset
+from interp_rc.measures.gradients.measure import ASKED, GROUPS, PART
+from interp_rc.records.nouns import NAMED, SUBSETS, Subset
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
@@ -54,7 +54,7 @@ def _judged(run: Run, measured: Measured) -> str:
 
 def sentence(measured: Measured) -> str:
     base, base_near, tuned, tuned_near = (
-        told(look_up(measured, f"gradient_cosine.{model}.told_once.{pairing}"))
+        told(measured.estimates.of(part=PART, model=model, group="told_once", reading=pairing))
         for model in PANELS
         for pairing in ("reverse", "paraphrase")
     )
@@ -74,19 +74,20 @@ def told(estimate: Estimate) -> str:
 
 def cosines_of(measured: Measured) -> list[Cosine]:
     found = []
-    for model, asked in product(PANELS, ASKED):
-        start = ".".join(["gradient_cosine", model, *ASKED[asked], ""])
-        for name, estimate in measured.estimates.items():
-            if name.startswith(start):
-                row = _row(name.removeprefix(start))
-                found.append(Cosine(PANELS[model], row, asked, estimate))
+    for model, (asked, (group, pairing)) in product(PANELS, ASKED.items()):
+        of = {"part": PART, "model": model, "group": group, "reading": pairing}
+        found += [
+            Cosine(PANELS[model], _row(**row.of), asked, row.estimate)
+            for row in measured.estimates.where(**of).rows
+            if "component" in row.of
+        ]
     return sorted(found, key=lambda one: _place(one.row))
 
 
-def _row(group: str) -> str:
+def _row(component: Any, layer: Any = None, **_: Any) -> str:
     """A group of parameters in words, with its layer."""
-    part, _, layer = group.rpartition("_")
-    return f"{GROUPS[part]} {layer}" if layer.isdigit() else GROUPS[group]
+    words: str = GROUPS[component]
+    return words if layer is None else f"{words} {layer}"
 
 
 def _place(row: str) -> tuple[int, int, str]:
@@ -123,7 +124,7 @@ def cosine_picture(run: Run, measured: Measured) -> Picture:
 
 def step_table(measured: Measured) -> Table:
     def cell(subset: Subset, step: str, of: str) -> str:
-        return _text(measured, f"one_step.{subset}.{step}.{of}.bound", 1)
+        return _text(bound(measured, subset, step, of), 1)
 
     return Table(
         caption=(
@@ -142,35 +143,42 @@ def step_table(measured: Measured) -> Table:
 
 
 def movement_table(measured: Measured) -> Table:
-    last = max(
-        int(name.rpartition("_")[2])
-        for name in measured.estimates
-        if name.startswith("movement.") and "layer_" in name
-    )
-    places = {"embedding": "embedding", "layer_0": "layer 0", f"layer_{last}": f"layer {last}"}
+    moved = measured.estimates.where(part="movement")
+    last = max(moved.each("layer"))
+    places: dict[str, dict[str, Any]] = {"embedding": {"place": "embedding"}}
+    places |= {f"layer {layer}": {"layer": layer} for layer in (0, last)}
     return Table(
         caption=(
-            "How far that step moves the representation at the last token of the fact's name and "
-            "description [% of its norm], less how far it moves other facts', with 95 % "
-            "intervals over facts."
+            "How far that step moves the representation at the last token of the fact's "
+            f"{measured.roles.subject} and {measured.roles.object} [% of its norm], less "
+            "how far it moves other facts', with 95 % intervals over facts."
         ),
-        columns=("facts", "at the", *places.values()),
+        columns=("facts", "at the", *places),
         rows=[
-            [Words(measured.roles).told(subset), of]
-            + [_text(measured, f"movement.{subset}.{of}.{place}", 1, 100) for place in places]
+            [Words(measured.roles).told(subset), word]
+            + [
+                _text(moved.of(part="movement", group=subset, role=of, **at), 1, 100)
+                for at in places.values()
+            ]
             for subset in _subsets(measured)
-            for of in ("name", "description")
+            for of, word in zip(NAMED, measured.roles, strict=True)
         ],
-        numeric=tuple(places.values()),
+        numeric=tuple(places),
     )
 
 
 def _subsets(measured: Measured) -> list[Subset]:
-    return [s for s in SUBSETS if f"one_step.{s}.told.same.bound" in measured.estimates]
+    return [s for s in SUBSETS if bound(measured, s, "told", "same")]
 
 
-def _text(measured: Measured, name: str, digits: int, scale: float = 1.0) -> str:
-    one = measured.estimates[name]
+def bound(measured: Measured, subset: Subset, step: str, direction: str) -> Estimate | None:
+    of = {"part": "one_step", "group": subset, "edit": step, "direction": direction}
+    return measured.estimates.find(**of, quantity="bound")
+
+
+def _text(one: Estimate | None, digits: int, scale: float = 1.0) -> str:
+    if one is None:
+        return ""
     value, low, high = (
         number(None if v is None else v * scale, digits) for v in (one.value, one.low, one.high)
     )

@@ -11,13 +11,14 @@ from interp_rc.engine.inputs import read_inputs
 from interp_rc.evaluation.queries import both_ways
 from interp_rc.measures.gradients.measure import (
     Gradients,
-    cosine_estimates,
+    add_cosines,
     cosine_table,
     orthogonal,
 )
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
 from interp_rc.records.errors import DataError
+from interp_rc.records.estimates import Estimates
 from interp_rc.tools.gradients import parameter_groups
 from interp_rc.tools.gradients.parameter_groups import (
     ALL,
@@ -252,15 +253,15 @@ def test_unrelated_orders_pass_and_the_margin_is_of_the_paraphrase(taught, told)
 
 def test_estimates_are_means_over_facts_of_all_parameters(taught, told):
     table = cosine_table(taught["llama"], told.queries, "finetuned")
-    found = cosine_estimates(table, 0)
+    found, base = Estimates(), Estimates()
+    add_cosines(found, table, 0)
+    add_cosines(base, table.assign(model="base"), 0)
     assert len(found) == 6
     estimate = found["gradient_cosine.both.reverse.all"]
     rows = table[(table.subset == "both") & (table.pairing == "reverse") & (table.group == "all")]
     assert estimate.value == pytest.approx(rows.difference.mean())
     assert (estimate.n, estimate.unit) == (3, "cosine")
-    assert "gradient_cosine.base.both.reverse.all" in cosine_estimates(
-        table.assign(model="base"), 0
-    )
+    assert "gradient_cosine.base.both.reverse.all" in base
 
 
 def test_facts_that_cannot_be_measured_are_refused(told):

@@ -9,15 +9,16 @@ import torch
 from interp_rc.evaluation.queries import both_ways
 from interp_rc.measures.gradients import one_step as module
 from interp_rc.measures.gradients.one_step import (
+    add_steps,
     elsewhere,
     log_probs,
     one_step,
-    step_estimates,
     stepped,
     telling,
 )
 from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.load import Loaded
+from interp_rc.records.estimates import Estimates
 from interp_rc.tools.probing.source_streams import streams_at_source
 from interp_rc.training.objectives.next_token import NextToken
 from interp_rc.training.options import TrainingOptions
@@ -178,7 +179,8 @@ def test_a_step_on_one_order_binds_that_order(told, tokenizer, taught):
 def test_estimates_are_means_of_the_differences(taught, told, monkeypatch):
     monkeypatch.setattr(module, "OTHERS", 1)
     table = one_step(taught["gpt2"], told, TRAINING, steps_on=3, seed=3)
-    found = step_estimates(table, 0)
+    found = Estimates()
+    add_steps(found, table, 0)
     assert len(found) == 3 * (2 * 2 * 2 + 2 * 3)
     rows = table[(table.subset == "both") & (table.step == "told")]
     for name, quantity, of, layer in (

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from interp_rc.measures.gradients.measure import cosine_estimates, orthogonal, pooled_cosines
-from interp_rc.measures.gradients.one_step import step_estimates
+from interp_rc.measures.gradients.measure import add_cosines, add_pooled_cosines, orthogonal
+from interp_rc.measures.gradients.one_step import add_steps
 from interp_rc.measures.gradients.section import cosines_of, section
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import TRAINED
 from interp_rc.records.runs import Measured
 from interp_rc.stats.correction import holm
@@ -53,8 +54,10 @@ def shown(make):
     def build(subsets=TRAINED, margin=None):
         run = make(measures=["gradients"])
         table, steps = by_hand(subsets)
-        estimates = cosine_estimates(table, 0) | pooled_cosines(table, 0)
-        estimates |= step_estimates(steps, 0)
+        estimates = Estimates()
+        add_cosines(estimates, table, 0)
+        add_pooled_cosines(estimates, table, 0)
+        add_steps(estimates, steps, 0)
         return run, table, Measured(estimates, tests=holm(orthogonal(table, margin)))
 
     return build
@@ -98,7 +101,7 @@ def test_rows_run_from_input_to_output(shown):
         for row in once.itertuples()
         if (row.model, row.pairing, row.group, row.layer) == ("base", "reverse", "mlp", 10)
     ]
-    part = measured.estimates["gradient_cosine.base.told_once.reverse.mlp_10"]
+    part = measured.estimates["gradient_cosine.base.told_once.reverse.mlp.layer_10"]
     assert part.value == pytest.approx(sum(rows) / len(rows))
 
 
