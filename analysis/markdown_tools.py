@@ -38,7 +38,7 @@ def tools_table() -> str:
     neurons, exchanged = "memories.{order}.{told}", "memories.{order}.{told}.exchange_with"
     key, probe = "transposition.finetuned.{order}", "bilinear.finetuned.{order}"
     lens, cut = "logit_lens.{order}", "attention_cut.{order}"
-    moved = f"movement.steps.{{told}}.{STEPS}"
+    moved = f"movement.steps.{{told}}.step_{STEPS}"
     rows = [
         row("all neurons' coefficients at the source bring [nat]", 1,
             f"{neurons}.transplant.top.k1344"),

@@ -99,14 +99,14 @@ def movement(value: Values, plan: Plan) -> list[Test]:
     streams = [n for n in value if n.startswith("movement.steps.") and ".layer_" in n]
     last = f"layer_{max(int(name.rpartition('_')[2]) for name in streams)}"
     for order in ORDERS:
-        start = f"movement.steps.{TOLD_ONLY[order]}.{STEPS}"
+        start = f"movement.steps.{TOLD_ONLY[order]}.step_{STEPS}"
         for which, entity in zip(("first", "second"), entities[order], strict=True):
             moved = column(value, f"{start}.{entity}.{last}")
             tests.append(above(moved, 0.0, f"movement.{order}.told_{which}"))
-    less = column(value, f"movement.steps.pooled.{STEPS}.second_less_first.{last}")
+    less = column(value, f"movement.steps.pooled.step_{STEPS}.second_less_first.{last}")
     tests.append(above(-less, 0.0, "movement.second_less_than_first"))
     for order in ORDERS:  # each by itself: differences of either sign would cancel
-        start = f"movement.steps.{TOLD_ONLY[order]}.{STEPS}"
+        start = f"movement.steps.{TOLD_ONLY[order]}.step_{STEPS}"
         first, second = (f"{start}.{entity}.{last}" for entity in entities[order])
         margin, name = plan["margins"]["movement"], f"movement.{order}.second_like_first"
         tests.append(tost(pair(value, second, first), margin, name=name))

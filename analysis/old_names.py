@@ -32,6 +32,7 @@ RULES = [
     (r"^((?:update_geometry|gradient_cosine)\..*\.(?:attention|mlp))_(\d+)", r"\1.layer_\2"),
     (r"^(transplant\.[a-z_.]+\.(?:attention|mlp))\.(\d+)", r"\1.layer_\2"),
     (rf"^({PARTS}\..*?)\.(\d+)(?=\.|$)", r"\1.layer_\2"),
+    (r"^(movement\.\w+\.\w+(?:\.(?:forward|backward))?)\.(\d+)\.", r"\1.step_\2."),
     (r"^(premise|hypothesis)\.relation$", r"\1_relation"),
 ]
 """Patterns of names, and what they are now, one after another."""

@@ -152,7 +152,7 @@ def moved() -> str:
     """How far steps of training move the entities, by the order that is told."""
     parts = []
     for order, told in TOLD_ONLY.items():
-        start = f"movement.steps.{told}.{markdown_tools.STEPS}."
+        start = f"movement.steps.{told}.step_{markdown_tools.STEPS}."
         first, second = (
             number("mechanism_tools", f"{start}{which[order]}.layer_3", 1, 100)
             for which in (markdown_tools.FIRST, markdown_tools.SECOND)

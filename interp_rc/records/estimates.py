@@ -28,6 +28,7 @@ AXES = (
     "method",
     "edit",  # what was done to the model
     "when",  # before it, or after
+    "phase",  # of a training
     "role",  # of what is asked
     "target",  # whose answer
     "set",  # which of many were taken
@@ -67,7 +68,7 @@ class Row(NamedTuple):
     """One estimate, and what it is of."""
 
     name: str
-    of: dict[str, Value]
+    of: dict[str, Any]
     estimate: Estimate
 
     def as_dict(self) -> dict[str, Any]:
@@ -115,35 +116,37 @@ class Estimates(Mapping[str, Estimate]):
             raise RunError(f"result name {row.name!r} is not lower-case words joined by dots")
         if row.name in self._rows:
             raise RunError(f"result name {row.name!r} is given twice")
+        twin = self._by_axes.setdefault(_key(row.of), row)
+        if twin is not row:
+            raise RunError(f"result {row.name!r} is of the same as {twin.name!r}")
         self._rows[row.name] = row
-        self._by_axes[_key(row.of)] = row
 
-    def __or__(self, other: Mapping[str, Estimate]) -> "Estimates":
+    def __or__(self, other: "Estimates") -> "Estimates":
         """Those of both, each by its own name."""
-        return Estimates(self.prefix, [*self.rows, *rows_of(other)])
+        return Estimates(self.prefix, [*self.rows, *other.rows])
 
     @property
     def rows(self) -> list[Row]:
         return [*self._rows.values()]
 
-    def of(self, **of: Value) -> Estimate:
+    def of(self, **of: Any) -> Estimate:
         """Return the estimate of exactly these. Raises MissingNumber if there is none."""
         found = self.find(**of)
         if found is None:
             raise MissingNumber(self.name(**of))
         return found
 
-    def find(self, **of: Value) -> Estimate | None:
+    def find(self, **of: Any) -> Estimate | None:
         """Return the estimate of exactly these, or None."""
         row = self._by_axes.get(_key(of))
         return None if row is None else row.estimate
 
-    def where(self, **of: Value) -> "Estimates":
+    def where(self, **of: Any) -> "Estimates":
         """Return those that are of these, whatever else they are of."""
         wanted = of.items()
         return Estimates(self.prefix, (row for row in self.rows if wanted <= row.of.items()))
 
-    def along(self, axis: str, **of: Value) -> dict[Any, Estimate]:
+    def along(self, axis: str, **of: Any) -> dict[Any, Estimate]:
         """Return those that are of these and a value of `axis`, and of nothing else, by it.
 
         Raises MissingNumber if there is none.
@@ -174,13 +177,6 @@ class Estimates(Mapping[str, Estimate]):
 def cell(group: Any, asked: Any) -> dict[str, Value]:
     """The axes of facts of a group that are asked in a direction, or else in an order."""
     return {"group": group, "order" if asked in ORDERS else "direction": asked}
-
-
-def rows_of(estimates: Mapping[str, Estimate]) -> list[Row]:
-    """The rows of a table of estimates; of others, rows that have no more than their names."""
-    if isinstance(estimates, Estimates):
-        return estimates.rows
-    return [Row(name, {}, estimate) for name, estimate in estimates.items()]
 
 
 def _plain(value: Any) -> Value:

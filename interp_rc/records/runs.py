@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interp_rc.records.errors import DataError, RunError
-from interp_rc.records.estimates import Estimates, row_from, rows_of
+from interp_rc.records.estimates import Estimates, row_from
 from interp_rc.records.files import write_json
 from interp_rc.records.manifest import Manifest, check_seal
 from interp_rc.records.nouns import NAMED, Roles
@@ -32,16 +32,12 @@ class Measured:
     `roles` says what the subjects and objects of the facts are called.
     """
 
-    estimates: Any = field(default_factory=Estimates)
+    estimates: Estimates = field(default_factory=Estimates)
     tests: list[Test] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
     roles: Roles = NAMED
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.estimates, Estimates):
-            self.estimates = Estimates(rows=rows_of(self.estimates))
 
     def as_dict(self) -> dict[str, Any]:
         """For a file of JSON."""

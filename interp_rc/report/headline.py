@@ -88,9 +88,9 @@ def _one_sided(rates: Mapping[str, Estimate], measured: Measured) -> Answer:
         )
     words = Words(measured.roles)
     both = [
-        f"{words.asked(order)} in {spoken(rate)}"
+        f"{words.asked(order)} in {spoken(found)}"
         for order in ORDERS
-        if (rate := measured.estimates.find(**MATCH, group="both", order=order))
+        if (found := measured.estimates.find(**MATCH, group="both", order=order))
     ]
     control = f"; facts told in both orders are right when asked {' and '.join(both)}" * bool(both)
     shown = measured.estimates.find(**MATCH, group="realized", order="forward")

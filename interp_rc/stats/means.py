@@ -1,10 +1,11 @@
 """Means over facts of whatever rows of a table are told apart, as estimates."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate
@@ -54,3 +55,20 @@ def add_means(
         row = {axis: values[axis] for axis in axes.split() if not pd.isna(values[axis])}
         words = use or [".".join(map(str, row.values()))]
         found.add(mean_of_facts(part, column, unit, seed=derive_seed(seed, *words)), **row)
+
+
+def means_by_fact(
+    table: pd.DataFrame, axes: Mapping[str, str], column: str = "effect"
+) -> Iterator[tuple[dict[str, Any], Float[np.ndarray, " fact"]]]:
+    """Yield for each combination that `table` has what it is of, and the mean of `column` of every
+    fact; `axes` are those of the estimates, with the columns that hold them."""
+    for key, part in table.groupby([*axes.values()], sort=False):
+        values = part.groupby("fact")[column].mean().to_numpy(float)
+        yield dict(zip(axes, key, strict=True)), values
+
+
+def add_mean(
+    found: Estimates, values: Float[np.ndarray, " fact"], unit: str, seed: int, **of: Any
+) -> None:
+    """Add `bootstrap_mean` of one value a fact, drawn by a seed that is derived from the name."""
+    found.add(bootstrap_mean(values, unit, seed=derive_seed(seed, found.name(**of))), **of)

@@ -52,7 +52,7 @@ def test_the_tests_by_scipy(value, tests):
     told = value["bilinear.finetuned.backward.trained_forward.prompt_last.z"]
     expected = stats.ttest_1samp(told, 0.2, alternative="less").pvalue
     assert tests["gained.backward.told_otherwise"].p == pytest.approx(expected)
-    start = "movement.steps.trained_backward.16"
+    start = "movement.steps.trained_backward.step_16"
     less = value[f"{start}.name.layer_3"] - value[f"{start}.description.layer_3"]
     sides = [
         stats.ttest_1samp(less, -0.025, alternative="greater").pvalue,

@@ -46,8 +46,11 @@ def test_no_name_is_given_twice_nor_malformed_nor_of_an_unknown_axis(found):
         found.add(one(), model="base", quantity="accuracy")
     with pytest.raises(RunError, match="given twice"):
         found | found
-    with pytest.raises(RunError, match="lower-case words"):
-        found.add(one(), model="Base", quantity="accuracy")
+    with pytest.raises(RunError, match=r"of the same as 'probe\.base\.accuracy'"):
+        found.add(one(), quantity="accuracy", model="base")
+    for word in ("Base", "a..b", "a b", ".a", "a-b", ""):
+        with pytest.raises(RunError, match="lower-case words"):
+            found.add(one(), model=word, quantity="accuracy")
     with pytest.raises(RunError, match="no axis 'colour'"):
         found.add(one(), colour="red")
 

@@ -17,6 +17,7 @@ from scipy import stats
 
 from interp_rc.facts.factset import FactSet
 from interp_rc.measures.base import ANSWERS
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.files import write_text
 from interp_rc.records.nouns import Query
 from interp_rc.records.numbers import Estimate
@@ -217,10 +218,12 @@ def test_one_direction_alone_is_not_compared(make: Make, facts: FactSet) -> None
 def test_an_unknown_measure_gets_its_estimates_and_its_figures(make: Make) -> None:
     run = make(measures=["new_tool"])
     write_text(run.figures / "map.svg", '<svg xmlns="http://www.w3.org/2000/svg"/>')
+    estimates = Estimates("new")
+    estimates.add(Estimate(-1.25, -2.0, -0.5, 30, "nat"), quantity="effect")
     run.write_measured(
         "new_tool",
         Measured(
-            estimates={"new.effect": Estimate(-1.25, -2.0, -0.5, 30, "nat")},
+            estimates=estimates,
             figures=["figures/map.svg", "figures/map.png", "figures/gone.svg"],
         ),
     )

@@ -15,7 +15,7 @@ from interp_rc.stats.differences import paired_t
 from interp_rc.stats.equivalence import non_superiority
 from interp_rc.stats.intervals import bootstrap_mean, t_mean
 from interp_rc.stats.margins import judges, margin_of
-from interp_rc.stats.per_fact import add_mean, means_by_fact
+from interp_rc.stats.means import add_mean, means_by_fact
 
 NAME = "editing"
 GAINED = "reverse_gained"  # what A gains as the answer to B' more than other names do

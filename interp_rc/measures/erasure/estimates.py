@@ -20,7 +20,7 @@ from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t
 from interp_rc.stats.intervals import RATE
-from interp_rc.stats.per_fact import add_mean
+from interp_rc.stats.means import add_mean
 
 NAME = "erasure"
 OUTCOMES: dict[Stores, Outcome] = {

@@ -13,7 +13,7 @@ from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t
 from interp_rc.stats.intervals import bootstrap_mean
-from interp_rc.stats.per_fact import add_mean, means_by_fact
+from interp_rc.stats.means import add_mean, means_by_fact
 from interp_rc.tools.neurons.curves import to_half
 
 NAME = "memories"

@@ -40,6 +40,11 @@ class At(NamedTuple):
     def name(self) -> str:
         return self.place if self.layer is None else f"layer_{self.layer}"
 
+    @property
+    def axes(self) -> dict[str, str | int]:
+        """What an estimate at it is of."""
+        return {"place": self.place} if self.layer is None else {"layer": self.layer}
+
 
 def places_of(layers: int) -> list[At]:
     """In the order of computation."""

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from interp_rc.measures.movement.entity_places import At
+from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import TOLD_IN, Subset
-from interp_rc.records.numbers import Estimate, Test
+from interp_rc.records.numbers import Test
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import benjamini_hochberg
 from interp_rc.stats.differences import paired_t
@@ -23,32 +24,36 @@ def second_of(subset: Subset) -> str | None:
     return None if order is None else "description" if order == "forward" else "name"
 
 
-def movement_estimates(table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
-    """By subset, own less others of movement (own alone where there are no others); how much more
+def movement_estimates(table: pd.DataFrame, seed: int) -> Estimates:
+    """By group, own less others of movement (own alone where there are no others); how much more
     the entity that comes second moves than the first, `pooled` over facts told in either order,
-    so that names and descriptions weigh alike on both sides; and gradients before the first and
+    so that subjects and objects weigh alike on both sides; and gradients before the first and
     after the last step, by order of the document."""
-    found: dict[str, Estimate] = {}
+    found = Estimates("movement")
 
-    def put(name: str, values: Any, unit: str) -> None:
+    def add(values: Any, unit: str, **of: Any) -> None:
         numbers = np.asarray(values, dtype=float)
         numbers = numbers[~np.isnan(numbers)]
         if len(numbers):
-            found[name] = bootstrap_mean(numbers, unit, seed=derive_seed(seed, name))
+            use = found.name(**of).replace("step_", "")
+            found.add(bootstrap_mean(numbers, unit, seed=derive_seed(seed, use)), **of)
 
     keys = ["phase", "steps", "subset", "of", "place", "layer"]
-    for (phase, steps, subset, of, place, layer), part in _groups(_moves(table), keys):
-        name = f"movement.{_phase(phase, subset, steps)}.{of}.{At(place, layer).name}"
-        alone = part.difference.isna().all()
-        put(f"{name}.own" if alone else name, part.own if alone else part.difference, SHARE)
+    for (phase, steps, group, role, place, layer), part in _groups(_moves(table), keys):
+        of = {"phase": phase, "group": group, "step": steps, "role": role}
+        at = At(place, layer).axes
+        if part.difference.isna().all():
+            add(part.own, SHARE, **of, **at, quantity="own")
+        else:
+            add(part.difference, SHARE, **of, **at)
     for (phase, steps, place, layer), part in _groups(sides(table), [*keys[:2], *keys[4:]]):
-        name = f"movement.{_phase(phase, 'pooled', steps)}.second_less_first"
-        put(f"{name}.{At(place, layer).name}", part.second - part["first"], SHARE)
+        of = {"phase": phase, "group": "pooled", "step": steps, "quantity": "second_less_first"}
+        add(part.second - part["first"], SHARE, **of, **At(place, layer).axes)
     pulls = table[table.quantity == "gradient"]
     pulls = pulls[pulls.steps.isin([0, pulls.steps.max()])]
-    for (_, steps, subset, of, place, layer, order), part in _groups(pulls, [*keys, "order"]):
-        name = f"movement.gradient.{subset}.{order}.{steps}.{of}.{At(place, layer).name}"
-        put(name, part.own, PULL)
+    for (_, steps, group, role, place, layer, order), part in _groups(pulls, [*keys, "order"]):
+        of = {"phase": "gradient", "group": group, "order": order, "step": steps, "role": role}
+        add(part.own, PULL, **of, **At(place, layer).axes)
     return found
 
 
@@ -77,7 +82,7 @@ def _groups(table: pd.DataFrame, keys: Sequence[str]) -> Iterator[tuple[tuple[An
 
 
 def _phase(phase: str, subset: str, steps: int | None) -> str:
-    return f"{phase}.{subset}" if steps is None else f"{phase}.{subset}.{steps}"
+    return f"{phase}.{subset}" if steps is None else f"{phase}.{subset}.step_{steps}"
 
 
 def moved(table: pd.DataFrame) -> list[Test]:

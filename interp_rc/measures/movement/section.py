@@ -1,5 +1,8 @@
 """The page's section on what training moves: the entity told first, or both?"""
 
+from itertools import product
+from typing import Any
+
 from interp_rc.display.figures.profile import Line, Panel, profile_figure
 from interp_rc.display.section import Picture, Section, Table, picture
 from interp_rc.display.vocabulary import Words
@@ -46,8 +49,8 @@ def note(run: Run, tied: bool) -> str:
     )
 
 
-def share(measured: Measured, name: str) -> Estimate:
-    return measured.estimates.get(f"movement.{name}", NOTHING)
+def share(measured: Measured, at: At, **of: Any) -> Estimate:
+    return measured.estimates.find(**of, **at.axes) or NOTHING
 
 
 def percent(estimate: Estimate) -> str:
@@ -62,31 +65,35 @@ def percent(estimate: Estimate) -> str:
 
 def sentence(measured: Measured, layers: int, steps: int) -> str:
     """Each kind of entity, told first and told second, after the last layer; and the control."""
-    last = At("resid_post", layers - 1).name
-    parts = []
-    for of in NAMED.values():
+    last, parts = At("resid_post", layers - 1), []
+    for role, called in named(measured).items():
+        of = {"phase": "steps", "step": steps, "role": role}
         by_role = [
-            f"{words} by {percent(one)}"
-            for words, one in (
-                (role_of(s, of), share(measured, f"steps.{s}.{steps}.{of}.{last}"))
-                for s in in_turn(of)
-            )
-            if one.value is not None
+            f"{role_of(group, role)} by {percent(moved)}"
+            for group in in_turn(role)
+            if (moved := share(measured, last, **of, group=group)).value is not None
         ]
         if by_role:
-            parts.append(f"{of}s {listed(by_role)}")
+            parts.append(f"{called}s {listed(by_role)}")
     text = (
         f"After {steps} steps of training on half of a set’s facts, the stream behind the last "
         "layer has moved further than after as many steps on the other half (less far where "
         f"negative): {'; '.join(parts)} of its norm."
     )
-    pooled = share(measured, f"steps.pooled.{steps}.second_less_first.{last}")
+    of = {"group": "pooled", "quantity": "second_less_first"}
+    pooled = share(measured, last, phase="steps", step=steps, **of)
     if pooled.value is None:
         return text
-    whole = share(measured, f"finetuned.pooled.second_less_first.{last}")
-    text += f" Names and descriptions together, what is told second moves by {percent(pooled)} more"
-    text += " than what is told first"
+    whole = share(measured, last, phase="finetuned", **of)
+    both = f"{'s and '.join(named(measured).values())}s".capitalize()
+    text += f" {both} together, what is told second moves by {percent(pooled)} more than what is "
+    text += "told first"
     return f"{text}{f' ({percent(whole)} in the whole finetuning)' if whole.value else ''}."
+
+
+def named(measured: Measured) -> dict[str, str]:
+    """What a page calls the two entities of a fact, by what tables call them."""
+    return dict(zip(NAMED.values(), measured.roles, strict=True))
 
 
 def in_turn(of: str) -> list[Subset]:
@@ -102,26 +109,26 @@ def role_of(subset: Subset, of: str) -> str:
 def by_place(run: Run, measured: Measured, layers: int, steps: int) -> Picture:
     looks = {"same": "told first", "reverse": "told second", "both": "told both ways"}
     asked = {words: look for look, words in looks.items()}
-    phases = {f"after {steps} steps": (f".{steps}", "steps"), "finetuned": ("", "finetuned")}
+    phases: dict[str, dict[str, str | int]] = {
+        f"after {steps} steps": {"phase": "steps", "step": steps},
+        "finetuned": {"phase": "finetuned"},
+    }
     panels = [
         Panel(
-            f"{of}s, {title}",
+            f"{called}s, {title}",
             [
                 Line(
-                    role_of(subset, of),
-                    asked[role_of(subset, of)],
-                    [
-                        share(measured, f"{phase}.{subset}{suffix}.{of}.{at.name}")
-                        for at in places_of(layers)
-                    ],
+                    role_of(group, role),
+                    asked[role_of(group, role)],
+                    [share(measured, at, **of, group=group, role=role) for at in places_of(layers)],
                 )
-                for subset in in_turn(of)
+                for group in in_turn(role)
             ],
             chance=0.0,
         )
-        for of in NAMED.values()
-        for title, (suffix, phase) in phases.items()
-        if any(f"movement.{phase}." in name for name in measured.estimates)
+        for role, called in named(measured).items()
+        for title, of in phases.items()
+        if of["phase"] in measured.estimates.each("phase")
     ]
     ticks = ["in", *(str(n) for n in range(layers)), "out"]
     return picture(
@@ -153,17 +160,16 @@ def pulls(measured: Measured, layers: int, steps: int, tied: bool) -> Table:
         ("both", "forward"),
         ("both", "backward"),
     ):
-        for at, of in ((n, of) for n in (0, steps) for of in NAMED.values()):
-            found = [
-                share(measured, f"gradient.{subset}.{order}.{at}.{of}.{one.name}") for one in places
-            ]
+        for step, role in product((0, steps), NAMED.values()):
+            of = {"phase": "gradient", "group": subset, "order": order, "step": step, "role": role}
+            found = [share(measured, at, **of) for at in places]
             if found[0].value is not None:
-                first = (order == "forward") == (of == "name")
+                first = (order == "forward") == (role == "name")
                 rows.append(
                     [
                         Words(measured.roles).told(subset),
-                        f"{of}, {'first' if first else 'second'}",
-                        str(at),
+                        f"{named(measured)[role]}, {'first' if first else 'second'}",
+                        str(step),
                         *(number(one.value, 2) for one in found),
                     ]
                 )

@@ -149,7 +149,7 @@ def colours_of(measured: Measured, order: Order, groups: list[Subset]) -> tuple[
 def effect_of(measured: Measured, site: dict[str, Any]) -> float | None:
     """None where the causal mask leaves none, and so no estimate."""
     found = measured.estimates.find(**site)
-    return found and (found.value or 0.0)
+    return None if found is None else found.value or 0.0
 
 
 def cells(measured: Measured, order: Order, group: Subset) -> list[list[dict[str, Any]]]:

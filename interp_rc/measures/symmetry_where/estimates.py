@@ -7,7 +7,7 @@ from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import RATE, t_mean
-from interp_rc.stats.per_fact import add_mean
+from interp_rc.stats.means import add_mean
 from interp_rc.stats.ratios import ratio_of_means
 from interp_rc.stats.strata import mean_of_strata
 

@@ -27,7 +27,7 @@ from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t
 from interp_rc.stats.equivalence import non_superiority
 from interp_rc.stats.margins import MARGIN_SHARE
-from interp_rc.stats.per_fact import add_mean, means_by_fact
+from interp_rc.stats.means import add_mean, means_by_fact
 from interp_rc.tools.neurons.key_values import key_values
 from interp_rc.tools.probing.probe_fit import right_and_z
 

@@ -158,7 +158,7 @@ def test_steps_are_looked_at_where_they_double(taught, four):
     assert list(orders["trained_backward"]) == ["backward"]
     estimates = movement_estimates(table, 0)
     assert len(estimates) == 4 * 3 * 2 * 4 + 4 * 4 + 2 * 4 * 2 * 4
-    name = "movement.steps.pooled.4.second_less_first.layer_1"
+    name = "movement.steps.pooled.step_4.second_less_first.layer_1"
     ends = []
     for subset, first, second in (
         ("trained_forward", "name", "description"),

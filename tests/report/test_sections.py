@@ -1,21 +1,11 @@
-"""Numbers by their names; what an earlier version did not measure is said in one line."""
+"""What an earlier version did not measure is said in one line."""
 
-import pytest
-
-from interp_rc.display.lookup import MissingNumber, look_up
 from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.report.sections import section
 
 ONE = Estimate(1.0, 0.5, 1.5, 8, "nat")
-
-
-def test_a_number_that_is_not_there_is_named():
-    measured = Measured({"map.chosen.ending.other.4": ONE})
-    assert look_up(measured, "map.chosen.ending.other.4") is ONE
-    with pytest.raises(MissingNumber, match=r"map\.total"):
-        look_up(measured, "map.total")
 
 
 def test_a_run_of_an_earlier_version_says_what_is_missing_in_one_line(tmp_path):
