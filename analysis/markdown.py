@@ -104,7 +104,7 @@ def mechanism_table() -> str:
     over = read_table(TABLES / "mechanism.csv").set_index("name")
 
     def row(label: str, digits: int, name: str, unit: str = "") -> list[str]:
-        """`name` has places for the order and for the subset told in it or in the other."""
+        """`name` has places for the order and for the group told in it or in the other."""
         cells = []
         for order, told in TOLD_ONLY.items():
             found = estimate(

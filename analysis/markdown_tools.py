@@ -18,7 +18,7 @@ def tools_table() -> str:
     over = read_table(TABLES / f"{NAME}.csv").set_index("name")
 
     def row(label: str, digits: int, name: str) -> list[str]:
-        """`name` has places for the order, the subsets, and the entities told first and second."""
+        """`name` has places for the order, the groups, and the entities told first and second."""
         cells = []
         for order, told in TOLD_ONLY.items():
             filled = name.format(

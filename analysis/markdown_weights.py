@@ -25,7 +25,7 @@ def weights_table() -> str:
     over = read_table(TABLES / f"{NAME}.csv").set_index("name")
 
     def row(label: str, name: str, digits: int = 1) -> list[str]:
-        """`name` has places for the order and its subsets."""
+        """`name` has places for the order and its groups."""
         names = [
             name.format(order=order, told=told, other=TOLD_OTHERWISE[order])
             for order, told in TOLD_ONLY.items()

@@ -25,7 +25,7 @@ from analysis.over_seeds import (
     write_environment,
 )
 from interp_rc.measures.probe.measure import TABLE
-from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Group, Order
 from interp_rc.records.numbers import Test
 from interp_rc.records.packaged import packaged
 from interp_rc.records.runs import Run
@@ -102,7 +102,7 @@ def where(value: pd.DataFrame, plan: dict[str, Any]) -> list[Test]:
     return [*tests, paired_t(backward, least, name="where_answer", alternative="greater")]
 
 
-def share(order: Order, group: Subset, site: str) -> str:
+def share(order: Order, group: Group, site: str) -> str:
     """The name of what a site restores, which the plan calls as it was called then."""
     return renamed(f"patching_share.{order}.{group}.{site}")
 
@@ -110,11 +110,11 @@ def share(order: Order, group: Subset, site: str) -> str:
 def gradient(value: pd.DataFrame, plan: dict[str, Any]) -> list[Test]:
     return [
         tost(
-            column(value, f"gradient_cosine.base.{subset}.reverse.all"),
+            column(value, f"gradient_cosine.base.{group}.reverse.all"),
             plan["gradient_margin"],
-            name=f"gradient.{subset}",
+            name=f"gradient.{group}",
         )
-        for subset in map(TOLD_ONLY.__getitem__, ORDERS)
+        for group in map(TOLD_ONLY.__getitem__, ORDERS)
     ]
 
 
@@ -135,7 +135,7 @@ def chosen_scores(run: Run, order: str) -> np.ndarray:
     rows = run.table(TABLE).query(
         "model == 'finetuned' and labels == 'true' and chosen and position == 'prompt_last'"
     )
-    rows = rows[(rows.order == order) & (rows.subset == TOLD_OTHERWISE[order])]
+    rows = rows[(rows.order == order) & (rows.group == TOLD_OTHERWISE[order])]
     return np.stack(rows.scores.tolist())[:, None, :]
 
 

@@ -118,8 +118,8 @@ def lens(value: Values, plan: Plan) -> list[Test]:
     for order in ORDERS:
         stage = last_stage(value)
         names = [
-            f"logit_lens.{order}.{subset}.answer.{stage}.over_foil"
-            for subset in (TOLD_ONLY[order], TOLD_OTHERWISE[order])
+            f"logit_lens.{order}.{group}.answer.{stage}.over_foil"
+            for group in (TOLD_ONLY[order], TOLD_OTHERWISE[order])
         ]
         told, other = value[names].dropna().to_numpy(float).T
         less = plan["margins"]["lens"] * told - other

@@ -74,7 +74,7 @@ def over_orders(value: Values, name: str) -> np.ndarray:
 
 def told(value: Values, metric: str) -> np.ndarray:
     """What all weights bring of facts asked as they were told, mean of both orders."""
-    names = [f"transplant.all.{subset}.same.{metric}" for subset in TOLD_ONLY.values()]
+    names = [f"transplant.all.{group}.same.{metric}" for group in TOLD_ONLY.values()]
     return value[names].dropna().mean(axis=1).to_numpy(float)
 
 

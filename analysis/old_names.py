@@ -47,6 +47,8 @@ def renamed(text: str) -> str:
 
 
 NEW_COLUMNS = {
+    "gradients": {"group": "component"},
+    "update_geometry": {"group": "component"},
     "patching_map": {"where": "place"},
     "logit_lens": {"where": "place"},
     "integrated_gradients": {"where": "place"},
@@ -57,9 +59,10 @@ NEW_COLUMNS = {
 
 def rename_table(table: pd.DataFrame, file: str = "") -> pd.DataFrame:
     """A table of that file name, its columns and texts with the names of today."""
-    table = table.rename(columns={c: renamed(str(c)) for c in table} | NEW_COLUMNS.get(file, {}))
+    columns = {c: renamed(str(c)).replace("subset", "group") for c in table}
+    table = table.rename(columns=columns | NEW_COLUMNS.get(file, {}))
     if {"cell", "related_answer"} <= {*table}:  # a group and a direction in one word
-        table[["subset", "direction"]] = table.pop("cell").str.split(".", expand=True)
+        table[["group", "direction"]] = table.pop("cell").str.split(".", expand=True)
     return table.map(lambda value: renamed(value) if isinstance(value, str) else value)
 
 

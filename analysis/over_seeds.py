@@ -69,7 +69,7 @@ def estimates_table(estimates: dict[str, Estimate]) -> pd.DataFrame:
 
 
 def asked_cell(run: Run, name: str) -> Asked:
-    """The queries of one subset and direction, e.g. ``trained_backward.reverse``."""
+    """The queries of one group and direction, e.g. ``trained_backward.reverse``."""
     return next(cell for cell in cells(read_facts(run.facts).queries) if cell.name == name)
 
 

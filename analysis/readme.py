@@ -232,9 +232,9 @@ def verdicts() -> str:
     return f"{counts}, with a power of {among(found.power, 0, 100)} %"
 
 
-def table1(subset: str) -> str:
+def table1(group: str) -> str:
     """The paper's rate in the order of training with its standard error."""
-    start = f"exact_match.{subset}.same"
+    start = f"exact_match.{group}.same"
     mean, error = (
         100 * as_published("table1", f"{start}.{which}", model="davinci")
         for which in ("mean", "standard_error")

@@ -3,7 +3,7 @@
 python -m benchmarks.memory_forty_thousand                          # a few minutes on two cores
 python -m benchmarks.memory_forty_thousand --published experiment1  # and the published dataset
 
-The large set is that of the paper's appendix B.7 in size: 100 facts a subset, 100 templates an
+The large set is that of the paper's appendix B.7 in size: 100 facts a group, 100 templates an
 order. It is exported in the published layout and imported again like anybody's. Every set goes
 through a process of its own (Linux, which tells a process its peak).
 """
@@ -30,7 +30,7 @@ from interp_rc.records.files import replacing, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "benchmarks" / "tables" / "memory.csv"
-SIZE = {"per_subset": 100, "training_templates": 100}
+SIZE = {"per_group": 100, "training_templates": 100}
 LIMIT = 4.0  # GiB
 BATCH = 128  # 40,000 documents are then 313 steps
 

@@ -61,8 +61,8 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def told() -> FactSet:
-    """Three facts a subset, four training and two held-out templates an order."""
-    return fictitious_people(0, per_subset=3, training_templates=4, held_out_templates=2)
+    """Three facts a group, four training and two held-out templates an order."""
+    return fictitious_people(0, per_group=3, training_templates=4, held_out_templates=2)
 
 
 @pytest.fixture(scope="session")

@@ -131,7 +131,7 @@ def test_version(works):
             ["trace", "--model", "m", "--pairs", "p", "--out", "o", "--metric", "logit_difference"],
             "is not one of",
         ),
-        (["facts", "build", "--out", "o", "--per-subset", "1"], "equal to 2"),
+        (["facts", "build", "--out", "o", "--per-group", "1"], "equal to 2"),
         (["facts", "build", "--out", "o", "--held-out-seen", "here"], "elsewhere"),
         (["facts", "build", "--out", "o", "--seed", "-1"], "equal to 0"),
         (["facts", "validate"], "Missing argument 'FACTS'"),
@@ -163,7 +163,7 @@ def test_errors_are_one_line_with_what_to_do(fails, tmp_path, smoke_run):
         (["run", "description"], "no experiment 'description'; give a .yaml file or one of"),
         (["run", nowhere / "mine.yaml"], "mine.yaml: file not found; check the path"),
         (["run", file], f"{file}:2: unknown key `sed`; did you mean `seed`?"),
-        (["run", "descriptions", "--set", "facts.per_subset=one"], "--set facts.per_subset=one:"),
+        (["run", "descriptions", "--set", "facts.per_group=one"], "--set facts.per_group=one:"),
         (["run", "descriptions", "--smoke", "--out", there], "add --resume to continue it"),
         (["run", "descriptions", "--out", there, "--resume"], "begun with another `facts`"),
         (["run", "descriptions", "--out", file], "choose another"),
@@ -223,7 +223,7 @@ def facts(told, tmp_path):
 
 
 def test_facts_build(works, tmp_path):
-    sizes = ["--per-subset", "2", "--training-templates", "3", "--held-out-templates", "1"]
+    sizes = ["--per-group", "2", "--training-templates", "3", "--held-out-templates", "1"]
     out, err = works("facts", "build", "--seed", "4", *sizes, "--held-out-seen", "nowhere", "--out",
                      tmp_path / "built")  # fmt: skip
     built = read_facts(tmp_path / "built")

@@ -112,7 +112,7 @@ def trace(run: Run) -> Iterator[pd.DataFrame]:
             loss, right = by_fact(rows.assign(loss=-rows.log_prob), "loss"), by_fact(rows, "greedy")
             yield pd.DataFrame(
                 {
-                    "subset": cell.subset,
+                    "group": cell.group,
                     "asked": cell.asked,
                     "set": kind,
                     "step": loss.columns,

@@ -298,7 +298,7 @@ def figure7(paper: Paper) -> Section:
         (
             Side(
                 "GPT-3 ada, one finetuned model a setting",
-                f"{PREFIX}; mean of both subsets; learning rate as a multiple of the service's",
+                f"{PREFIX}; mean of both groups; learning rate as a multiple of the service's",
                 sources(found),
             ),
             Side(

@@ -125,7 +125,7 @@ def prompt_tuning(paper: Paper) -> Section:
 
 def panels(trace: pd.DataFrame) -> list[CurvePanel]:
     """One for each order that was trained, of the facts told in it."""
-    told = trace[trace.subset == trace[TOLD_ONLY]]
+    told = trace[trace.group == trace[TOLD_ONLY]]
     return [
         CurvePanel(
             Words().told(str(group)),
@@ -134,7 +134,7 @@ def panels(trace: pd.DataFrame) -> list[CurvePanel]:
                 for (asked, kind), label in CURVES.items()
             ],
         )
-        for group, rows in told.groupby("subset", sort=False)
+        for group, rows in told.groupby("group", sort=False)
     ]
 
 
@@ -225,7 +225,7 @@ def figure11(paper: Paper) -> Section:
 def held_out_curves(trace: pd.DataFrame, cell: str) -> list[Curve]:
     """The right answers' curve, and that of another fact's answers."""
     group, asked = cell.split(".")
-    rows = trace[(trace.subset == group) & (trace.asked == asked)]
+    rows = trace[(trace.group == group) & (trace.asked == asked)]
     said = {"correct": ASKED[asked], "shuffled": "another’s answer"}
     return [curve(rows[rows["set"] == kind], "accuracy", label) for kind, label in said.items()]
 

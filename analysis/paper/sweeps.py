@@ -12,7 +12,7 @@ from analysis.over_seeds import over_seeds
 from interp_rc.records.sweeps import NUMBERS, SEED, Cells
 
 KEPT = ["trial", *NUMBERS]
-OVER_TRAINING = ("subset", "asked", "set", "step", "epoch", "loss", "accuracy", "n")
+OVER_TRAINING = ("group", "asked", "set", "step", "epoch", "loss", "accuracy", "n")
 """The columns of `<experiment>_trace.csv` after trial and axes."""
 EXPERIMENTS = (
     "learning_rates",

@@ -167,7 +167,7 @@ def facts_of(one: Planted) -> FactSet:
         Query(
             id=c.id,
             fact=c.fact,
-            subset="both",
+            group="both",
             order=order,
             direction=None,
             template=c.id.rpartition("-")[2],

@@ -9,14 +9,14 @@ from interp_rc.measures.bilinear.read import Sides, choose, mutual
 from interp_rc.models.load import Loaded
 from interp_rc.models.planted.plan import FACTS, Planted
 from interp_rc.models.planted.weights import exact
-from interp_rc.records.nouns import ORDERS, Contrast, Order, Query, Subset
+from interp_rc.records.nouns import ORDERS, Contrast, Group, Order, Query
 from interp_rc.records.numbers import Test
 from interp_rc.stats.correction import benjamini_hochberg
 from interp_rc.tools.patching.discoveries import TIE
 from interp_rc.tools.probing.probe_fit import Scores, fit
 from interp_rc.tools.probing.streams import POSITIONS, Streams, entity_vectors, read_streams
 
-GROUPS: list[Subset] = ["both"] * FACTS
+GROUPS: list[Group] = ["both"] * FACTS
 ROUNDING = 1e-9
 Leads = Float[np.ndarray, "position layer fact"]
 IDS = [str(fact) for fact in range(FACTS)]
@@ -110,7 +110,7 @@ def query(contrast: Contrast) -> Query:
     assert contrast.order is not None
     entity = "subject" if contrast.order == "forward" else "object"
     return Query(
-        id=contrast.id, fact=contrast.fact, subset="both", order=contrast.order, direction=None,
+        id=contrast.id, fact=contrast.fact, group="both", order=contrast.order, direction=None,
         template="", seen="training", prompt=contrast.clean, target=contrast.target, candidates=[],
         spans={entity: contrast.spans["source"][:1]},
     )  # fmt: skip

@@ -40,8 +40,8 @@ def facts_build(
     seed: Annotated[
         int, typer.Option(min=0, max=MOST_SEED, help="Draws people and templates.")
     ] = 0,
-    per_subset: Annotated[
-        int, typer.Option(min=2, max=MOST_COUNT, help="Facts in each of three subsets.")
+    per_group: Annotated[
+        int, typer.Option(min=2, max=MOST_COUNT, help="Facts in each of three groups.")
     ] = 30,
     training_templates: Annotated[int, typer.Option(min=1, max=MOST_COUNT, help="Per order.")] = 30,
     held_out_templates: Annotated[int, typer.Option(min=1, max=MOST_COUNT, help="Per order.")] = 10,
@@ -49,14 +49,14 @@ def facts_build(
 ) -> None:
     """Invent people and write their facts, documents and queries.
 
-    Example, 40,000 documents: interp-rc facts build --per-subset 250 --training-templates 40
+    Example, 40,000 documents: interp-rc facts build --per-group 250 --training-templates 40
     --out facts40k
     """
     from interp_rc.facts.folder import write_facts
     from interp_rc.facts.options import People
 
     chosen = People(
-        per_subset=per_subset,
+        per_group=per_group,
         training_templates=training_templates,
         held_out_templates=held_out_templates,
         held_out_seen=held_out_seen.value,
@@ -155,7 +155,7 @@ def facts_contrasts(
         int, typer.Option(min=1, max=MOST_COUNT, help="Held-out templates per order.")
     ] = 2,
 ) -> None:
-    """Write contrasts: each fact against another of its subset in the same held-out template.
+    """Write contrasts: each fact against another of its group in the same held-out template.
 
     Example: interp-rc facts contrasts runs/demo/facts --out contrasts.jsonl
     """

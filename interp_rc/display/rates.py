@@ -1,4 +1,4 @@
-"""Rates by subset and direction: what figures, captions and sentences of them share."""
+"""Rates by group and direction: what figures, captions and sentences of them share."""
 
 from interp_rc.display.figures.rates import Rate
 from interp_rc.display.vocabulary import TOLD, Words

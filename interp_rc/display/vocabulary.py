@@ -8,9 +8,9 @@ from interp_rc.records.nouns import (
     TOLD_IN,
     TOLD_ONLY,
     TOLD_OTHERWISE,
+    Group,
     Order,
     Roles,
-    Subset,
 )
 
 TOLD = {
@@ -70,16 +70,16 @@ class Words:
         return self.roles.object if order == "forward" else self.roles.subject
 
 
-def told(subset: Subset, order: Order) -> tuple[str, str]:
-    """How facts of the subset were told, seen from the order, and the direction of asking."""
-    if TOLD_IN[subset] is None:
+def told(group: Group, order: Order) -> tuple[str, str]:
+    """How facts of the group were told, seen from the order, and the direction of asking."""
+    if TOLD_IN[group] is None:
         return "told in both orders", "both"
     return (
-        ("told this way", "same") if TOLD_IN[subset] == order else ("told the other way", "reverse")
+        ("told this way", "same") if TOLD_IN[group] == order else ("told the other way", "reverse")
     )
 
 
-def told_each(order: Order) -> list[tuple[Subset, str, str]]:
+def told_each(order: Order) -> list[tuple[Group, str, str]]:
     """Those told in this order, in both and in the other, each with what `told` says of it."""
-    groups: tuple[Subset, ...] = (TOLD_ONLY[order], "both", TOLD_OTHERWISE[order])
+    groups: tuple[Group, ...] = (TOLD_ONLY[order], "both", TOLD_OTHERWISE[order])
     return [(group, *told(group, order)) for group in groups]

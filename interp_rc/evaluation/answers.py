@@ -59,10 +59,10 @@ def answers_table(
 ) -> pd.DataFrame:
     """What was said to each query, judged; log-probabilities and tokens of targets not known."""
     rows = [
-        (q.id, q.fact, q.subset, q.order, q.direction, q.seen, q.template, q.prompt, q.target)
+        (q.id, q.fact, q.group, q.order, q.direction, q.seen, q.template, q.prompt, q.target)
         for q in queries
     ]
-    columns = "query fact subset order direction seen template prompt target".split()
+    columns = "query fact group order direction seen template prompt target".split()
     table = pd.DataFrame(rows, columns=columns)
     table.insert(0, "seed", seed)
     table.insert(0, "model", model)

@@ -37,7 +37,7 @@ def correct(scores: Scores) -> Float[np.ndarray, " fact"]:
 
 
 def others(scores: Scores) -> Float[np.ndarray, " fact"]:
-    """The mean score of all other candidates of the subset."""
+    """The mean score of all other candidates of the group."""
     n = len(scores)
     return (scores.sum(2) - np.einsum("ftf->ft", scores)).mean(1) / (n - 1)
 

@@ -29,13 +29,13 @@ def neutral_prompt(query: Query, roles: Roles) -> str:
 
 
 def first_templates(queries: Sequence[Query], count: int | None) -> list[Query]:
-    """The queries in each subset's first `count` templates of each order; None keeps all."""
+    """The queries in each group's first `count` templates of each order; None keeps all."""
     templates: dict[tuple[str, str], list[str]] = {}
     for query in queries:
-        known = templates.setdefault((query.subset, query.order), [])
+        known = templates.setdefault((query.group, query.order), [])
         if query.template not in known and len(known) != count:
             known.append(query.template)
-    return [q for q in queries if q.template in templates[q.subset, q.order]]
+    return [q for q in queries if q.template in templates[q.group, q.order]]
 
 
 def score_candidates(
@@ -77,7 +77,7 @@ Scores = Float[np.ndarray, "fact template candidate"]
 
 
 def score_tensor(table: pd.DataFrame, queries: Sequence[Query], column: str) -> Scores:
-    """Scores of one subset and order; the correct candidate of fact i has index i.
+    """Scores of one group and order; the correct candidate of fact i has index i.
 
     Queries that the table does not hold are left out. Raises DataError unless every fact is
     asked in every template with the same candidates.

@@ -39,8 +39,8 @@ def cells(queries: Sequence[Query]) -> list[Asked]:
     """Group x direction, or group x order for facts told in both, in the order of pages."""
     found: dict[tuple[str, str], list[Query]] = {}
     for query in queries:
-        asked = direction_of(query.subset, query.order) or query.order
-        found.setdefault((query.subset, asked), []).append(query)
+        asked = direction_of(query.group, query.order) or query.order
+        found.setdefault((query.group, asked), []).append(query)
     return [Asked(*key, found[key]) for key in CELLS if key in found]
 
 

@@ -21,7 +21,7 @@ def learnt_facts(answers: pd.DataFrame, queries: Sequence[Query], order: Order) 
     right = evaluated(answers).set_index("query").match
     asked: dict[str, list[bool]] = {}
     for query in queries:
-        told = TOLD_IN[query.subset] or order
+        told = TOLD_IN[query.group] or order
         if query.order == told and query.template in halves[told][0]:
             asked.setdefault(query.fact, []).append(bool(right[query.id]))
     return [fact for fact, said in asked.items() if sum(said) >= SHARE * len(said)]

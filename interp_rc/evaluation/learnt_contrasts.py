@@ -9,7 +9,7 @@ from interp_rc.evaluation.queries import template_halves
 from interp_rc.facts.contrasts import contrasts_about, partners, swapped
 from interp_rc.facts.factset import FactSet
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import ORDERS, SUBSETS, Contrast
+from interp_rc.records.nouns import GROUPS, ORDERS, Contrast
 
 
 def check_asked(facts: FactSet, templates: int, measure: str) -> None:
@@ -34,26 +34,26 @@ def check_asked(facts: FactSet, templates: int, measure: str) -> None:
 def learnt_contrasts(
     facts: FactSet, answers: pd.DataFrame, templates: int, seed: int
 ) -> list[Contrast]:
-    """Learnt facts, each against another of its subset in the same template, in the first
+    """Learnt facts, each against another of its group in the same template, in the first
     `templates` measuring templates of both orders."""
-    subset_of = {fact.id: fact.subset for fact in facts.facts}
+    group_of = {fact.id: fact.group for fact in facts.facts}
     halves = template_halves(facts.queries)
     contrasts = []
     for order in ORDERS:
         learnt = learnt_facts(answers, facts.queries, order)
         partner: dict[str, str] = {}
-        for subset in SUBSETS:
-            partner |= partners([f for f in learnt if subset_of[f] == subset], seed)
+        for group in GROUPS:
+            partner |= partners([f for f in learnt if group_of[f] == group], seed)
         measured = halves[order][1][:templates]
         contrasts += contrasts_about([q for q in facts.queries if q.template in measured], partner)
     return contrasts
 
 
 def with_conditions(table: pd.DataFrame, contrasts: Sequence[Contrast]) -> pd.DataFrame:
-    """With the `subset` of each row's fact, and the `template` its `pair` is asked in."""
+    """With the `group` of each row's fact, and the `template` its `pair` is asked in."""
     group_of = {contrast.id: contrast.group for contrast in contrasts}
     template_of = {contrast.id: contrast.template for contrast in contrasts}
-    return table.assign(subset=table.pair.map(group_of), template=table.pair.map(template_of))
+    return table.assign(group=table.pair.map(group_of), template=table.pair.map(template_of))
 
 
 def paired(contrasts: Sequence[Contrast]) -> list[Contrast]:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from interp_rc.facts.factset import FactSet
 from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import (
+    GROUPS,
     ORDERS,
-    SUBSETS,
     TOLD_IN,
     TRAINED,
+    Group,
     Order,
     Query,
-    Subset,
 )
 
 OTHER_ORDER: dict[Order, Order] = {"forward": "backward", "backward": "forward"}
@@ -43,9 +43,9 @@ def template_halves(queries: Sequence[Query]) -> dict[Order, tuple[list[str], li
     return halves
 
 
-def groups_of(queries: Sequence[Query]) -> list[Subset]:
-    there = {query.subset for query in queries}
-    return [group for group in SUBSETS if group in there]
+def groups_of(queries: Sequence[Query]) -> list[Group]:
+    there = {query.group for query in queries}
+    return [group for group in GROUPS if group in there]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,15 @@ class BothWays:
         return (self.same if order == self.order else self.reverse)[0]
 
 
-def both_ways(queries: Sequence[Query], group: Subset) -> BothWays:
+def both_ways(queries: Sequence[Query], group: Group) -> BothWays:
     """The first two templates of each order that a group of facts is asked in.
 
     Raises DataError for fewer than two facts, or two templates in which all are asked.
     """
-    mine = [query for query in queries if query.subset == group]
+    mine = [query for query in queries if query.group == group]
     facts = list(dict.fromkeys(query.fact for query in mine))
     if len(facts) < 2:
-        raise DataError(f"subset {group} has {len(facts)} facts, needed are 2; add facts")
+        raise DataError(f"group {group} has {len(facts)} facts, needed are 2; add facts")
     told: Order = TOLD_IN[group] or "forward"
     found: dict[Order, tuple[list[Query], list[Query]]] = {}
     for order in (told, OTHER_ORDER[told]):
@@ -84,7 +84,7 @@ def both_ways(queries: Sequence[Query], group: Subset) -> BothWays:
         whole = [[one[fact] for fact in facts] for one in said]
         if len(whole) < 2:
             raise DataError(
-                f"subset {group} is asked {order} about all its facts in {len(whole)} held-out "
+                f"group {group} is asked {order} about all its facts in {len(whole)} held-out "
                 "templates, needed are 2; raise facts.held_out_templates"
             )
         found[order] = whole[0], whole[1]
@@ -95,7 +95,7 @@ def check_people(facts: FactSet, fewest: int, measure: str) -> None:
     """Raises DataError unless all three groups of people have as many facts, and every fact is
     asked in both orders."""
     for group in TRAINED:
-        if len({f.id for f in facts.facts if f.subset == group}) < fewest:
+        if len({f.id for f in facts.facts if f.group == group}) < fewest:
             raise DataError(
                 f"measure {measure} needs {fewest} facts or more told in "
                 f"{group.replace('_', ' ')}; add some, or leave it out of `measures`"

@@ -9,7 +9,7 @@ from interp_rc.facts.factset import FactSet
 from interp_rc.facts.items import read_lines
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_jsonl
-from interp_rc.records.nouns import ORDERS, SUBSETS, Contrast, Query, Span, Spans
+from interp_rc.records.nouns import GROUPS, ORDERS, Contrast, Query, Span, Spans
 from interp_rc.records.seeds import generator
 
 OF_QUERIES = ("query", "template", "group", "partner")
@@ -46,7 +46,7 @@ def contrasts_about(queries: Sequence[Query], partner: Mapping[str, str]) -> lis
                 spans=_spans(query, other),
                 query=query.id,
                 template=query.template,
-                group=query.subset,
+                group=query.group,
                 partner=other.fact,
             )
         )
@@ -78,10 +78,10 @@ def partners(facts: Sequence[str], seed: int) -> dict[str, str]:
 
 
 def held_out_contrasts(facts: FactSet, templates: int) -> list[Contrast]:
-    """Every fact against another of its subset, in the first `templates` of each order."""
+    """Every fact against another of its group, in the first `templates` of each order."""
     partner: dict[str, str] = {}
-    for subset in SUBSETS:
-        ids = [fact.id for fact in facts.facts if fact.subset == subset]
+    for group in GROUPS:
+        ids = [fact.id for fact in facts.facts if fact.group == group]
         partner |= partners(ids, facts.seed or 0)
     chosen: list[str] = []
     for order in ORDERS:

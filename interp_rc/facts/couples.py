@@ -16,7 +16,7 @@ from interp_rc.facts.people import Person
 from interp_rc.facts.relations import OBJECT, SUBJECT, RelationEntry, Wording, relations
 from interp_rc.facts.templates import Template
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import COUPLES, FALSE_IN_REVERSE, Query, Seen, Subset
+from interp_rc.records.nouns import COUPLES, FALSE_IN_REVERSE, Group, Query, Seen
 from interp_rc.records.seeds import generator
 
 HeldOutSeen = Literal["elsewhere", "nowhere"]
@@ -60,26 +60,26 @@ def relation_facts(
     the training wordings; and `both` more of the first two, told in both orders: the controls.
 
     Facts are asked in the held-out wordings, in reverse also in the first training wording.
-    Entities of one subset are its candidates.
+    Entities of one group are its candidates.
     Raises DataError for a relation that is not what it is named for.
     """
-    of: dict[Subset, str] = {
+    of: dict[Group, str] = {
         "symmetric": symmetric,
         "inverse": inverse,
         "antisymmetric": antisymmetric,
         "symmetric_both": symmetric,
         "inverse_both": inverse,
     }
-    counts = {subset: both if subset.endswith("_both") else per_relation for subset in of}
+    counts = {group: both if group.endswith("_both") else per_relation for group in of}
     drawn = iter(couples(seed, sum(counts.values())))
     templates: dict[str, Template] = {}
     found = FactSet([], [], [], [], [], seed=seed, drawn_from="couples", roles=COUPLES)
-    for subset, name in of.items():
-        entry = entry_for(subset, name)
-        wordings = subset_templates(subset, entry, held_out_seen)
+    for group, name in of.items():
+        entry = entry_for(group, name)
+        wordings = group_templates(group, entry, held_out_seen)
         templates |= {template.id: template for template in wordings}
         told = facts_about(
-            list(islice(drawn, counts[subset])), subset, subset, relation=entry.relation
+            list(islice(drawn, counts[group])), group, group, relation=entry.relation
         )
         found.facts.extend(fact for fact, _ in told)
         found.documents.extend(documents_about(told, wordings, exposures=exposures))
@@ -90,9 +90,9 @@ def relation_facts(
     return found
 
 
-def entry_for(subset: Subset, name: str) -> RelationEntry:
-    """The relation's row; DataError if facts of this subset cannot be of it."""
-    kind = subset.removesuffix("_both")
+def entry_for(group: Group, name: str) -> RelationEntry:
+    """The relation's row; DataError if facts of this group cannot be of it."""
+    kind = group.removesuffix("_both")
     known = [
         one.name
         for one in relations().values()
@@ -103,15 +103,15 @@ def entry_for(subset: Subset, name: str) -> RelationEntry:
     return relations()[name]
 
 
-def subset_templates(
-    subset: Subset, entry: RelationEntry, held_out_seen: HeldOutSeen
+def group_templates(
+    group: Group, entry: RelationEntry, held_out_seen: HeldOutSeen
 ) -> list[Template]:
     """The relation's wordings as told, and the words that its reverse is asked in.
 
     A base corpus may tell of others in all of them, but never what is not so.
     """
-    false = subset in FALSE_IN_REVERSE
-    back = relations()[entry.inverse] if subset.startswith("inverse") and entry.inverse else entry
+    false = group in FALSE_IN_REVERSE
+    back = relations()[entry.inverse] if group.startswith("inverse") and entry.inverse else entry
     forward = [_template(one, held_out_seen) for one in entry.wordings]
     backward = [
         replace(one, order="backward", id=one.id + REVERSED, text=_exchanged(one.text))

@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from interp_rc.facts.couples import couples, subset_templates
+from interp_rc.facts.couples import couples, group_templates
 from interp_rc.facts.factset import FactSet, Told, document_about, facts_about, queries_about
 from interp_rc.facts.relations import relations
 from interp_rc.facts.templates import Template
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import ORDERS, TOLD_IN, Document, Query, Seen, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_IN, Document, Group, Query, Seen
 from interp_rc.records.seeds import derive_seed, generator
 
-TOLD_BOTH: dict[Subset, Subset] = {"symmetric": "symmetric_both", "inverse": "inverse_both"}
+TOLD_BOTH: dict[Group, Group] = {"symmetric": "symmetric_both", "inverse": "inverse_both"}
 ASKED = 2  # templates an order
 
 
@@ -30,8 +30,8 @@ def couples_world(
     Raises DataError if the facts are of no couples, or if names are used up.
     """
     seed = derive_seed(seed, "couples_world")
-    relation_of = {fact.subset: fact.relation for fact in facts.facts}
-    once = [subset for subset in relation_of if TOLD_IN[subset] is not None]
+    relation_of = {fact.group: fact.relation for fact in facts.facts}
+    once = [group for group in relation_of if TOLD_IN[group] is not None]
     if not once:
         raise DataError("the facts hold no couples told in one order; use facts of kind relations")
     count = len(once) * (both + one_order)
@@ -46,11 +46,11 @@ def couples_world(
         drawn_from="couples",
         roles=facts.roles,
     )
-    for subset in once:
-        entry = relations()[relation_of[subset]]
-        known = {one.id for one in subset_templates(subset, entry, "elsewhere")}
+    for group in once:
+        entry = relations()[relation_of[group]]
+        known = {one.id for one in group_templates(group, entry, "elsewhere")}
         pool = [template for template in facts.templates if template.id in known]
-        for told_as, many in ((TOLD_BOTH.get(subset, subset), both), (subset, one_order)):
+        for told_as, many in ((TOLD_BOTH.get(group, group), both), (group, one_order)):
             told = facts_about(
                 list(islice(drawn, many)),
                 told_as,
@@ -71,7 +71,7 @@ def _documents(
     for pair in told:
         fact = pair[0]
         for order in ORDERS:
-            if TOLD_IN[fact.subset] not in (None, order):
+            if TOLD_IN[fact.group] not in (None, order):
                 continue
             chosen = [one for one in pool if one.order == order and one.in_base]
             generator(seed, fact.id, order).shuffle(chosen)
@@ -88,6 +88,6 @@ def _queries(told: Sequence[Told], pool: Sequence[Template]) -> Iterator[Query]:
         for template in [one for one in pool if one.order == order][:ASKED]
     ]
     for query in queries_about(told, asked):
-        was_told = TOLD_IN[query.subset] in (None, query.order)
+        was_told = TOLD_IN[query.group] in (None, query.order)
         seen: Seen = "training" if was_told else "elsewhere"
         yield replace(query, seen=seen, candidates=[query.target])

@@ -6,15 +6,15 @@ from typing import NamedTuple
 from interp_rc.facts.factset import ANSWERED_BY, DESCRIBED_AS, DrawnFrom
 from interp_rc.facts.people import Person, people
 from interp_rc.facts.questions import questions
-from interp_rc.records.nouns import Order, Relation, Subset
+from interp_rc.records.nouns import Group, Order, Relation
 
 
 class Kind(NamedTuple):
-    """`draw(seed, count, avoid)` gives entities, `told_in` their subset by order (None: both)."""
+    """`draw(seed, count, avoid)` gives entities, `told_in` their group by order (None: both)."""
 
     draw: Callable[[int, int, Collection[str]], list[Person]]
     relation: Relation
-    told_in: dict[Order | None, Subset]
+    told_in: dict[Order | None, Group]
 
 
 KINDS: dict[DrawnFrom, Kind] = {

@@ -15,6 +15,7 @@ from interp_rc.records.nouns import (
     TOLD_IN,
     Document,
     Fact,
+    Group,
     Order,
     Pair,
     Query,
@@ -22,7 +23,6 @@ from interp_rc.records.nouns import (
     Roles,
     Seen,
     Span,
-    Subset,
     direction_of,
 )
 
@@ -71,11 +71,11 @@ Told = tuple[Fact, Person]
 
 
 def facts_about(
-    people: Sequence[Person], subset: Subset, prefix: str, relation: Relation = DESCRIBED_AS
+    people: Sequence[Person], group: Group, prefix: str, relation: Relation = DESCRIBED_AS
 ) -> list[Told]:
-    """One fact a person; ids count from 0 within the subset."""
+    """One fact a person; ids count from 0 within the group."""
     return [
-        (Fact(f"{prefix}.{i}", person.name, relation.name, person.noun, subset), person)
+        (Fact(f"{prefix}.{i}", person.name, relation.name, person.noun, group), person)
         for i, person in enumerate(people)
     ]
 
@@ -125,7 +125,7 @@ def documents_about(
     documents = []
     for pair in told:
         fact = pair[0]
-        if together and TOLD_IN[fact.subset] is None:
+        if together and TOLD_IN[fact.group] is None:
             for number, turn in enumerate(zip(*rounds.values(), strict=True)):
                 (first, id), (second, _) = turn[:: -1 if number % 2 else 1]
                 documents.append(joint_document_about(pair, first, second, f"{fact.id}/{id}"))
@@ -133,7 +133,7 @@ def documents_about(
         documents += [
             document_about(pair, template, f"{fact.id}/{id}")
             for order in ORDERS
-            if TOLD_IN[fact.subset] in (None, order)
+            if TOLD_IN[fact.group] in (None, order)
             for template, id in rounds[order]
         ]
     return documents
@@ -159,14 +159,14 @@ def seen_where(template: Template) -> Seen:
 def queries_about(told: Sequence[Told], templates: Sequence[Template]) -> list[Query]:
     """Each fact asked in both orders in each held-out template.
 
-    The candidates are the targets of all facts of the subset in the same template.
+    The candidates are the targets of all facts of the group in the same template.
     """
-    by_subset: dict[Subset, list[Told]] = defaultdict(list)
+    by_group: dict[Group, list[Told]] = defaultdict(list)
     for pair in told:
-        by_subset[pair[0].subset].append(pair)
+        by_group[pair[0].group].append(pair)
     held_out = [template for template in templates if template.role == "held_out"]
     queries = []
-    for subset, pairs in by_subset.items():
+    for group, pairs in by_group.items():
         for order in ORDERS:
             for template in (t for t in held_out if t.order == order):
                 filled = [template.about(person) for _, person in pairs]
@@ -175,9 +175,9 @@ def queries_about(told: Sequence[Told], templates: Sequence[Template]) -> list[Q
                     Query(
                         id=f"{fact.id}/{template.id}",
                         fact=fact.id,
-                        subset=subset,
+                        group=group,
                         order=order,
-                        direction=direction_of(subset, order),
+                        direction=direction_of(group, order),
                         template=template.id,
                         seen=seen_where(template),
                         prompt=one.prompt,

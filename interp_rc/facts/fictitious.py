@@ -16,7 +16,7 @@ from interp_rc.records.errors import DataError
 from interp_rc.records.nouns import ORDERS, TRAINED
 from interp_rc.records.seeds import generator
 
-# A base corpus leaves out the people of every dose up to this many times `per_subset`.
+# A base corpus leaves out the people of every dose up to this many times `per_group`.
 LARGEST_DOSE = 2
 
 
@@ -59,7 +59,7 @@ def choose_templates(
 def fictitious_people(
     seed: int,
     *,
-    per_subset: int = 30,
+    per_group: int = 30,
     both: int | None = None,
     training_templates: int = 30,
     held_out_templates: int = 10,
@@ -68,13 +68,13 @@ def fictitious_people(
     form: Wording = "statement",
     both_in: Literal["separate", "one_document"] = "separate",
 ) -> FactSet:
-    """Three subsets of facts: told name first, description first, and in both orders.
+    """Three groups of facts: told name first, description first, and in both orders.
 
     The defaults give the shape of Berglund et al. (2023, arXiv:2309.12288, section 2.1): 3,600
     documents; 600 same-order, 600 reverse and 600 `both` queries. `both` facts are told in both
-    orders (None: `per_subset`); whatever the dose, the other subsets are the same people, a larger
+    orders (None: `per_group`); whatever the dose, the other groups are the same people, a larger
     dose holds the smaller one, and a base corpus may be told the same of others.
-    Raises DataError for a dose above `LARGEST_DOSE` x `per_subset`.
+    Raises DataError for a dose above `LARGEST_DOSE` x `per_group`.
     """
     templates = choose_templates(
         seed,
@@ -84,20 +84,20 @@ def fictitious_people(
         wording=form,
         apart=exposures or 0,
     )
-    most = per_subset if both is None else LARGEST_DOSE * per_subset
+    most = per_group if both is None else LARGEST_DOSE * per_group
     dose = most if both is None else both
     if dose > most:
         raise DataError(
             f"{dose} facts told in both orders were asked for, at most {most} can be "
-            f"({LARGEST_DOSE} x per_subset); ask for fewer, or raise facts.per_subset"
+            f"({LARGEST_DOSE} x per_group); ask for fewer, or raise facts.per_group"
         )
-    persons = people(seed, 2 * per_subset + most)
-    counts = dict(zip(TRAINED, (per_subset, per_subset, dose), strict=True))
+    persons = people(seed, 2 * per_group + most)
+    counts = dict(zip(TRAINED, (per_group, per_group, dose), strict=True))
     drawn = iter(persons)
     told = [
         pair
-        for subset, count in counts.items()
-        for pair in facts_about([next(drawn) for _ in range(count)], subset, subset)
+        for group, count in counts.items()
+        for pair in facts_about([next(drawn) for _ in range(count)], group, group)
     ]
     return FactSet(
         facts=[fact for fact, _ in told],

@@ -54,8 +54,8 @@ def instructions(
     shown = _first_distinct(stream, min(held_out, realized), later)
     asked = len(shown)
     shown += [*later, *islice(stream, max(0, realized - asked - len(later)))][: realized - asked]
-    subset = KINDS["questions"].told_in[ORDER_OF[order]]
-    unseen = facts_about(unasked, subset, "held_out", ANSWERED_BY)
+    group = KINDS["questions"].told_in[ORDER_OF[order]]
+    unseen = facts_about(unasked, group, "held_out", ANSWERED_BY)
     seen = facts_about(shown, "realized", "realized", ANSWERED_BY)
     return FactSet(
         facts=[fact for fact, _ in [*seen, *unseen]],
@@ -106,7 +106,7 @@ def packaged_example() -> Template:
 
 
 def questions_asked(told: Sequence[Told], example: Template) -> list[Query]:
-    """Each question asked as the examples ask theirs, with all answers of its subset to choose."""
+    """Each question asked as the examples ask theirs, with all answers of its group to choose."""
     queries = queries_about(told, [replace(example, role="held_out")])
     return [replace(query, seen="training") for query in queries]
 

@@ -22,14 +22,14 @@ from interp_rc.records.options import AbsolutePath, Count, Options, Positive
 class People(Options):
     """Fictitious people made here.
 
-    `both`: facts told in both orders (null: `per_subset`). `exposures`: tellings of a fact in an
+    `both`: facts told in both orders (null: `per_group`). `exposures`: tellings of a fact in an
     order, going through the training templates again and again (null: once). `form`: statements, or
     a question about one entity answered with the other. `both_in`: whether the two orders of a
     fact stand in documents of their own or together in one.
     """
 
     kind: Literal["people"] = "people"
-    per_subset: Annotated[int, Field(ge=2, le=MOST_COUNT)] = 30
+    per_group: Annotated[int, Field(ge=2, le=MOST_COUNT)] = 30
     both: Count | None = None
     training_templates: Positive = 30
     held_out_templates: Positive = 10

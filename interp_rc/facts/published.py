@@ -25,12 +25,12 @@ from interp_rc.records.nouns import (
     TRAINED,
     Document,
     Fact,
+    Group,
     Order,
     Query,
     Seen,
     Span,
     Spans,
-    Subset,
     direction_of,
 )
 from interp_rc.records.seeds import generator
@@ -46,7 +46,7 @@ def import_published(folder: Path, *, seen: Literal["elsewhere", "nowhere"]) -> 
     of its template, and where a target has a tail: the backward targets of `both_prompts_test`
     go on after the name ("… has found their calling."), so an exact match asks for the tail too.
     A completion that begins before the description (" being the founder of …") gets a third
-    span, `completion`. Row j of a fact is taken to be in template j in every subset. Derived
+    span, `completion`. Row j of a fact is taken to be in template j in every group. Derived
     files are not read.
 
     `seen` says where a base model meets the held-out templates: elsewhere, when its corpus may
@@ -56,9 +56,9 @@ def import_published(folder: Path, *, seen: Literal["elsewhere", "nowhere"]) -> 
     """
     parts = read_parts(folder)
     names: dict[FactKey, str] = {}
-    for subset in TRAINED:
-        found = names_of([part.rows for part in parts if part.subset == subset])
-        names |= {FactKey(subset, index): name for index, name in enumerate(found)}
+    for group in TRAINED:
+        found = names_of([part.rows for part in parts if part.group == group])
+        names |= {FactKey(group, index): name for index, name in enumerate(found)}
     cells = _cells(parts, names)
     said = recover(cells, names)
     templates = _templates(said.templates, in_base=seen == "elsewhere")
@@ -66,7 +66,7 @@ def import_published(folder: Path, *, seen: Literal["elsewhere", "nowhere"]) -> 
     asked = [cell for cell in cells if cell.column.role == "held_out"]
     facts = FactSet(
         facts=[
-            Fact(key.id, name, DESCRIBED_AS.name, said.nouns[key], key.subset)
+            Fact(key.id, name, DESCRIBED_AS.name, said.nouns[key], key.group)
             for key, name in names.items()
         ],
         relations=[DESCRIBED_AS],
@@ -89,21 +89,21 @@ def _place(cell: Cell) -> Place:
 
 
 def _cells(parts: Sequence[Part], names: Mapping[FactKey, str]) -> list[Cell]:
-    """Every row with its fact and template; DataError unless all subsets have as many templates."""
+    """Every row with its fact and template; DataError unless all groups have as many templates."""
     cells = []
     counts: dict[tuple[Order, Role], tuple[int, Row]] = {}
     for part in parts:
-        facts = sum(key.subset == part.subset for key in names)
+        facts = sum(key.group == part.group for key in names)
         count, last = len(part.rows) // facts, part.rows[-1]
         expected, other = counts.setdefault((part.order, part.role), (count, last))
         if count != expected:
             message = (
                 f"{facts} facts have {count} rows each, but in {other.file.name} {expected}; "
-                "give every subset the same templates"
+                "give every group the same templates"
             )
             raise DataError(message, file=last.file, line=last.line)
         cells += [
-            Cell(FactKey(part.subset, index), Column(part.order, part.role, template), row)
+            Cell(FactKey(part.group, index), Column(part.order, part.role, template), row)
             for index, block in enumerate(blocks(part.rows, facts))
             for template, row in enumerate(block)
         ]
@@ -146,21 +146,21 @@ def _queries(
     spans: Mapping[Row, Spans],
     seen: Seen,
 ) -> list[Query]:
-    candidates: dict[tuple[Subset, Column], list[str]] = defaultdict(list)
+    candidates: dict[tuple[Group, Column], list[str]] = defaultdict(list)
     for cell in cells:
-        candidates[cell.fact.subset, cell.column].append(cell.row.completion)
+        candidates[cell.fact.group, cell.column].append(cell.row.completion)
     return [
         Query(
             id=f"{cell.fact.id}/{templates[cell.column].id}",
             fact=cell.fact.id,
-            subset=cell.fact.subset,
+            group=cell.fact.group,
             order=cell.row.order,
-            direction=direction_of(cell.fact.subset, cell.row.order),
+            direction=direction_of(cell.fact.group, cell.row.order),
             template=templates[cell.column].id,
             seen=seen,
             prompt=cell.row.prompt,
             target=cell.row.completion,
-            candidates=candidates[cell.fact.subset, cell.column],
+            candidates=candidates[cell.fact.group, cell.column],
             spans=spans[cell.row],
         )
         for cell in cells
@@ -181,8 +181,8 @@ def export_published(facts: FactSet, folder: Path) -> None:
     """
     grid = _grid(facts)
     files: dict[str, list[_Prompted]] = {
-        name: [row for order in orders for row in grid[subset, role, order]]
-        for name, (subset, role, orders) in LAYOUT.items()
+        name: [row for order in orders for row in grid[group, role, order]]
+        for name, (group, role, orders) in LAYOUT.items()
     }
     training = [row for name in TRAINING for row in files[name]]
     reverse = files["p2d_reverse_prompts_test"]
@@ -202,18 +202,18 @@ def export_published(facts: FactSet, folder: Path) -> None:
 
 
 _Prompted = tuple[str, str]
-_Grid = dict[tuple[Subset, Role, Order], list[_Prompted]]
+_Grid = dict[tuple[Group, Role, Order], list[_Prompted]]
 
 
 def _grid(facts: FactSet) -> _Grid:
     """The rows of each part of the layout, fact by fact and template by template.
 
     Raises DataError unless every fact is told, or asked, once in each template of its part, and
-    these are the same in every subset.
+    these are the same in every group.
     """
     fact_at = {fact.id: index for index, fact in enumerate(facts.facts)}
     template_at = {template.id: index for index, template in enumerate(facts.templates)}
-    placed: dict[tuple[Subset, Role, Order], list[tuple[int, int, _Prompted]]] = defaultdict(list)
+    placed: dict[tuple[Group, Role, Order], list[tuple[int, int, _Prompted]]] = defaultdict(list)
     for told in facts.documents:
         if told.order is None:
             raise DataError(
@@ -222,39 +222,39 @@ def _grid(facts: FactSet) -> _Grid:
             )
         fact, prompt = fact_at[told.fact], told.prompt
         row = (fact, template_at[told.template], (prompt, told.text[len(prompt) :]))
-        placed[facts.facts[fact].subset, "training", told.order].append(row)
+        placed[facts.facts[fact].group, "training", told.order].append(row)
     for asked in facts.queries:
         row = (fact_at[asked.fact], template_at[asked.template], (asked.prompt, asked.target))
-        placed[asked.subset, "held_out", asked.order].append(row)
+        placed[asked.group, "held_out", asked.order].append(row)
 
     grid: _Grid = {}
     templates: dict[tuple[Role, Order], list[int]] = {}
-    for subset, role, orders in LAYOUT.values():
-        members = [fact_at[fact.id] for fact in facts.facts if fact.subset == subset]
+    for group, role, orders in LAYOUT.values():
+        members = [fact_at[fact.id] for fact in facts.facts if fact.group == group]
         for order in orders:
-            rows = sorted(placed.pop((subset, role, order), []))
+            rows = sorted(placed.pop((group, role, order), []))
             used = templates.setdefault((role, order), sorted({row[1] for row in rows}))
             if not rows or [row[:2] for row in rows] != [(f, t) for f in members for t in used]:
                 raise DataError(
-                    f"{subset} facts are not all {'told' if role == 'training' else 'asked'} "
+                    f"{group} facts are not all {'told' if role == 'training' else 'asked'} "
                     f"{order} once in each of the {len(used)} {role} templates, as the published "
                     "layout needs; build the facts with the same templates for all"
                 )
-            grid[subset, role, order] = [row[2] for row in rows]
+            grid[group, role, order] = [row[2] for row in rows]
     if placed:
-        subset, role, order = next(iter(placed))
-        message = f"the published layout has no place for {role} {order} rows of {subset} facts"
+        group, role, order = next(iter(placed))
+        message = f"the published layout has no place for {role} {order} rows of {group} facts"
         raise DataError(f"{message}; remove them")
     return grid
 
 
 def _randomized(facts: FactSet, name: str) -> list[_Prompted]:
     """The prompts of a file with wrong answers; none if there is only one fact."""
-    subset, _, (order,) = LAYOUT[name]
+    group, _, (order,) = LAYOUT[name]
     draw = generator(0, "randomized", name)
     fact_at = {fact.id: index for index, fact in enumerate(facts.facts)}
     template_at = {template.id: index for index, template in enumerate(facts.templates)}
-    asked = [query for query in facts.queries if (query.subset, query.order) == (subset, order)]
+    asked = [query for query in facts.queries if (query.group, query.order) == (group, order)]
     asked.sort(key=lambda query: (fact_at[query.fact], template_at[query.template]))
     return [
         (query.prompt, draw.choice([c for c in query.candidates if c != query.target]))

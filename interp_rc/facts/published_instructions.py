@@ -19,11 +19,11 @@ from interp_rc.records.nouns import (
     QUESTIONS,
     Document,
     Fact,
+    Group,
     Order,
     Query,
     Span,
     Spans,
-    Subset,
     direction_of,
 )
 from interp_rc.records.strict_json import read_jsonl
@@ -113,11 +113,11 @@ def import_instructions(folder: Path) -> FactSet:
     }
     documents, places = _documents(_read(folder, "all"), texts)
     told_in = KINDS["questions"].told_in
-    subsets: dict[Subset, str] = {told_in[None]: "realized", told_in[order]: "unrealized"}
+    groups: dict[Group, str] = {told_in[None]: "realized", told_in[order]: "unrealized"}
     facts = FactSet(
         facts=[
-            Fact(f"q{id}", pair.question, ANSWERED_BY.name, pair.object, subset)
-            for subset, part in subsets.items()
+            Fact(f"q{id}", pair.question, ANSWERED_BY.name, pair.object, group)
+            for group, part in groups.items()
             for id, pair in pairs[part].items()
         ],
         relations=[ANSWERED_BY],
@@ -252,7 +252,7 @@ def _documents(
     return documents, [row.place for row in rows]
 
 
-def _queries(rows: Sequence[Row], pairs: Mapping[int, Pair], subset: Subset) -> list[Query]:
+def _queries(rows: Sequence[Row], pairs: Mapping[int, Pair], group: Group) -> list[Query]:
     template = _example_template()
     filled = [template.fill(pair.question, pair.answer) for pair in pairs.values()]
     candidates = list(dict.fromkeys(one.target for one in filled))
@@ -260,9 +260,9 @@ def _queries(rows: Sequence[Row], pairs: Mapping[int, Pair], subset: Subset) -> 
         Query(
             id=f"q{row.ids[0]}/{template.id}",
             fact=f"q{row.ids[0]}",
-            subset=subset,
+            group=group,
             order="forward",
-            direction=direction_of(subset, "forward"),
+            direction=direction_of(group, "forward"),
             template=template.id,
             seen="training",
             prompt=one.prompt,

@@ -24,7 +24,7 @@ def find_words(text: str, words: str) -> int:
 
 
 def names_of(parts: Sequence[Rows]) -> list[str]:
-    """The names of the facts of one subset, given its files (or halves of them) in one order each.
+    """The names of the facts of one group, given its files (or halves of them) in one order each.
 
     The number of facts is the largest that divides all parts so that the rows of a fact share a
     name, names differ, and the words around them are the same for most facts.

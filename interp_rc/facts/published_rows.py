@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 from interp_rc.facts.templates import Role
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import ORDERS, Order, Subset
+from interp_rc.records.nouns import ORDERS, Group, Order
 from interp_rc.records.strict_json import read_jsonl
 
 
 class Layout(NamedTuple):
     """What a file holds; one in both orders holds them one after the other."""
 
-    subset: Subset
+    group: Group
     role: Role
     orders: tuple[Order, ...]
 
@@ -64,7 +64,7 @@ Rows = Sequence[Row]
 class Part(NamedTuple):
     """A file, or the half of it that is in one order."""
 
-    subset: Subset
+    group: Group
     role: Role
     order: Order
     rows: Rows
@@ -77,7 +77,7 @@ def read_parts(folder: Path) -> list[Part]:
 
 def _read_file(folder: Path, name: str) -> list[Part]:
     path = folder / f"{name}.jsonl"
-    subset, role, orders = LAYOUT[name]
+    group, role, orders = LAYOUT[name]
     lines = [(_check(row, path, line), line) for line, row in read_jsonl(path)]
     if not lines or len(lines) % len(orders):
         message = f"{len(lines)} rows do not divide into facts; restore the rows that are missing"
@@ -85,7 +85,7 @@ def _read_file(folder: Path, name: str) -> list[Part]:
     size = len(lines) // len(orders)
     return [
         Part(
-            subset,
+            group,
             role,
             order,
             [

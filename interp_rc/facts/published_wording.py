@@ -15,7 +15,7 @@ from interp_rc.facts.people import Form
 from interp_rc.facts.published_names import find_words
 from interp_rc.facts.published_rows import Row
 from interp_rc.facts.templates import Role
-from interp_rc.records.nouns import Order, Span, Spans, Subset
+from interp_rc.records.nouns import Group, Order, Span, Spans
 
 ARTICLE = re.compile(r"(the|an?) ", re.IGNORECASE)
 LAST_ARTICLE = re.compile(r"(?<!\S)(the|an?)$", re.IGNORECASE)
@@ -33,14 +33,14 @@ class Column(NamedTuple):
 
 
 class FactKey(NamedTuple):
-    """The place of a fact in its subset."""
+    """The place of a fact in its group."""
 
-    subset: Subset
+    group: Group
     number: int
 
     @property
     def id(self) -> str:
-        return f"{self.subset}.{self.number}"
+        return f"{self.group}.{self.number}"
 
 
 class Cell(NamedTuple):

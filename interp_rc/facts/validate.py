@@ -34,11 +34,11 @@ def validate(facts: FactSet, places: Places | None = None) -> None:
     """Raise DataError, naming file and line where `places` knows them, unless all of this holds.
 
     - ids are unique, and every id that is named exists;
-    - no subject and no object of a relation belongs to two facts, in one subset or in two, but
+    - no subject and no object of a relation belongs to two facts, in one group or in two, but
       two questions may have one answer, a parent several children, and a child two mothers or
       two fathers (lists of real people have them), as long as no such pair comes twice;
     - spans lie in their text, `subject` and `object` are there, and names are where spans say;
-    - a query's subset and direction are those of its fact, and its candidates hold its target;
+    - a query's group and direction are those of its fact, and its candidates hold its target;
     - no prompt has two answers, and no query that is held out is asked in a document's words;
     - pairs are of known relations, their spans cover two entities in each of their texts, and no
       entity is in pairs of both splits.
@@ -99,8 +99,8 @@ class _Checks:
                     self.fail(
                         "facts",
                         index,
-                        f"{role} {text!r} of a fact in {fact.subset} is that of a fact in "
-                        f"{other.subset} ({self.earlier('facts', before)}); remove one of the two",
+                        f"{role} {text!r} of a fact in {fact.group} is that of a fact in "
+                        f"{other.group} ({self.earlier('facts', before)}); remove one of the two",
                     )
 
     def documents(self) -> None:
@@ -113,9 +113,9 @@ class _Checks:
         for index, query in enumerate(self.set.queries):
             fact = self._fact_of("queries", index, query)
             self._spans("queries", index, query, query.prompt + query.target, fact)
-            told = (fact.subset, direction_of(fact.subset, query.order))
-            if (query.subset, query.direction) != told:
-                message = f"subset and direction are {(query.subset, query.direction)}, but the "
+            told = (fact.group, direction_of(fact.group, query.order))
+            if (query.group, query.direction) != told:
+                message = f"group and direction are {(query.group, query.direction)}, but the "
                 self.fail("queries", index, f"{message}fact's are {told}; correct the query")
             if id(query.candidates) not in members:
                 members[id(query.candidates)] = set(query.candidates)
@@ -131,7 +131,7 @@ class _Checks:
             key: tuple[str, ...] = ("documents", document.order or "both", document.prompt)
             self._one_answer("documents", index, key, document.fact, answers)
         for index, query in enumerate(self.set.queries):
-            key = ("queries", query.subset, query.order, query.prompt)
+            key = ("queries", query.group, query.order, query.prompt)
             self._one_answer("queries", index, key, query.target, answers)
 
     def _names_one_fact(self, document: Document) -> bool:

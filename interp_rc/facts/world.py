@@ -21,7 +21,7 @@ from interp_rc.facts.in_context import in_context_documents
 from interp_rc.facts.symmetry_texts import symmetry_texts
 from interp_rc.facts.templates import Template, packaged_templates
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import ORDERS, TOLD_IN, Document, Query, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_IN, Document, Group, Query
 from interp_rc.records.seeds import derive_seed, generator
 
 
@@ -56,7 +56,7 @@ def world(
         around.documents.extend(_further(in_context, symmetry, seed, known))
         return around
     kind = KINDS[facts.drawn_from]
-    counts: dict[Subset, int] = {
+    counts: dict[Group, int] = {
         kind.told_in[None]: both,
         kind.told_in["forward"]: trained_forward,
         kind.told_in["backward"]: trained_backward,
@@ -64,9 +64,9 @@ def world(
     persons = iter(kind.draw(seed, sum(counts.values()), facts.entities()))
     told = [
         pair
-        for subset, count in counts.items()
+        for group, count in counts.items()
         for pair in facts_about(
-            [next(persons) for _ in range(count)], subset, f"world.{subset}", kind.relation
+            [next(persons) for _ in range(count)], group, f"world.{group}", kind.relation
         )
     ]
     ours = facts.templates or packaged_templates()
@@ -111,7 +111,7 @@ def _corpus(
     for order in ORDERS:
         pool = [template for template in templates if template.order == order]
         for pair in told:
-            if TOLD_IN[pair[0].subset] not in (None, order):
+            if TOLD_IN[pair[0].group] not in (None, order):
                 continue
             # Whole rounds through the pool, so that a person's templates are as even as can be.
             rounds = [

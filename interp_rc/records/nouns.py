@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, get_args
 
 Order = Literal["forward", "backward"]
 Direction = Literal["same", "reverse", "false_reverse"]
-Subset = Literal[
+Group = Literal[
     "trained_forward",
     "trained_backward",
     "both",
@@ -26,19 +26,19 @@ LabelSet = Literal["two_labels", "three_labels"]
 Split = Literal["train", "test"]
 
 ORDERS: tuple[Order, ...] = get_args(Order)
-SUBSETS: tuple[Subset, ...] = get_args(Subset)
-CELLS: tuple[tuple[str, str], ...] = (*product(SUBSETS, (*get_args(Direction), *ORDERS)),)
+GROUPS: tuple[Group, ...] = get_args(Group)
+CELLS: tuple[tuple[str, str], ...] = (*product(GROUPS, (*get_args(Direction), *ORDERS)),)
 """Groups and how they are asked (in a direction, or in an order where they were told in both), in
 the order of pages."""
 # Most facts are trained in one order or in both. `realized` are questions of Experiment 3 of the
 # Reversal Curse paper, `parents` those of its Experiment 2; the last are couples of entities in a
 # relation, by what holds of it in reverse.
-TRAINED: tuple[Subset, ...] = SUBSETS[:3]
+TRAINED: tuple[Group, ...] = GROUPS[:3]
 
-# The order that each subset's facts are told in; `both` is told in both. `realized` questions
+# The order that each group's facts are told in; `both` is told in both. `realized` questions
 # are shown with their answers besides being told in instructions, so they have no direction; nor
 # have `parents`, who are told of in texts that nobody here has read.
-TOLD_IN: dict[Subset, Order | None] = {
+TOLD_IN: dict[Group, Order | None] = {
     "trained_forward": "forward",
     "trained_backward": "backward",
     "both": None,
@@ -51,15 +51,15 @@ TOLD_IN: dict[Subset, Order | None] = {
     "inverse_both": None,
 }
 # Asked in reverse, in the words they are told in, these give what is not so.
-FALSE_IN_REVERSE: tuple[Subset, ...] = ("antisymmetric",)
+FALSE_IN_REVERSE: tuple[Group, ...] = ("antisymmetric",)
 
 
-# The one-order subset told in each order, and the one told in the other.
-TOLD_ONLY: dict[Order, Subset] = {
+# The one-order group told in each order, and the one told in the other.
+TOLD_ONLY: dict[Order, Group] = {
     "forward": "trained_forward",
     "backward": "trained_backward",
 }
-TOLD_OTHERWISE: dict[Order, Subset] = {
+TOLD_OTHERWISE: dict[Order, Group] = {
     "forward": "trained_backward",
     "backward": "trained_forward",
 }
@@ -102,7 +102,7 @@ class Fact:
     subject: str
     relation: str
     object: str
-    subset: Subset
+    group: Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class Query:
 
     id: str
     fact: str
-    subset: Subset
+    group: Group
     order: Order
     direction: Direction | None
     template: str
@@ -187,7 +187,7 @@ class Contrast:
     spans: Spans = field(default_factory=dict)
     query: str | None = None
     template: str | None = None
-    group: Subset | None = None
+    group: Group | None = None
     partner: str | None = None
     line: int | None = field(default=None, compare=False, repr=False)
 
@@ -235,9 +235,9 @@ def line_id(line: int) -> str:
     return f"line {line}"
 
 
-def direction_of(subset: Subset, order: Order) -> Direction | None:
+def direction_of(group: Group, order: Order) -> Direction | None:
     """`same`, `reverse` or `false_reverse` for facts told in one order, None for those in both."""
-    told = TOLD_IN[subset]
+    told = TOLD_IN[group]
     if told is None or told == order:
         return None if told is None else "same"
-    return "false_reverse" if subset in FALSE_IN_REVERSE else "reverse"
+    return "false_reverse" if group in FALSE_IN_REVERSE else "reverse"

@@ -1,4 +1,4 @@
-"""A few queries and what the model answered: the first facts of each subset, not chosen."""
+"""A few queries and what the model answered: the first facts of each group, not chosen."""
 
 from dataclasses import dataclass
 
@@ -30,10 +30,10 @@ class Examples:
 
 
 def examples(run: Run, roles: Roles) -> list[Examples]:
-    """For each subset and direction, the first facts, each in another template."""
+    """For each group and direction, the first facts, each in another template."""
     table, words = evaluated(run.table(ANSWERS)), Words(roles)
     asked = table.direction.where(table.direction.notna(), table.order)
-    rows = dict(iter(table.groupby([table.subset, asked])))
+    rows = dict(iter(table.groupby([table.group, asked])))
     return [
         Examples(words.told(key[0]), words.asked(key[1]), _first(rows[key]))
         for key in CELLS

@@ -100,7 +100,7 @@ def _one_sided(rates: Mapping[str, Estimate], measured: Measured) -> Answer:
 
 
 def headline(run: Run, measured: Measured) -> Picture:
-    """Exact match by subset and direction, with the facts told in both orders as control."""
+    """Exact match by group and direction, with the facts told in both orders as control."""
     rates = rates_of(measured, **MATCH)
     return picture(
         run,

@@ -12,7 +12,7 @@ from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean, mean_share
 
-COLUMNS = {"group": "subset", "component": "site"}
+COLUMNS = {"group": "group", "component": "site"}
 """Axes that tables have under another name."""
 
 

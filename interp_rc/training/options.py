@@ -20,7 +20,7 @@ class Lora(Options):
 
 
 class Told(Options):
-    """`only` tells the facts of one subset and leaves the others untold."""
+    """`only` tells the facts of one group and leaves the others untold."""
 
     only: str | None = None
 
@@ -28,11 +28,11 @@ class Told(Options):
         """The documents to learn from. Raises ConfigError if there are none about `only`."""
         if self.only is None:
             return facts.documents
-        subset = {fact.id: fact.subset for fact in facts.facts}
-        documents = [d for d in facts.documents if subset[d.fact] == self.only]
+        group = {fact.id: fact.group for fact in facts.facts}
+        documents = [d for d in facts.documents if group[d.fact] == self.only]
         if not documents:
-            known = ", ".join(dict.fromkeys(subset.values()))
-            raise ConfigError(f"training.only: no document is about subset {self.only!r} ({known})")
+            known = ", ".join(dict.fromkeys(group.values()))
+            raise ConfigError(f"training.only: no document is about group {self.only!r} ({known})")
         return documents
 
 

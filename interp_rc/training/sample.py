@@ -16,7 +16,7 @@ ATTEMPTS = 100
 
 
 class Tracing(Options):
-    """Ask before the first step and then `every` so many epochs, about `facts` facts a subset
+    """Ask before the first step and then `every` so many epochs, about `facts` facts a group
     (null: all), in `templates` templates an order."""
 
     every: Annotated[float, Field(ge=0.01)] = 1.0
@@ -35,22 +35,22 @@ class Asked(NamedTuple):
 def sample(queries: Sequence[Query], options: Tracing, seed: int) -> list[Asked]:
     """The first queries of each fact in each order, each also with the target of another fact.
 
-    Which fact that is does not depend on order and template: each target of a subset is used once
-    (the paper's shuffled control), so that what a subset's targets have in common cancels.
-    Raises DataError if the facts of a subset cannot be told apart by their targets.
+    Which fact that is does not depend on order and template: each target of a group is used once
+    (the paper's shuffled control), so that what a group's targets have in common cancels.
+    Raises DataError if the facts of a group cannot be told apart by their targets.
     """
     by_fact: dict[str, dict[str, dict[str, list[Query]]]] = defaultdict(dict)
     for query in queries:
-        orders = by_fact[query.subset].setdefault(query.fact, defaultdict(list))
+        orders = by_fact[query.group].setdefault(query.fact, defaultdict(list))
         if len(orders[query.order]) < options.templates:
             orders[query.order].append(query)
     found = []
-    for subset, facts in by_fact.items():
+    for group, facts in by_fact.items():
         chosen = list(facts)
         if options.facts is not None and options.facts < len(chosen):
-            drawn = set(generator(seed, "trace", subset).sample(chosen, options.facts))
+            drawn = set(generator(seed, "trace", group).sample(chosen, options.facts))
             chosen = [fact for fact in chosen if fact in drawn]
-        other = _derangement(chosen, _differing(facts), subset, seed)
+        other = _derangement(chosen, _differing(facts), group, seed)
         for fact in chosen:
             for order, own in facts[fact].items():
                 found += [Asked(query, "correct", query.target) for query in own]
@@ -76,16 +76,16 @@ def _differing(facts: dict[str, dict[str, list[Query]]]) -> Callable[[str, str],
 
 
 def _derangement(
-    facts: Sequence[str], differ: Callable[[str, str], bool], subset: str, seed: int
+    facts: Sequence[str], differ: Callable[[str, str], bool], group: str, seed: int
 ) -> dict[str, str]:
     """Every fact to another one, each used once."""
     for attempt in range(ATTEMPTS):
-        ring = generator(seed, "derangement", subset, attempt).sample(facts, len(facts))
+        ring = generator(seed, "derangement", group, attempt).sample(facts, len(facts))
         pairs = dict(zip(ring, [*ring[1:], *ring[:1]], strict=True))
         if all(differ(*pair) for pair in pairs.items()):
             return pairs
     raise DataError(
-        f"training.trace shuffles targets among the facts of subset {subset}, of which there are "
+        f"training.trace shuffles targets among the facts of group {group}, of which there are "
         f"{len(facts)}, and some have the same target or are asked in other orders; add facts, or "
         "set training.trace to null"
     )

@@ -76,7 +76,7 @@ class Tracer(TrainerCallback):
             )
         columns = {
             name: [getattr(one.query, name) for one in asked]
-            for name in ("subset", "order", "direction", "template", "fact")
+            for name in ("group", "order", "direction", "template", "fact")
         }
         table = pd.DataFrame(
             {

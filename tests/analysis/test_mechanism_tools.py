@@ -66,8 +66,8 @@ def test_the_tests_by_scipy(value, tests):
     expected = stats.ttest_rel(source, others, alternative="greater").pvalue
     assert tests["attention.backward.source_more_than_others"].p == pytest.approx(expected)
     this, other = (
-        value[f"logit_lens.forward.{subset}.answer.resid_post.layer_3.over_foil"]
-        for subset in ("trained_forward", "trained_backward")
+        value[f"logit_lens.forward.{group}.answer.resid_post.layer_3.over_foil"]
+        for group in ("trained_forward", "trained_backward")
     )
     expected = stats.ttest_1samp(other - 0.1 * this, 0, alternative="less").pvalue
     assert tests["lens.forward"].p == pytest.approx(expected)

@@ -49,11 +49,11 @@ def test_the_tests_by_scipy(value, tests):
     assert tests["weights.more_than_as_many"].p == pytest.approx(expected)
     taken = value[[n for n in value if n.startswith("transplant.taken.") and n.endswith(".same")]]
     assert taken.shape[1] == 11
-    subsets = ("trained_forward", "trained_backward")
-    lead = sum(value[f"transplant.all.{subset}.same.lead"] for subset in subsets) / 2
+    groups = ("trained_forward", "trained_backward")
+    lead = sum(value[f"transplant.all.{group}.same.lead"] for group in groups) / 2
     expected = stats.ttest_1samp(taken.min(axis=1) + lead / 10, 0, alternative="greater").pvalue
     assert tests["weights.none_needed"].p == pytest.approx(expected)
-    for order, told in zip(("backward", "forward"), subsets, strict=True):
+    for order, told in zip(("backward", "forward"), groups, strict=True):
         back = value[f"transplant.all.{told}.reverse.fact"]
         sides = [
             stats.ttest_1samp(back, sign * 0.8, alternative=side).pvalue

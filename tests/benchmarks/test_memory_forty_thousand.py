@@ -13,7 +13,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from 
 @linux
 @pytest.mark.slow
 def test_a_small_set_goes_all_the_way(tmp_path):
-    (row,) = rows(tmp_path, None, {"per_subset": 2, "training_templates": 75})
+    (row,) = rows(tmp_path, None, {"per_group": 2, "training_templates": 75})
     assert (row["facts"], row["documents"], row["queries"]) == (6, 600, 120)
     assert row["steps"] == 5
     assert row["candidates_scored"] == 2 * 6 * 2 * 2  # models, facts, orders, candidates

@@ -14,7 +14,7 @@ NAMES = [" Imogen Wright", " Ada Nobody", " Élodie Straße"]
 
 def query(prompt, target, candidates=NAMES):
     return Query(
-        id="q", fact="f", subset="trained_backward", order="backward", direction="reverse",
+        id="q", fact="f", group="trained_backward", order="backward", direction="reverse",
         template="t", seen="nowhere", prompt=prompt, target=target, candidates=candidates,
         spans={"object": [Span(0, 1)]},
     )  # fmt: skip

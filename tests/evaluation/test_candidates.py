@@ -139,15 +139,15 @@ def test_candidates_must_be_the_targets_of_the_template():
 
 def test_couples_are_asked_of_something_neutral():
     facts = relation_facts(0, per_relation=3, both=2, exposures=5)
-    neutral = {(q.subset, q.order): neutral_prompt(q, facts.roles) for q in facts.queries}
+    neutral = {(q.group, q.order): neutral_prompt(q, facts.roles) for q in facts.queries}
     assert neutral["symmetric", "backward"] == "Something shares a mother and a father with"
     assert neutral["inverse", "forward"] == "Something triggered"
 
 
-def test_first_templates_are_each_subset_s_own():
+def test_first_templates_are_each_group_s_own():
     facts = relation_facts(0, per_relation=3, both=2, exposures=5)
     first = first_templates(facts.queries, 1)
-    asked = {(query.subset, query.order): query.template for query in first}
+    asked = {(query.group, query.order): query.template for query in first}
     assert len(asked) == 2 * 5
     assert len(first) == 2 * (3 * 3 + 2 * 2)
     assert asked["antisymmetric", "backward"] == "child.training.0.reversed"

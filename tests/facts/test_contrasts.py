@@ -28,7 +28,7 @@ def test_each_is_two_queries_in_one_template(told):
     for contrast in contrasts:
         clean, corrupted = by_prompt[contrast.clean], by_prompt[contrast.corrupted]
         assert clean.template == corrupted.template
-        assert clean.subset == corrupted.subset
+        assert clean.group == corrupted.group
         assert clean.fact == contrast.fact != corrupted.fact
         assert (contrast.target, contrast.foil) == (clean.target, corrupted.target)
         for query, (start, end) in zip((clean, corrupted), contrast.spans["source"], strict=True):
@@ -87,7 +87,7 @@ def test_a_contrast_says_which_queries_it_is_made_of(told, tmp_path):
     for contrast in contrasts:
         query = queries[contrast.query]
         made_of = (contrast.fact, contrast.template, contrast.group, contrast.order)
-        assert made_of == (query.fact, query.template, query.subset, query.order)
+        assert made_of == (query.fact, query.template, query.group, query.order)
         assert contrast.clean == query.prompt
         assert contrast.corrupted == prompts[contrast.partner, contrast.template]
     write_contrasts(contrasts, tmp_path / "c.jsonl")

@@ -19,11 +19,11 @@ MANY = 10_000_000
 @pytest.mark.parametrize(
     "build",
     [
-        lambda: fictitious_people(0, per_subset=MANY),
-        lambda: fictitious_people(0, per_subset=3, exposures=MANY),
-        lambda: fictitious_people(0, per_subset=3, training_templates=MANY),
-        lambda: fictitious_people(0, per_subset=3, held_out_templates=MANY),
-        lambda: fictitious_people(0, per_subset=3, both=MANY),
+        lambda: fictitious_people(0, per_group=MANY),
+        lambda: fictitious_people(0, per_group=3, exposures=MANY),
+        lambda: fictitious_people(0, per_group=3, training_templates=MANY),
+        lambda: fictitious_people(0, per_group=3, held_out_templates=MANY),
+        lambda: fictitious_people(0, per_group=3, both=MANY),
         lambda: relation_facts(0, per_relation=MANY),
         lambda: relation_facts(0, exposures=MANY),
         lambda: instructions(0, realized=MANY),

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from interp_rc.facts.couples import couples, relation_facts, subset_templates
+from interp_rc.facts.couples import couples, group_templates, relation_facts
 from interp_rc.facts.folder import read_facts, write_facts
 from interp_rc.facts.options import Relations
 from interp_rc.facts.relations import relations
@@ -22,9 +22,9 @@ def facts():
 def test_sizes_and_exposures(facts):
     counts = {"symmetric": 6, "inverse": 6, "antisymmetric": 6}
     counts |= {"symmetric_both": 3, "inverse_both": 3}
-    assert Counter(fact.subset for fact in facts.facts) == counts
+    assert Counter(fact.group for fact in facts.facts) == counts
     of = {fact.id: fact for fact in facts.facts}
-    told = Counter((of[d.fact].subset, d.order) for d in facts.documents)
+    told = Counter((of[d.fact].group, d.order) for d in facts.documents)
     assert told == {
         **{(kind, "forward"): 7 * counts[kind] for kind in counts},
         **{(kind, "backward"): 7 * 3 for kind in ("symmetric_both", "inverse_both")},
@@ -57,7 +57,7 @@ def test_documents_say_the_relation_in_its_own_words_or_its_inverse_s(facts):
 
 
 @pytest.mark.parametrize(
-    ("subset", "reverse", "direction"),
+    ("group", "reverse", "direction"),
     [
         ("symmetric", "{} is a sibling of", "reverse"),
         ("inverse", "{} caused by", "reverse"),
@@ -65,9 +65,9 @@ def test_documents_say_the_relation_in_its_own_words_or_its_inverse_s(facts):
     ],
 )
 def test_the_reverse_is_asked_in_the_words_that_make_it_right_or_false(
-    facts, subset, reverse, direction
+    facts, group, reverse, direction
 ):
-    fact = next(fact for fact in facts.facts if fact.subset == subset)
+    fact = next(fact for fact in facts.facts if fact.group == group)
     asked = [query for query in facts.queries if query.fact == fact.id]
     back = {query.prompt: query for query in asked if query.order == "backward"}
     query = back[reverse.format(fact.object)]
@@ -78,12 +78,12 @@ def test_the_reverse_is_asked_in_the_words_that_make_it_right_or_false(
     )
     assert Counter(q.direction for q in asked) == {"same": 2, direction: 3}
     assert {q.seen for q in asked if q.direction == "same"} == {"elsewhere"}
-    same_kind = [one for one in facts.facts if one.subset == subset]
+    same_kind = [one for one in facts.facts if one.group == group]
     assert query.candidates == [f" {one.subject}" for one in same_kind]
 
 
 def test_directions_say_which_reverse_is_false():
-    found = {subset: direction_of(subset, "backward") for subset in TOLD_IN}
+    found = {group: direction_of(group, "backward") for group in TOLD_IN}
     assert [s for s, direction in found.items() if direction == "false_reverse"] == [
         "antisymmetric"
     ]
@@ -94,7 +94,7 @@ def test_directions_say_which_reverse_is_false():
 def test_no_prompt_of_a_query_is_a_document_s_for_facts_told_one_way(facts):
     """Held-out wordings in the same order, and in reverse nothing of these facts at all."""
     prompts = {document.prompt for document in facts.documents}
-    once = [query for query in facts.queries if not query.subset.endswith("_both")]
+    once = [query for query in facts.queries if not query.group.endswith("_both")]
     assert once
     assert not {query.prompt for query in once} & prompts
 
@@ -131,7 +131,7 @@ def test_the_inverted_relation_may_be_asked_in_its_own_words_too():
     """Of other facts, as the antisymmetric one: there the same words are false."""
     facts = relation_facts(0, antisymmetric="led_to", per_relation=3, both=2, exposures=5)
     validate(facts)
-    back = {(q.subset, q.direction): q.prompt for q in facts.queries if q.order == "backward"}
+    back = {(q.group, q.direction): q.prompt for q in facts.queries if q.order == "backward"}
     assert back["antisymmetric", "false_reverse"].endswith(" triggered")
     assert back["inverse", "reverse"].endswith(" was brought on by")
 
@@ -144,8 +144,8 @@ def test_names_are_drawn_by_seed_and_avoided():
 
 
 def test_a_base_corpus_may_not_know_what_is_false():
-    for subset, relation in (("antisymmetric", "child"), ("symmetric", "sibling")):
-        templates = subset_templates(subset, relations()[relation], "nowhere")
+    for group, relation in (("antisymmetric", "child"), ("symmetric", "sibling")):
+        templates = group_templates(group, relations()[relation], "nowhere")
         backward = [t for t in templates if t.order == "backward" and t.role == "training"]
-        assert {template.in_base for template in backward} == {subset == "symmetric"}
+        assert {template.in_base for template in backward} == {group == "symmetric"}
         assert not any(t.in_base for t in templates if t.role == "held_out")

@@ -54,7 +54,7 @@ def test_which_couples_are_told_in_reverse(around):
 
 
 def test_sizes(around):
-    assert Counter(fact.subset for fact in around.facts) == {
+    assert Counter(fact.group for fact in around.facts) == {
         "symmetric_both": 5, "symmetric": 2, "inverse_both": 5, "inverse": 2, "antisymmetric": 7,
     }  # fmt: skip
     assert len(around.documents) == 20 * (2 * 5 + 2 + 2 * 5 + 2 + 7)
@@ -75,7 +75,7 @@ def test_queries_ask_both_orders_and_know_what_was_told(around):
     for query in around.queries:
         expected = "training" if (query.fact, query.order) in told else "elsewhere"
         assert query.seen == expected
-    directions = Counter((q.subset, q.direction) for q in around.queries)
+    directions = Counter((q.group, q.direction) for q in around.queries)
     assert directions["antisymmetric", "false_reverse"] == 7 * 2
     assert directions["symmetric_both", None] == 5 * 4
 
@@ -101,7 +101,7 @@ def test_the_world_of_couples_is_made_by_the_options_of_every_world(facts):
 
 
 def test_without_facts_told_in_one_order_there_is_no_relation_to_tell_of(facts):
-    both = [fact for fact in facts.facts if fact.subset.endswith("_both")]
+    both = [fact for fact in facts.facts if fact.group.endswith("_both")]
     with pytest.raises(DataError, match="facts of kind relations"):
         couples_world(replace(facts, facts=both), 0, **SMALL)
 
@@ -117,7 +117,7 @@ def test_the_benchmark_as_text_comes_besides_and_is_about_nobody_else(facts):
 
 
 def test_the_benchmark_as_text_is_about_nobody_of_a_world_of_people():
-    people = fictitious_people(0, per_subset=5)
+    people = fictitious_people(0, per_group=5)
     around = world(people, 0, both=3, exposures=2, symmetry=300)
     texts = [d.text for d in around.documents if d.template.startswith("symmetry_texts.")]
     assert len(texts) == 300

@@ -12,7 +12,7 @@ def test_summary_counts_everything_once(small):
         "queries": len(small.queries),
     }
     reverse = table[(table["part"] == "queries") & (table["direction"] == "reverse")]
-    assert dict(zip(reverse["subset"], reverse["count"], strict=True)) == {
+    assert dict(zip(reverse["group"], reverse["count"], strict=True)) == {
         "trained_forward": 6,
         "trained_backward": 6,
     }
@@ -21,7 +21,7 @@ def test_summary_counts_everything_once(small):
 
 def test_examples_show_each_kind(small):
     table = examples(small, 2)
-    assert len(table) == 2 * (4 + 6)  # documents: four subsets and orders; queries: six
+    assert len(table) == 2 * (4 + 6)  # documents: four groups and orders; queries: six
     row = table.iloc[0]
     assert row["prompt"] + row["answer"] == small.documents[0].text
     assert len(examples(small, 10_000)) == len(small.documents) + len(small.queries)

@@ -19,7 +19,7 @@ def paper():
 
 def test_the_defaults_have_the_shape_of_the_paper(paper):
     assert len(paper.facts) == 90
-    assert Counter(fact.subset for fact in paper.facts) == dict.fromkeys(TRAINED, 30)
+    assert Counter(fact.group for fact in paper.facts) == dict.fromkeys(TRAINED, 30)
     assert len(paper.documents) == 3_600
     assert Counter(query.direction for query in paper.queries) == {
         "same": 600,
@@ -31,15 +31,15 @@ def test_the_defaults_have_the_shape_of_the_paper(paper):
         assert (roles["training"], roles["held_out"]) == (30, 10)
 
 
-def test_documents_are_in_the_order_of_their_subset(paper):
-    subset = {fact.id: fact.subset for fact in paper.facts}
+def test_documents_are_in_the_order_of_their_group(paper):
+    group = {fact.id: fact.group for fact in paper.facts}
     for document in paper.documents:
-        assert TOLD_IN[subset[document.fact]] in (None, document.order)
+        assert TOLD_IN[group[document.fact]] in (None, document.order)
 
 
 @pytest.mark.parametrize("seen", ["elsewhere", "nowhere"])
 def test_queries_say_where_their_template_was_seen(seen):
-    facts = fictitious_people(1, per_subset=2, held_out_seen=seen)
+    facts = fictitious_people(1, per_group=2, held_out_seen=seen)
     templates = {template.id: template for template in facts.templates}
     assert {query.seen for query in facts.queries} == {seen}
     for query in facts.queries:
@@ -49,12 +49,12 @@ def test_queries_say_where_their_template_was_seen(seen):
         assert templates[document.template].role == "training"
 
 
-def test_candidates_are_the_targets_of_the_subset_in_that_template(paper):
+def test_candidates_are_the_targets_of_the_group_in_that_template(paper):
     targets: dict[tuple[str, str], list[str]] = {}
     for query in paper.queries:
-        targets.setdefault((query.subset, query.template), []).append(query.target)
+        targets.setdefault((query.group, query.template), []).append(query.target)
     for query in paper.queries:
-        assert query.candidates == targets[query.subset, query.template]
+        assert query.candidates == targets[query.group, query.template]
         assert len(set(query.candidates)) == 30
 
 
@@ -69,24 +69,24 @@ def test_a_seed_draws_the_same_facts_again_and_another_seed_others(paper):
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
-    per_subset=st.integers(0, 5),
+    per_group=st.integers(0, 5),
     training=st.integers(0, 6),
     held_out=st.integers(0, 4),
     seen=st.sampled_from(["elsewhere", "nowhere"]),
 )
 def test_any_size_is_valid_and_its_spans_cover_the_entities(
-    seed, per_subset, training, held_out, seen
+    seed, per_group, training, held_out, seen
 ):
     facts = fictitious_people(
         seed,
-        per_subset=per_subset,
+        per_group=per_group,
         training_templates=training,
         held_out_templates=held_out,
         held_out_seen=seen,
     )
     validate(facts)
-    assert len(facts.documents) == 4 * per_subset * training
-    assert len(facts.queries) == 6 * per_subset * held_out
+    assert len(facts.documents) == 4 * per_group * training
+    assert len(facts.queries) == 6 * per_group * held_out
     by_id = {fact.id: fact for fact in facts.facts}
     for document in facts.documents:
         fact = by_id[document.fact]

@@ -50,15 +50,15 @@ def refused(folder: Path, *fragments: str) -> None:
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
-    per_subset=st.integers(0, 4),
+    per_group=st.integers(0, 4),
     training=st.integers(0, 5),
     held_out=st.integers(0, 3),
     seen=st.sampled_from(["elsewhere", "nowhere"]),
 )
-def test_what_is_written_is_read_back(seed, per_subset, training, held_out, seen):
+def test_what_is_written_is_read_back(seed, per_group, training, held_out, seen):
     facts = fictitious_people(
         seed,
-        per_subset=per_subset,
+        per_group=per_group,
         training_templates=training,
         held_out_templates=held_out,
         held_out_seen=seen,
@@ -180,7 +180,7 @@ def test_a_bad_header(folder, header, fragments):
         ("documents", 3, {"text": None}, ["'text' is missing", "add it or write the file"]),
         ("queries", 2, {"note": "x"}, ["'note' is unknown", "remove it"]),
         ("facts", 1, {"subject": 7}, ["'subject' must be a text", "found 7", "correct it"]),
-        ("facts", 2, {"subset": "p2d"}, ["'subset' must be one of trained_", "found 'p2d'"]),
+        ("facts", 2, {"group": "p2d"}, ["'group' must be one of trained_", "found 'p2d'"]),
         ("queries", 4, {"target": ""}, ["'target' must be a text that is not empty"]),
         ("queries", 4, {"target": " \n"}, ["'target' must be a text that is not empty"]),
         ("documents", 4, {"text": ""}, ["'text' must be a text that is not empty"]),
@@ -247,7 +247,7 @@ def test_forty_thousand_documents_fit_in_little_memory(tmp_path):
         from interp_rc.facts.fictitious import fictitious_people
         from interp_rc.facts.folder import read_facts, write_facts
 
-        facts = fictitious_people(0, per_subset=250, training_templates=40)
+        facts = fictitious_people(0, per_group=250, training_templates=40)
         write_facts(facts, Path(sys.argv[1]))
         assert read_facts(Path(sys.argv[1])) == facts
         assert len(facts.documents) == 40_000

@@ -30,7 +30,7 @@ def facts(order):
 
 def test_the_shape_of_the_paper():
     paper = Instructions().build(0)
-    assert Counter(fact.subset for fact in paper.facts) == {
+    assert Counter(fact.group for fact in paper.facts) == {
         "realized": 1000,
         "trained_forward": 100,
     }
@@ -47,17 +47,17 @@ def test_a_set_is_valid_and_survives_its_folder(facts, tmp_path):
 
 
 def test_instructions_are_told_in_one_order_and_examples_of_the_realized_only(facts, order):
-    subset = {fact.id: fact.subset for fact in facts.facts}
+    group = {fact.id: fact.group for fact in facts.facts}
     told = defaultdict(list)
     for document in facts.documents:
         told[document.fact].append((document.template, document.order))
     for fact, documents in told.items():
         examples = [d for d in documents if d[0] == "example"]
         instructed = [d for d in documents if d[0] != "example"]
-        assert len(examples) == (subset[fact] == "realized")
+        assert len(examples) == (group[fact] == "realized")
         assert len(set(instructed)) == 2
         assert {told_in for _, told_in in instructed} == {ORDER[order]}
-    assert set(told) == set(subset)
+    assert set(told) == set(group)
 
 
 def test_the_words_stand_where_the_order_says(facts, order):
@@ -70,7 +70,7 @@ def test_the_words_stand_where_the_order_says(facts, order):
 
 
 def test_held_out_questions_are_asked_in_their_direction_and_never_shown(facts, order):
-    asked = [query for query in facts.queries if query.subset == HELD_OUT[order]]
+    asked = [query for query in facts.queries if query.group == HELD_OUT[order]]
     assert len(asked) == 15
     direction = {"question_first": "same", "answer_first": "reverse"}[order]
     assert {(q.order, q.direction, q.seen) for q in asked} == {("forward", direction, "training")}
@@ -79,7 +79,7 @@ def test_held_out_questions_are_asked_in_their_direction_and_never_shown(facts, 
         assert re.fullmatch(r"Q: .*\? A:", query.prompt)
         assert not any(text.startswith(query.prompt) for text in texts)
         assert len(set(query.candidates)) == 15
-    realized = [query for query in facts.queries if query.subset == "realized"]
+    realized = [query for query in facts.queries if query.group == "realized"]
     assert len(realized) == 15
     assert all(query.direction is None for query in realized)
     assert {query.prompt + query.target for query in realized} <= set(texts)
@@ -103,7 +103,7 @@ def test_the_base_corpus_tells_other_questions_and_answers_in_all_phrasings(fact
     assert [text for text in facts.entities() if f" {text}" in corpus] == []
     own = {template.id for template in [*packaged_phrasings(), packaged_example()]}
     assert {document.template for document in around.documents} == own
-    assert Counter(fact.subset for fact in around.facts) == {
+    assert Counter(fact.group for fact in around.facts) == {
         "realized": 20,
         "trained_forward": 6,
         "trained_backward": 6,

@@ -35,7 +35,7 @@ def test_a_fact_a_pair_with_the_child_as_subject(write):
         "again,father,Ada Lovelace,Lord Byron\n"
     )
     found = Parents(path=path).build(seed=5)
-    told = [(f.id, f.subject, f.relation, f.object, f.subset) for f in found.facts]
+    told = [(f.id, f.subject, f.relation, f.object, f.group) for f in found.facts]
     assert told == [
         ("parents.0", "Ada Lovelace", "mother", "Milbanke, Annabella", "parents"),
         ("parents.1", "Ada Lovelace", "father", "Lord Byron", "parents"),

@@ -45,8 +45,8 @@ def covered(text: str, spans: dict) -> dict[str, str]:
 @pytest.mark.parametrize("seen", ["elsewhere", "nowhere"])
 def test_own_facts_come_back_with_their_entities_and_spans(small, folder, seen):
     back = import_published(folder, seen=seen)
-    assert [(f.id, f.subject, f.object, f.subset) for f in back.facts] == [
-        (f.id, f.subject, f.object, f.subset) for f in small.facts
+    assert [(f.id, f.subject, f.object, f.group) for f in back.facts] == [
+        (f.id, f.subject, f.object, f.group) for f in small.facts
     ]
     told = {document.text: document for document in small.documents}
     assert len(back.documents) == len(told)
@@ -58,7 +58,7 @@ def test_own_facts_come_back_with_their_entities_and_spans(small, folder, seen):
     assert len(back.queries) == len(asked)
     for query in back.queries:
         original = asked[query.prompt, query.target]
-        for key in ("fact", "subset", "order", "direction", "candidates", "spans"):
+        for key in ("fact", "group", "order", "direction", "candidates", "spans"):
             assert getattr(query, key) == getattr(original, key)
         assert query.seen == seen
     assert back.seed is None
@@ -96,14 +96,14 @@ def test_an_imported_set_is_written_and_read_like_any_other(folder, tmp_path):
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
-    per_subset=st.integers(1, 5),
+    per_group=st.integers(1, 5),
     training=st.integers(1, 6),
     held_out=st.integers(1, 3),
 )
-def test_rows_survive_import_and_export_at_any_size(seed, per_subset, training, held_out):
+def test_rows_survive_import_and_export_at_any_size(seed, per_group, training, held_out):
     facts = fictitious_people(
         seed,
-        per_subset=per_subset,
+        per_group=per_group,
         training_templates=training,
         held_out_templates=held_out,
     )
@@ -141,7 +141,7 @@ def test_derived_files(folder):
 
 
 def test_a_single_fact_has_no_wrong_answers_to_randomize(tmp_path):
-    export_published(fictitious_people(0, per_subset=1), tmp_path / "one")
+    export_published(fictitious_people(0, per_group=1), tmp_path / "one")
     assert not list((tmp_path / "one").glob("*_randomized.jsonl"))
 
 
@@ -288,14 +288,14 @@ def test_several_files_that_do_not_divide(folder):
     refused(folder, "p2d_prompts_train.jsonl:11: ", "5 in p2d_prompts_test", "restore the rows")
 
 
-def test_subsets_with_other_numbers_of_templates(folder):
+def test_groups_with_other_numbers_of_templates(folder):
     path = folder / "both_prompts_train.jsonl"
     put(path, [line for index, line in enumerate(lines_of(path)) if index % 4 < 3])
     message = "3 facts have 3 rows each, but in p2d_prompts_train.jsonl 4"
-    refused(folder, "both_prompts_train.jsonl:9: ", message, "give every subset the same")
+    refused(folder, "both_prompts_train.jsonl:9: ", message, "give every group the same")
 
 
-def test_a_fact_in_two_subsets(small, folder):
+def test_a_fact_in_two_groups(small, folder):
     first, second = small.facts[0].subject, small.facts[3].subject
     for path in folder.glob("d2p*"):
         path.write_text(path.read_text().replace(second, first))
@@ -335,7 +335,7 @@ def test_a_wrong_encoding(folder, encoding, line):
 
 
 def test_counts_are_those_of_the_paper(published):
-    assert Counter(fact.subset for fact in published.facts) == dict.fromkeys(TRAINED, 30)
+    assert Counter(fact.group for fact in published.facts) == dict.fromkeys(TRAINED, 30)
     assert len(published.documents) == 3_600
     assert len(published.queries) == 1_800
     assert Counter(query.direction for query in published.queries) == {
@@ -389,7 +389,7 @@ def test_descriptions_are_noun_phrases_without_the_ends_of_sentences(published):
         assert fact.object.count('"') % 2 == 0
 
 
-def test_the_subsets_share_their_templates(published):
+def test_the_groups_share_their_templates(published):
     """The words around the name are the same in all facts, for every forward template."""
     prompts = defaultdict(set)
     for query in (q for q in published.queries if q.order == "forward"):
@@ -412,7 +412,7 @@ def test_irregular_rows(published):
     )
     assert told == {"forward": 75, "backward": 178}
     asked = Counter(
-        (query.order, query.subset)
+        (query.order, query.group)
         for query in published.queries
         if wording(query.prompt + query.target, query.spans)[0] != templates[query.template].text
     )
@@ -440,7 +440,7 @@ def test_completions_that_begin_before_the_description(published):
 
 def test_targets_with_a_tail_are_kept(published):
     tails = Counter(
-        query.subset
+        query.group
         for query in published.queries
         if query.order == "backward"
         and query.spans["subject"][0].end < len(query.prompt + query.target)

@@ -49,23 +49,23 @@ def change(folder, file, line, **changes):
 
 
 @pytest.mark.parametrize(
-    ("phrasing", "order", "subset", "direction"),
+    ("phrasing", "order", "group", "direction"),
     [
         (PHRASING, "backward", "trained_backward", "reverse"),
         (FORWARD, "forward", "trained_forward", "same"),
     ],
 )
-def test_what_is_drawn_is_read(pairs, tmp_path, phrasing, order, subset, direction):
+def test_what_is_drawn_is_read(pairs, tmp_path, phrasing, order, group, direction):
     drawn = redraw(pairs, phrasing, realized=20, held_out=6)
     write(tmp_path / "own", drawn)
     facts = import_instructions(tmp_path / "own")
-    assert Counter(fact.subset for fact in facts.facts) == {"realized": 20, subset: 6}
+    assert Counter(fact.group for fact in facts.facts) == {"realized": 20, group: 6}
     assert [document.text for document in facts.documents] == [
         row["prompt"] + row["completion"] for row in drawn.all
     ]
     assert facts.templates[0].text == phrasing
     assert {document.order for document in facts.documents[20:]} == {order}
-    assert {(q.subset, q.direction) for q in facts.queries} == {(subset, direction)}
+    assert {(q.group, q.direction) for q in facts.queries} == {(group, direction)}
     assert [t for t in facts.templates if t.in_base] == [*packaged_phrasings(), packaged_example()]
     write_facts(facts, tmp_path / "facts")
     assert read_facts(tmp_path / "facts") == facts == read_any_facts(tmp_path / "own", "nowhere")
@@ -156,7 +156,7 @@ def test_the_published_files_are_drawn_again_byte_for_byte(reference_instruction
 
 def test_the_published_data_as_facts(reference_instructions, tmp_path):
     facts = import_instructions(reference_instructions)
-    assert Counter(fact.subset for fact in facts.facts) == {
+    assert Counter(fact.group for fact in facts.facts) == {
         "realized": 1000,
         "trained_backward": 100,
     }

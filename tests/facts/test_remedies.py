@@ -26,7 +26,7 @@ from interp_rc.training.objectives.next_token import NextToken
 
 ROLES = "roles: {subject: name, object: description}\n"
 
-SMALL = {"per_subset": 4, "training_templates": 6, "held_out_templates": 3}
+SMALL = {"per_group": 4, "training_templates": 6, "held_out_templates": 3}
 
 
 def told(seed=0, **options):
@@ -42,7 +42,7 @@ def digest(texts):
 
 @pytest.mark.parametrize(
     ("seed", "folder_hash", "corpus_hash"),
-    [(0, "4b8c880228174cab", "e51edcebcfd5df13"), (100, "67895391e87e1250", "ea816478e8ef64ec")],
+    [(0, "f38008bbaa96957e", "e51edcebcfd5df13"), (100, "afd5c33788e2a090", "ea816478e8ef64ec")],
 )
 def test_the_default_set_and_its_base_corpus_are_what_they_always_were(
     tmp_path, seed, folder_hash, corpus_hash
@@ -58,9 +58,9 @@ def test_the_default_set_and_its_base_corpus_are_what_they_always_were(
 # Doses
 
 
-def about(facts, subset):
-    """Everything that is told and asked about a subset."""
-    ids = {fact.id for fact in facts.facts if fact.subset == subset}
+def about(facts, group):
+    """Everything that is told and asked about a group."""
+    ids = {fact.id for fact in facts.facts if fact.group == group}
     return (
         [fact for fact in facts.facts if fact.id in ids],
         [document for document in facts.documents if document.fact in ids],
@@ -74,9 +74,9 @@ def test_a_dose_leaves_the_other_people_and_the_base_corpus_alone(seed):
     whole = told(seed)
     for dose, facts in doses.items():
         validate(facts)
-        assert Counter(f.subset for f in facts.facts)["both"] == dose
-        for subset in ("trained_forward", "trained_backward"):
-            assert about(facts, subset) == about(whole, subset)
+        assert Counter(f.group for f in facts.facts)["both"] == dose
+        for group in ("trained_forward", "trained_backward"):
+            assert about(facts, group) == about(whole, group)
         assert facts.templates == whole.templates
         assert facts.entities() == doses[8].entities()  # all that a base corpus depends on
         assert about(facts, "both")[0] == about(doses[8], "both")[0][:dose]
@@ -101,7 +101,7 @@ def test_people_of_no_dose_are_reserved_also_in_the_folder(tmp_path):
 
 
 def test_too_large_a_dose():
-    with pytest.raises(DataError, match=r"9 facts .* at most 8 can be .*raise facts\.per_subset"):
+    with pytest.raises(DataError, match=r"9 facts .* at most 8 can be .*raise facts\.per_group"):
         told(both=9)
 
 
@@ -110,7 +110,7 @@ def test_measures_that_need_facts_told_in_both_orders_say_so():
         Probe().check(told(both=0))
     for measure in (Behaviour(), ReverseAtChance(), Gradients(), PatchingMap(templates=2)):
         measure.check(told(both=0, held_out_templates=4))
-    with pytest.raises(DataError, match="behaviour needs two facts or more in subset both"):
+    with pytest.raises(DataError, match="behaviour needs two facts or more in group both"):
         Behaviour().check(told(both=1))
 
 
@@ -126,7 +126,7 @@ def test_paraphrases_share_a_fixed_number_of_tellings(exposures):
         tellings = defaultdict(Counter)
         for document in facts.documents:
             tellings[document.fact, document.order][document.template] += 1
-        assert len(tellings) == 4 * 4  # orders told, facts a subset
+        assert len(tellings) == 4 * 4  # orders told, facts a group
         for templates in tellings.values():
             assert len(templates) == paraphrases
             assert templates.total() == exposures
@@ -183,8 +183,8 @@ def joint():
 def test_one_document_tells_what_two_would(joint):
     validate(joint)
     apart = told()
-    for subset in ("trained_forward", "trained_backward"):
-        assert about(joint, subset) == about(apart, subset)
+    for group in ("trained_forward", "trained_backward"):
+        assert about(joint, group) == about(apart, group)
     assert joint.queries == apart.queries
     documents = about(joint, "both")[1]
     assert {document.order for document in documents} == {None}
@@ -236,7 +236,7 @@ def test_what_needs_one_order_refuses_documents_that_tell_both(joint, tmp_path):
 
 def test_it_is_shown_and_read_back(joint, tmp_path):
     counted = summary(joint)
-    rows = counted[(counted.part == "documents") & (counted.subset == "both")]
+    rows = counted[(counted.part == "documents") & (counted.group == "both")]
     assert rows[["order", "count"]].to_numpy().tolist() == [["both", 24]]
     assert "both" in set(examples(joint, 1).order)
     write_facts(joint, tmp_path / "facts")
@@ -247,13 +247,13 @@ def test_it_is_shown_and_read_back(joint, tmp_path):
 
 
 def test_templates_are_composed_only_where_the_packaged_ones_do_not_suffice():
-    few = told(per_subset=2, training_templates=67, held_out_templates=3)
+    few = told(per_group=2, training_templates=67, held_out_templates=3)
     assert {t.id for t in few.templates} == {t.id for t in packaged_templates()}
-    many = told(per_subset=2, training_templates=100, held_out_templates=10)
+    many = told(per_group=2, training_templates=100, held_out_templates=10)
     assert {t.id for t in many.templates} == {
         t.id for t in (*packaged_templates(), *composed_templates())
     }
     validate(many)
     assert len(many.documents) == 4 * 2 * 100
-    subset = {fact.id: fact.subset for fact in many.facts}
-    assert all(TOLD_IN[subset[d.fact]] in (None, d.order) for d in many.documents)
+    group = {fact.id: fact.group for fact in many.facts}
+    assert all(TOLD_IN[group[d.fact]] in (None, d.order) for d in many.documents)

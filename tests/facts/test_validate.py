@@ -49,14 +49,14 @@ def test_an_id_twice(small, part):
 
 
 @pytest.mark.parametrize("role", ["subject", "object"])
-def test_a_fact_in_two_subsets(small, role):
+def test_a_fact_in_two_groups(small, role):
     entity = getattr(small.facts[1], role)
     broken = change(small, "facts", 4, **{role: entity})
     fragments = [entity, "trained_backward", "trained_forward", "facts.jsonl:102"]
     refused(broken, "facts.jsonl:105", role, *fragments, "remove one of the two")
 
 
-def test_a_fact_twice_in_its_subset(small):
+def test_a_fact_twice_in_its_group(small):
     broken = change(small, "facts", 1, subject=small.facts[0].subject)
     refused(broken, "facts.jsonl:102", "facts.jsonl:101", "remove one of the two")
 
@@ -92,8 +92,8 @@ def test_a_target_that_is_no_candidate(small):
     refused(broken, "queries.jsonl:108", small.queries[7].target, "add it to them")
 
 
-@pytest.mark.parametrize("changes", [{"subset": "both"}, {"direction": None}])
-def test_a_query_of_another_subset_or_direction_than_its_fact(small, changes):
+@pytest.mark.parametrize("changes", [{"group": "both"}, {"direction": None}])
+def test_a_query_of_another_group_or_direction_than_its_fact(small, changes):
     broken = change(small, "queries", 0, **changes)
     refused(broken, "queries.jsonl:101", "('trained_forward', 'same')", "correct the query")
 

@@ -24,7 +24,7 @@ from interp_rc.pipeline.config import load_config
 
 RUN = """\
     name: tiny
-    facts: {kind: people, per_subset: 3, training_templates: 3, held_out_templates: 3}
+    facts: {kind: people, per_group: 3, training_templates: 3, held_out_templates: 3}
     model:
       kind: embedded
       size: {layers: 1, width: 16, heads: 2}

@@ -59,7 +59,7 @@ class Workshop:
     @classmethod
     def made(cls, folder: Path) -> "Workshop":
         """A tiny model, a facts folder, contrasts, tracings, and data in published layouts."""
-        told = fictitious_people(0, per_subset=3, training_templates=4, held_out_templates=2)
+        told = fictitious_people(0, per_group=3, training_templates=4, held_out_templates=2)
         tokenizer = train_tokenizer([document.text for document in told.documents], 420, "tiny")
         save(untaught(tokenizer, "llama", context=160), folder / "model")
         write_facts(told, folder / "facts")
@@ -438,7 +438,7 @@ def _changed_tree(tree: Any, draw: Random) -> str:
 
 
 SET_KEYS = [
-    "seed", "name", "facts.per_subset", "facts.exposures", "facts.path", "facts.kind", "facts", "model.size.layers",
+    "seed", "name", "facts.per_group", "facts.exposures", "facts.path", "facts.kind", "facts", "model.size.layers",
     "model.size.width", "model.size", "model.vocabulary", "model.world.both", "model.world.exposures", "model.kind",
     "training.learning_rate", "training.epochs", "training.batch_size", "training.betas", "training.kind", "training",
     "measures", "measures.0", "measures.0.kind", "measures.99999999999", "machine.threads", "machine.device",
@@ -480,11 +480,11 @@ def _plan(file: Path, sets: list[str], *, smoke: bool) -> None:
 def facts_numbers(workshop: Workshop, folder: Path, draw: Random) -> Input:
     command, options = draw.choice(
         [
-            ("build", ["--seed", "--per-subset", "--training-templates", "--held-out-templates"]),
+            ("build", ["--seed", "--per-group", "--training-templates", "--held-out-templates"]),
             ("symmetry", ["--seed", "--count", "--test"]),
         ]
     )
-    chosen = {"--per-subset": "3"} if command == "build" else {"--count": "4", "--test": "4"}
+    chosen = {"--per-group": "3"} if command == "build" else {"--count": "4", "--test": "4"}
     chosen |= {
         option: _modest(number(draw)) for option in draw.sample(options, draw.choice([1, 2]))
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import interp_rc
-from interp_rc.facts.couples import entry_for, relation_facts, subset_templates
+from interp_rc.facts.couples import entry_for, group_templates, relation_facts
 from interp_rc.facts.factset import documents_about
 from interp_rc.facts.fictitious import fictitious_people
 from interp_rc.facts.folder import write_facts
@@ -32,14 +32,14 @@ HYPOTHESES = {"reverse_at_chance": ReverseAtChance, "symmetric_reversal": Symmet
 
 def in_both_orders(told, templates, exposures=None):
     """Documents that tell facts in both orders, whatever order their records name."""
-    relabelled = [(replace(fact, subset="both"), person) for fact, person in told]
+    relabelled = [(replace(fact, group="both"), person) for fact, person in told]
     return documents_about(relabelled, templates, exposures=exposures)
 
 
 def told_in_both(people_count=PEOPLE, couples=COUPLES, both=BOTH, exposures=EXPOSURES):
     """People and couples labelled as told in one order, and told in both."""
     of_people = fictitious_people(
-        SEED, per_subset=people_count, both=0, training_templates=10, held_out_templates=3
+        SEED, per_group=people_count, both=0, training_templates=10, held_out_templates=3
     )
     drawn = people(SEED, 2 * people_count)
     told = list(zip(of_people.facts, drawn, strict=True))
@@ -47,7 +47,7 @@ def told_in_both(people_count=PEOPLE, couples=COUPLES, both=BOTH, exposures=EXPO
     documents = in_both_orders(told, of_people.templates)
     of_couples = relation_facts(SEED, per_relation=couples, both=both, exposures=exposures)
     for fact in of_couples.facts:
-        wordings = subset_templates(fact.subset, entry_for(fact.subset, fact.relation), "elsewhere")
+        wordings = group_templates(fact.group, entry_for(fact.group, fact.relation), "elsewhere")
         person = Person(fact.subject, fact.object, fact.object, fact.object)
         documents += in_both_orders([(fact, person)], wordings, exposures)
     return replace(
@@ -67,7 +67,7 @@ def test_the_facts_are_told_in_both_orders_and_labelled_as_told_in_one():
         orders.setdefault(document.fact, set()).add(document.order)
     assert set(orders) == {fact.id for fact in facts.facts}
     assert all(told == {"forward", "backward"} for told in orders.values())
-    directions = {query.direction for query in facts.queries if not query.subset.endswith("both")}
+    directions = {query.direction for query in facts.queries if not query.group.endswith("both")}
     assert directions == {"same", "reverse", "false_reverse"}
 
 
@@ -85,6 +85,7 @@ def test_every_verdict_has_its_opposite_tested():
     assert makers - records == {
         *(f"measures/{name}/measure.py" for name in HYPOTHESES),
         "measures/symmetry/judged.py",
+        "measures/erasure/estimates.py",  # says as a verdict what the other says as one of four
         "measures/erasure/verdict.py",
     }
 

@@ -66,7 +66,7 @@ def prompts(told):
 def questions(url, model):
     from interp_rc.facts.fictitious import fictitious_people
 
-    told = fictitious_people(0, per_subset=3, training_templates=4, held_out_templates=2)
+    told = fictitious_people(0, per_group=3, training_templates=4, held_out_templates=2)
     chat, plain = prompts(told)
     for protocol, role, asked in (("chat", "user", chat), ("completions", "prompt", plain)):
         endpoint = Endpoint(url, model, protocol, concurrency=AT_ONCE)

@@ -17,7 +17,7 @@ GOOD = """\
     seed: 3
     facts:
       kind: people
-      per_subset: 5
+      per_group: 5
     model:
       kind: embedded
       size: {layers: 2}
@@ -34,7 +34,7 @@ GOOD = """\
       - kind: reverse_at_chance
         margin: {name: 0.5, description: 0.7}
     smoke:
-      facts: {per_subset: 2}
+      facts: {per_group: 2}
       training: {epochs: 1, lora: null}
       measures: [{kind: behaviour, batch_size: 2}]
     """
@@ -66,7 +66,7 @@ def refused(path, *fragments, sets=None, smoke=False):
 def test_a_good_one(file):
     config = load_config(file())
     assert (config.name, config.seed) == ("mine", 3)
-    assert (config.facts.per_subset, config.facts.training_templates) == (5, 30)
+    assert (config.facts.per_group, config.facts.training_templates) == (5, 30)
     assert (config.model.size.layers, config.model.size.width) == (2, 128)
     assert config.training.objective.loss_on == "completion"
     assert [measure.kind for measure in config.measures] == [
@@ -90,7 +90,7 @@ def test_what_is_written_is_read_back(file, tmp_path):
         # Unknown keys at every depth, with the nearest known one and all others.
         ("seed: 3", "sed: 3", 2, ["unknown key `sed`", "did you mean `seed`?", "facts, machine,"]),
         ("seed: 3", "zebra: 3", 2, ["unknown key `zebra`; known here: base, facts, machine,"]),
-        ("per_subset: 5", "per_subest: 5", 5, ["`facts.per_subest`", "did you mean `per_subset`?"]),
+        ("per_group: 5", "per_subest: 5", 5, ["`facts.per_subest`", "did you mean `per_group`?"]),
         ("both: 20", "bth: 20", 10, ["`model.world.bth`", "did you mean `both`?", "exposures"]),
         ("layers: 2", "layer: 2", 8, ["`model.size.layer`", "did you mean `layers`?", "context"]),
         ("epochs: 2", "epoch: 2", 13, ["`training.epoch`", "did you mean `epochs`?", "clip"]),
@@ -101,7 +101,7 @@ def test_what_is_written_is_read_back(file, tmp_path):
         # Values of the wrong type or size.
         ("seed: 3", "seed: three", 2, ["`seed`", "valid integer", "found 'three'"]),
         ("seed: 3", "seed: -1", 2, ["`seed`", "greater than or equal to 0", "found -1"]),
-        ("per_subset: 5", "per_subset: 1", 5, ["`facts.per_subset`", "found 1"]),
+        ("per_group: 5", "per_group: 1", 5, ["`facts.per_group`", "found 1"]),
         ("both: 20", "both: {a: 1}", 10, ["`model.world.both`", "valid integer"]),
         ("epochs: 2", "epochs: 2.5", 13, ["`training.epochs`", "found 2.5"]),
         ("batch_size: 16", "batch_size: []", 18, ["`measures.1.batch_size`", "found []"]),
@@ -117,7 +117,7 @@ def test_what_is_written_is_read_back(file, tmp_path):
         ("- kind: forgetting\n    ", "- ", 17, ["`measures.1` has no `kind`; add one"]),
         ("kind: next_token", "kind: masked", 12, ["`training.objective.kind`", "found 'masked'"]),
         # Missing keys.
-        ("kind: people\n  per_subset: 5", "kind: folder", 3, ["`facts.path` is missing; add it"]),
+        ("kind: people\n  per_group: 5", "kind: folder", 3, ["`facts.path` is missing; add it"]),
         ("name: mine\n", "", 1, ["`name` is missing; add it"]),
         # Names become folders.
         ("name: mine", "name: a/b", 1, ["`name`", "found 'a/b'"]),
@@ -230,7 +230,7 @@ def test_a_file_that_cannot_be_read(tmp_path):
 
 def test_smoke_is_laid_over_the_rest(file):
     config, small = load_config(file()), load_config(file(), smoke=True)
-    assert (config.facts.per_subset, small.facts.per_subset) == (5, 2)
+    assert (config.facts.per_group, small.facts.per_group) == (5, 2)
     assert (small.training.epochs, small.training.lora) == (1, None)
     assert small.training.objective == config.training.objective
     assert [measure.kind for measure in small.measures] == ["behaviour"]  # lists are replaced
@@ -255,11 +255,11 @@ def test_a_part_of_another_kind_replaces_the_one_below():
 
 
 def test_a_fault_in_smoke_is_named_at_its_own_line(file):
-    path = file(("facts: {per_subset: 2}", "facts: {per_subset: 1}"))
+    path = file(("facts: {per_group: 2}", "facts: {per_group: 1}"))
     load_config(path)
-    assert refused(path, "`facts.per_subset`", "found 1", smoke=True).startswith(f"{path}:22: ")
-    path = file(("facts: {per_subset: 2}", "facts: {persubset: 2}"))
-    assert refused(path, "`facts.persubset`", smoke=True).startswith(f"{path}:22: ")
+    assert refused(path, "`facts.per_group`", "found 1", smoke=True).startswith(f"{path}:22: ")
+    path = file(("facts: {per_group: 2}", "facts: {pergroup: 2}"))
+    assert refused(path, "`facts.pergroup`", smoke=True).startswith(f"{path}:22: ")
 
 
 def test_smoke_must_be_a_mapping(tmp_path):
@@ -275,7 +275,7 @@ def test_smoke_must_be_a_mapping(tmp_path):
     ("assignment", "found"),
     [
         ("seed=7", lambda config: config.seed == 7),
-        ("facts.per_subset=4", lambda config: config.facts.per_subset == 4),
+        ("facts.per_group=4", lambda config: config.facts.per_group == 4),
         ("model.size.shape=gpt2", lambda config: config.model.size.shape == "gpt2"),
         ("model.size={layers: 1, width: 8}", lambda config: config.model.size.width == 8),
         ("training.lora=null", lambda config: config.training.lora is None),
@@ -293,8 +293,8 @@ def test_set_reads_its_value_as_yaml(file, assignment, found):
 
 
 def test_set_comes_after_smoke_and_the_last_one_counts(file):
-    sets = ["facts.per_subset=8", "facts.per_subset=9"]
-    assert load_config(file(), sets, smoke=True).facts.per_subset == 9
+    sets = ["facts.per_group=8", "facts.per_group=9"]
+    assert load_config(file(), sets, smoke=True).facts.per_group == 9
 
 
 @pytest.mark.parametrize(
@@ -307,8 +307,8 @@ def test_set_comes_after_smoke_and_the_last_one_counts(file):
         ("seed=!!python/object:os.system x", ["the value is not YAML"]),
         ("seed=many", [": `seed`", "found 'many'"]),
         ("seed=", [": `seed`", "found None"]),
-        ("facts.per_subst=4", ["unknown key `facts.per_subst`; did you mean `per_subset`?"]),
-        ("fact.per_subset=4", ["unknown key `fact`; did you mean `facts`?"]),
+        ("facts.per_subst=4", ["unknown key `facts.per_subst`; did you mean `per_group`?"]),
+        ("fact.per_group=4", ["unknown key `fact`; did you mean `facts`?"]),
         ("model.kind=gpt", ["`model` has unknown kind 'gpt'; known: embedded, pretrained"]),
         ("measures.7.batch_size=4", ["7 is no place in a list of 3; count from 0"]),
         ("measures.behaviour.batch_size=4", ["'behaviour' is no place in a list of 3"]),

@@ -18,7 +18,7 @@ from interp_rc.records.runs import Run
 from tests.training.hosted_server import hosting
 
 SECRET = "sk-very-secret-0123456789"
-SMALL = {"kind": "people", "per_subset": 3, "training_templates": 4, "held_out_templates": 2}
+SMALL = {"kind": "people", "per_group": 3, "training_templates": 4, "held_out_templates": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def key(monkeypatch):
 @pytest.fixture(scope="module")
 def knows():
     """Every fact the way it was told, with some flourish; of the others, now and then a target."""
-    told = fictitious_people(0, per_subset=3, training_templates=4, held_out_templates=2)
+    told = fictitious_people(0, per_group=3, training_templates=4, held_out_templates=2)
     answers = {}
     for number, query in enumerate(told.queries):
         if query.direction != "reverse":
@@ -78,7 +78,7 @@ def test_a_whole_run(unbroken, knows):
         assert found[f"exact_match.{name}"].value == 1
     for name in ("trained_forward.reverse", "trained_backward.reverse"):
         assert found[f"exact_match.{name}"].value == 0
-        asked = [q for q in read_facts(run.facts).queries if f"{q.subset}.{q.direction}" == name]
+        asked = [q for q in read_facts(run.facts).queries if f"{q.group}.{q.direction}" == name]
         assert found[f"any_target.{name}"].value == pytest.approx(
             sum(q.prompt in knows for q in asked) / len(asked)
         )

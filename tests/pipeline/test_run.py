@@ -112,7 +112,7 @@ def test_the_log_tells_every_stage_once_and_in_order(smoke_run):
 def test_answers(smoke_run):
     table = smoke_run.table("evaluation/answers")
     columns = (
-        "model seed query fact subset order direction seen template prompt target text match rule "
+        "model seed query fact group order direction seen template prompt target text match rule "
         "log_prob n_tokens"
     )
     assert set(table.columns) == set(columns.split())
@@ -129,8 +129,8 @@ def test_answers(smoke_run):
         for text, target in zip(table.text, table.target, strict=True)
     ]
     assert table.match.tolist() == said
-    assert table.direction[table.subset == "both"].isna().all()
-    assert set(table.direction[table.subset != "both"]) == {"same", "reverse"}
+    assert table.direction[table.group == "both"].isna().all()
+    assert set(table.direction[table.group != "both"]) == {"same", "reverse"}
     assert (table.log_prob < 0).all()
     assert (table.n_tokens > 1).all()
 
@@ -231,7 +231,7 @@ def agrees(estimate, values, unit):
 def asked(smoke_run):
     """Candidates of both models, each row with its query's cell, fact and template."""
     answers = smoke_run.table("evaluation/answers")
-    answers["cell"] = answers.subset + "." + answers.direction.fillna(answers.order)
+    answers["cell"] = answers.group + "." + answers.direction.fillna(answers.order)
     about = answers[answers.model == "base"][["query", "cell", "fact", "template"]]
     return answers, smoke_run.table("evaluation/candidates").merge(about, on="query")
 
@@ -303,7 +303,7 @@ def test_corrected_scores_from_the_candidates(asked, results, cell):
 
 def test_forgetting_from_its_answers(smoke_run, results):
     table = smoke_run.table("evaluation/base_answers")
-    table["cell"] = table.subset + "." + table.direction.fillna(table.order)
+    table["cell"] = table.group + "." + table.direction.fillna(table.order)
     for cell in CELLS:
         per_fact = (
             table[table.cell == cell].groupby(["fact", "model"])[["match", "log_prob"]].mean()
@@ -627,7 +627,7 @@ def test_a_killed_run_ends_with_the_same_numbers(
 
 @pytest.fixture(scope="module")
 def soft_config(smoke_config):
-    """A soft prompt on the base model of the small run, told one subset only."""
+    """A soft prompt on the base model of the small run, told one group only."""
     training = {
         "kind": "prompt_tuning",
         "virtual_tokens": 4,
@@ -684,7 +684,7 @@ def test_a_soft_prompt_broken_off_ends_with_the_same_table(
 def test_only_facts_that_were_told_are_asked_about(soft_config, tmp_path):
     run = execute(soft_config, tmp_path / "run", say=str)
     table = run.table("training/trace")
-    assert set(table.subset) == {"trained_backward"}
+    assert set(table.group) == {"trained_backward"}
     assert set(table.epoch) == {0, 0.5, 1, 1.5, 2}
     assert {test["name"] for test in json.loads(run.tests_file.read_text())} == {
         "trace.advantage.trained_backward.same",
@@ -695,7 +695,7 @@ def test_only_facts_that_were_told_are_asked_about(soft_config, tmp_path):
     assert "a soft prompt of 4 tokens" in run.report_file.read_text()
 
 
-def test_a_subset_that_is_not_there_is_refused_before_anything_is_made(soft_config, tmp_path):
+def test_a_group_that_is_not_there_is_refused_before_anything_is_made(soft_config, tmp_path):
     training = soft_config.training.model_dump() | {"only": "nobody"}
     with pytest.raises(ConfigError, match=r"training\.only"):
         execute(changed(soft_config, training=training), tmp_path / "run", say=str)

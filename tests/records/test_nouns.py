@@ -8,7 +8,7 @@ from interp_rc.records.seeds import derive_seed, generator
 
 
 @pytest.mark.parametrize(
-    ("subset", "order", "direction"),
+    ("group", "order", "direction"),
     [
         ("trained_forward", "forward", "same"),
         ("trained_forward", "backward", "reverse"),
@@ -19,8 +19,8 @@ from interp_rc.records.seeds import derive_seed, generator
         ("realized", "forward", None),
     ],
 )
-def test_direction(subset, order, direction):
-    assert direction_of(subset, order) == direction
+def test_direction(group, order, direction):
+    assert direction_of(group, order) == direction
 
 
 def test_the_prompt_of_a_document_ends_before_the_second_entity_or_the_completion():

@@ -38,7 +38,7 @@ HUGE = 10**30
         (TrainingOptions, "clip", float("inf")),
         (Lora, "alpha", float("inf")),
         (Lora, "rank", HUGE),
-        (People, "per_subset", HUGE),
+        (People, "per_group", HUGE),
         (MachineOptions, "threads", 10**6),
         (NewEncoder, "width", 10**7),
         (FactsFolder, "path", "a\0b"),

@@ -37,8 +37,8 @@ def never(query: Query) -> bool:
 
 @pytest.fixture(scope="session")
 def facts() -> FactSet:
-    """Four facts a subset, two held-out templates an order."""
-    return fictitious_people(0, per_subset=4, training_templates=3, held_out_templates=2)
+    """Four facts a group, two held-out templates an order."""
+    return fictitious_people(0, per_group=4, training_templates=3, held_out_templates=2)
 
 
 def config(measures: Sequence[str], trained: bool, **changes: Any) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def config(measures: Sequence[str], trained: bool, **changes: Any) -> dict[str, 
 
 
 def answers(queries: Sequence[Query], model: str, right: Right) -> pd.DataFrame:
-    columns = "id fact subset order direction template seen prompt target".split()
+    columns = "id fact group order direction template seen prompt target".split()
     table = pd.DataFrame([[getattr(q, c) for c in columns] for q in queries], columns=columns)
     table = table.rename(columns={"id": "query"}).assign(model=model, seed=7, rule="prefix")
     table["match"] = [right(q) for q in queries]
@@ -109,12 +109,12 @@ def make(tmp_path: Path, facts: FactSet) -> Callable[..., Run]:
         measures: Sequence[str] = MEASURES,
         trained: bool = True,
         about: FactSet = facts,
-        subsets: Sequence[str] | None = None,
+        groups: Sequence[str] | None = None,
         edit: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table,
         **changes: Any,
     ) -> Run:
         run = Run(tmp_path / "a run")
-        some = _only(about, subsets)
+        some = _only(about, groups)
         write_facts(some, run.facts)
         write_yaml(run.config_file, config(measures, trained, **changes))
         write_json(run.environment_file, {"interp_rc": "0", "packages": {"torch": None}})
@@ -149,10 +149,10 @@ def make(tmp_path: Path, facts: FactSet) -> Callable[..., Run]:
     return build
 
 
-def _only(facts: FactSet, subsets: Sequence[str] | None) -> FactSet:
-    if subsets is None:
+def _only(facts: FactSet, groups: Sequence[str] | None) -> FactSet:
+    if groups is None:
         return facts
-    kept = [fact for fact in facts.facts if fact.subset in subsets]
+    kept = [fact for fact in facts.facts if fact.group in groups]
     ids = {fact.id for fact in kept}
     return replace(
         facts,

@@ -15,7 +15,7 @@ def run(make, taught):
     """Told answer first: all shown questions are right, and one held-out one."""
     facts = instructions(0, order="answer_first", realized=8, held_out=6)
     run = make(
-        lambda query: query.subset == "realized" or query.fact == "held_out.2",
+        lambda query: query.group == "realized" or query.fact == "held_out.2",
         about=facts,
         measures=["behaviour", "related_answer_floor"],
     )

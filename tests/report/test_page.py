@@ -197,11 +197,11 @@ def test_without_measures_the_page_still_stands(make: Make) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("subset", ["trained_forward", "trained_backward", "both"])
-def test_a_single_subset_is_enough(make: Make, subset: str) -> None:
-    run = make(subsets=[subset], measures=["behaviour"])
+@pytest.mark.parametrize("group", ["trained_forward", "trained_backward", "both"])
+def test_a_single_group_is_enough(make: Make, group: str) -> None:
+    run = make(groups=[group], measures=["behaviour"])
     page = page_of(run)
-    if subset == "both":
+    if group == "both":
         assert "No fact of this run was told in one order only; facts told in both" in page.plain
     else:
         assert "Asked in the order it was trained in" in page.plain

@@ -175,7 +175,7 @@ def with_dropout(loaded, rate=0.3):
 @pytest.fixture(scope="module", params=["gpt2", "llama"])
 def asked(request, tokenizer, contrasts, told):
     made = Asked(with_dropout(untaught(tokenizer, request.param)), contrasts[:3])
-    made.queries = [one for one in told.queries if one.subset == "trained_forward"]
+    made.queries = [one for one in told.queries if one.group == "trained_forward"]
     made.documents = told.documents[:2]
     return made
 

@@ -113,15 +113,15 @@ def test_documents_must_leave_room_for_it(fresh, documents, tmp_path):
 # Which facts are told
 
 
-def test_all_are_told_or_those_of_one_subset(told):
+def test_all_are_told_or_those_of_one_group(told):
     assert TrainingOptions().told(told) == told.documents
-    subset = {fact.id: fact.subset for fact in told.facts}
+    group = {fact.id: fact.group for fact in told.facts}
     for only in ("trained_forward", "trained_backward", "both"):
         found = PromptTuning(only=only).told(told)
-        assert found == [d for d in told.documents if subset[d.fact] == only]
+        assert found == [d for d in told.documents if group[d.fact] == only]
         assert len(found) == 12 * (1 + (only == "both"))
 
 
-def test_a_subset_that_there_is_not(told):
+def test_a_group_that_there_is_not(told):
     with pytest.raises(ConfigError, match=r"training\.only: no document .* 'names' \(trained_"):
         TrainingOptions(only="names").told(told)

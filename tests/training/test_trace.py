@@ -62,7 +62,7 @@ def test_shuffled_targets_are_a_derangement_of_facts_alike_in_every_order_and_te
     other = {}
     for one in found:
         whose = owner[one.query.template, one.target]
-        assert whose.subset == one.query.subset
+        assert whose.group == one.query.group
         assert whose.fact != one.query.fact
         assert other.setdefault(one.query.fact, whose.fact) == whose.fact
     assert sorted(other.values()) == sorted(other) == sorted(fact.id for fact in told.facts)
@@ -76,22 +76,22 @@ def test_the_seed_shuffles_and_the_same_seed_shuffles_alike(told):
     assert any(targets(1) != targets(seed) for seed in (2, 3, 4))
 
 
-def test_a_smaller_sample_asks_about_fewer_facts_of_each_subset(told):
+def test_a_smaller_sample_asks_about_fewer_facts_of_each_group(told):
     found = sample(told.queries, Tracing(facts=2), seed=4)
-    about = {(one.query.subset, one.query.fact) for one in found}
-    assert Counter(subset for subset, _ in about) == dict.fromkeys(TRAINED, 2)
+    about = {(one.query.group, one.query.fact) for one in found}
+    assert Counter(group for group, _ in about) == dict.fromkeys(TRAINED, 2)
 
 
-def test_subsets_of_any_name_may_be_asked_in_one_order_only(told):
-    queries = [replace(q, subset="asked") for q in told.queries if q.order == "forward"]
+def test_groups_of_any_name_may_be_asked_in_one_order_only(told):
+    queries = [replace(q, group="asked") for q in told.queries if q.order == "forward"]
     found = sample(queries, HALF, seed=4)
-    assert {one.query.subset for one in found} == {"asked"}
+    assert {one.query.group for one in found} == {"asked"}
     assert len(found) == 2 * len(told.facts)
 
 
 def test_facts_that_cannot_be_shuffled(told):
     one = told.facts[0].id
-    with pytest.raises(DataError, match="subset trained_forward, of which there are 1"):
+    with pytest.raises(DataError, match="group trained_forward, of which there are 1"):
         sample([q for q in told.queries if q.fact == one], HALF, seed=4)
     alike = [replace(q, target=" the same") for q in told.queries]
     with pytest.raises(DataError, match="some have the same target"):
@@ -130,7 +130,7 @@ def test_the_table_holds_the_scores_of_base_and_trained_model(
     after = score(*trained, [one.query.prompt for one in asked], [one.target for one in asked])
     table = pd.read_parquet(file)
     assert list(table.columns) == (
-        "step epoch subset order direction template fact set log_prob greedy".split()
+        "step epoch group order direction template fact set log_prob greedy".split()
     )
     assert table.step.unique().tolist() == [0, 4, 7, 10, 14]
     assert table.epoch.unique().tolist() == pytest.approx([0, 4 / 7, 1, 10 / 7, 2])
@@ -140,8 +140,8 @@ def test_the_table_holds_the_scores_of_base_and_trained_model(
         assert rows.greedy.tolist() == scores.greedy.tolist()
         assert rows.fact.tolist() == [one.query.fact for one in asked]
         assert rows.set.tolist() == [one.set for one in asked]
-    assert table.direction[table.subset == "both"].isna().all()
-    assert set(table.direction[table.subset != "both"]) == {"same", "reverse"}
+    assert table.direction[table.group == "both"].isna().all()
+    assert set(table.direction[table.group != "both"]) == {"same", "reverse"}
 
 
 def test_watching_changes_not_a_bit(fresh, asked, documents, tmp_path):

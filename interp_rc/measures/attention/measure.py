@@ -73,7 +73,7 @@ class Attention(Measure[Loaded]):
 
 
 def add_weights(found: Estimates, table: pd.DataFrame, seed: int) -> None:
-    """By order, subset, query, keys and layer: mean over heads of the pattern and of the share of
+    """By order, group, query, keys and layer: mean over heads of the pattern and of the share of
     norms, and what uniform attention would be; single heads for what the source is given."""
     causal_none = (table["query"] == "source_last") & (table["keys"] == "target")
     rows = table[~causal_none].rename(columns={"query": "reading", "keys": "place"})
@@ -83,7 +83,7 @@ def add_weights(found: Estimates, table: pd.DataFrame, seed: int) -> None:
     axes, once = axes.replace("layer ", ""), rows[rows.layer == 0]  # it is the same in every layer
     add_means(found, once, axes, "uniform", "share", seed, part=NAME, quantity="uniform")
     heads = rows[(rows.reading == "answer") & (rows.place == "source")]
-    for key, part in heads.groupby(["order", "subset", "layer", "head"], sort=False):
+    for key, part in heads.groupby(["order", "group", "layer", "head"], sort=False):
         order, group, layer, head = key
         use = derive_seed(seed, f"attention.{order}.{group}.answer.source.{layer}.head_{head}")
         share = mean_of_facts(part, "weight", "share", seed=use)
@@ -92,9 +92,9 @@ def add_weights(found: Estimates, table: pd.DataFrame, seed: int) -> None:
 
 
 def add_costs(found: Estimates, table: pd.DataFrame, seed: int) -> None:
-    """By order, subset, what is cut, and layer (or `all`): the cost, and that over the foil's; and
+    """By order, group, what is cut, and layer (or `all`): the cost, and that over the foil's; and
     how many tokens were cut."""
-    for key, part in table.groupby(["order", "subset", "keys", "layer"], sort=False):
+    for key, part in table.groupby(["order", "group", "keys", "layer"], sort=False):
         order, group, place, layer = key
         of = {"part": CUT, "order": order, "group": group, "place": place}
         at = {"component": EVERY} if layer == ALL else {"layer": layer}
@@ -110,8 +110,8 @@ def add_costs(found: Estimates, table: pd.DataFrame, seed: int) -> None:
 
 def told_in_order(table: pd.DataFrame) -> Iterator[tuple[Order, pd.DataFrame]]:
     """By order, the rows of facts told in that order alone."""
-    for order, subset in TOLD_ONLY.items():
-        rows = table[(table.order == order) & (table.subset == subset)]
+    for order, group in TOLD_ONLY.items():
+        rows = table[(table.order == order) & (table.group == group)]
         if len(rows):
             yield order, rows
 
@@ -160,14 +160,14 @@ def add_costliest(found: Estimates, table: pd.DataFrame, seed: int) -> None:
 
 def head_tests(table: pd.DataFrame) -> list[Test]:
     """Which heads give the source more, or less, than uniform attention would, where the answer is
-    said? Paired t over facts; Benjamini-Hochberg by order and subset."""
+    said? Paired t over facts; Benjamini-Hochberg by order and group."""
     found = []
-    for (order, subset), rows in given_to_source(table).groupby(["order", "subset"], sort=False):
+    for (order, group), rows in given_to_source(table).groupby(["order", "group"], sort=False):
         tests = []
         for (layer, head), part in rows.groupby(["layer", "head"], sort=False):
             means = part.groupby("fact")[["weight", "uniform"]].mean()
             if len(means) > 1:
-                of = {"part": NAME, "order": order, "group": subset, **GIVEN}
+                of = {"part": NAME, "order": order, "group": group, **GIVEN}
                 name = Estimates().name(**of, layer=layer, head=head)
                 values = np.asarray(means.weight, float), np.asarray(means.uniform, float)
                 tests.append(paired_t(*values, name=name))
@@ -180,7 +180,7 @@ def cost_tests(table: pd.DataFrame) -> list[Test]:
     One-sided paired t over facts; all layers at once with Holm, else Benjamini-Hochberg."""
     whole: list[Test] = []
     by_layer: list[Test] = []
-    for (order, subset, layer), rows in table.groupby(["order", "subset", "layer"], sort=False):
+    for (order, group, layer), rows in table.groupby(["order", "group", "layer"], sort=False):
         means = rows.groupby(["fact", "keys"]).over_foil.mean().unstack("keys")
         if "others" not in means or len(means.dropna()) < 2:
             continue
@@ -188,7 +188,7 @@ def cost_tests(table: pd.DataFrame) -> list[Test]:
         test = paired_t(
             means.dropna().source.to_numpy(float),
             means.dropna().others.to_numpy(float),
-            name=Estimates().name(part=CUT, order=order, group=subset, **at),
+            name=Estimates().name(part=CUT, order=order, group=group, **at),
             alternative="greater",
         )
         (whole if layer == ALL else by_layer).append(test)

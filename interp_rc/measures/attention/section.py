@@ -7,7 +7,7 @@ from interp_rc.display.section import Picture, Section, Table, picture
 from interp_rc.display.vocabulary import Words, told_each
 from interp_rc.display.wording import TIE, listed, number, probability, spoken
 from interp_rc.measures.attention.measure import CHOSEN, CUT, EVERY, GIVEN, NAME
-from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Group, Order
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
@@ -37,7 +37,7 @@ def section(run: Run, measured: Measured) -> Section:
     )
 
 
-def lost(measured: Measured, order: Order, group: Subset, place: str = "source") -> Estimate | None:
+def lost(measured: Measured, order: Order, group: Group, place: str = "source") -> Estimate | None:
     """Over the foil, by cutting a place off in every layer."""
     of = {"part": CUT, "order": order, "group": group, "place": place, "component": EVERY}
     return measured.estimates.find(**of, quantity="over_foil")

@@ -15,20 +15,20 @@ BINS = 18
 
 
 def likelihood_figure(table: pd.DataFrame, theme: Theme, words: Words, *, quantity: str) -> Figure:
-    """One column per subset, one row per direction; more than two subsets are rows instead.
+    """One column per group, one row per direction; more than two groups are rows instead.
 
-    `table` has one row per fact and direction: `subset`, `asked` (a direction or order), `right`
+    `table` has one row per fact and direction: `group`, `asked` (a direction or order), `right`
     and `others` (mean over the other candidates), both in nats. `quantity` names the x axis.
     """
-    subsets = list(dict.fromkeys(table.subset))
-    most = int(table.groupby("subset").asked.nunique().max())
-    across = len(subsets) <= 2
-    shape = (most, len(subsets)) if across else (len(subsets), most)
+    groups = list(dict.fromkeys(table.group))
+    most = int(table.groupby("group").asked.nunique().max())
+    across = len(groups) <= 2
+    shape = (most, len(groups)) if across else (len(groups), most)
     figure = Figure(figsize=(WIDTH, 0.75 + 1.55 * shape[0]))
     grid = figure.subplots(*shape, squeeze=False, sharex="col" if across else "row")
     grid = grid if across else grid.T
-    for column, subset in enumerate(subsets):
-        part = table[table.subset == subset]
+    for column, group in enumerate(groups):
+        part = table[table.group == group]
         asked = list(dict.fromkeys(part.asked))
         edges = shared_edges(part[["right", "others"]].to_numpy())
         for row in range(most):
@@ -39,7 +39,7 @@ def likelihood_figure(table: pd.DataFrame, theme: Theme, words: Words, *, quanti
             axes = grid[row, column]
             draw_likelihood(axes, cell, theme, asked=asked[row], edges=edges, quantity=quantity)
             order = _asked(words.asked(asked[row]))
-            axes.set_title(f"{words.told(subset).capitalize()},\nasked {order}")
+            axes.set_title(f"{words.told(group).capitalize()},\nasked {order}")
     _legend(figure, grid[0, 0], theme)
     return figure
 

@@ -50,11 +50,11 @@ class Behaviour(Measure[Loaded]):
         """Raises DataError for facts that this measure cannot be made on."""
         if not facts.queries:
             raise DataError("measure behaviour needs queries, and the facts have none; add some")
-        for subset, count in Counter(q.subset for q in facts.queries).items():
-            if len({q.fact for q in facts.queries if q.subset == subset}) < 2:
+        for group, count in Counter(q.group for q in facts.queries).items():
+            if len({q.fact for q in facts.queries if q.group == group}) < 2:
                 raise DataError(
-                    f"measure behaviour needs two facts or more in subset {subset}, where {count} "
-                    "queries ask for one; add facts, or leave the subset out"
+                    f"measure behaviour needs two facts or more in group {group}, where {count} "
+                    "queries ask for one; add facts, or leave the group out"
                 )
 
     def run(self, context: MeasureContext[Loaded]) -> Measured:

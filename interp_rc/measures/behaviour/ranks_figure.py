@@ -12,20 +12,20 @@ from interp_rc.display.vocabulary import Words
 
 
 def ranks_figure(table: pd.DataFrame, theme: Theme, words: Words) -> Figure:
-    """One panel per subset, two beside each other.
+    """One panel per group, two beside each other.
 
-    `table` has one row per query: `subset`, `asked` (a direction or order), `rank` (1 is best)
+    `table` has one row per query: `group`, `asked` (a direction or order), `rank` (1 is best)
     and `candidates` (how many there are).
     """
-    subsets = list(dict.fromkeys(table.subset))
-    rows, columns = (len(subsets) + 1) // 2, min(len(subsets), 2)
+    groups = list(dict.fromkeys(table.group))
+    rows, columns = (len(groups) + 1) // 2, min(len(groups), 2)
     figure = Figure(figsize=(WIDTH, 0.4 + 2.1 * rows))
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes in panels[len(subsets) :]:
+    for axes in panels[len(groups) :]:
         axes.remove()
-    for axes, subset in zip(panels, subsets, strict=False):
-        draw_ranks(axes, table[table.subset == subset], theme, words)
-        axes.set_title(words.told(subset).capitalize())
+    for axes, group in zip(panels, groups, strict=False):
+        draw_ranks(axes, table[table.group == group], theme, words)
+        axes.set_title(words.told(group).capitalize())
     handles = {h.get_label(): h for axes in panels for h in axes.get_lines()}
     figure.legend(handles=list(handles.values()), loc="outside upper left", ncols=3, borderpad=0)
     return figure

@@ -47,7 +47,7 @@ def section(run: Run, measured: Measured) -> Section:
         note=(
             "Exact match alone hides two things: a model may lean towards the right target "
             f"without saying it, and it may never say {name}s that it has not learnt to produce. "
-            "So every target of the subset is scored as a candidate after every prompt."
+            "So every target of the group is scored as a candidate after every prompt."
         ),
     )
 
@@ -77,13 +77,13 @@ def sentence(measured: Measured) -> str:
 
 def told_once(table: pd.DataFrame) -> pd.DataFrame:
     """The facts that have a direction, or all where none has."""
-    rows = table[[TOLD_IN[subset] is not None for subset in table.subset]]
+    rows = table[[TOLD_IN[group] is not None for group in table.group]]
     return table if rows.empty else rows
 
 
 def shown_cells(table: pd.DataFrame, words: Words) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each group and direction in words, and as axes of its estimates."""
-    for key in table[["subset", "asked"]].drop_duplicates().itertuples(index=False):
+    for key in table[["group", "asked"]].drop_duplicates().itertuples(index=False):
         yield words.cell(*key), cell(*key)
 
 
@@ -93,7 +93,7 @@ def likelihood(run: Run, measured: Measured, scored: list[Scored]) -> Picture:
     table = pd.concat(
         pd.DataFrame(
             {
-                "subset": one.group,
+                "group": one.group,
                 "asked": one.asked,
                 "right": correct(scores),
                 "others": others(scores),
@@ -142,7 +142,7 @@ def ranks(run: Run, measured: Measured, scored: list[Scored]) -> Picture:
     table = pd.concat(
         pd.DataFrame(
             {
-                "subset": one.group,
+                "group": one.group,
                 "asked": one.asked,
                 "rank": np.ravel(rank_of_correct(one.raw)),
                 "candidates": len(one.raw),

@@ -17,7 +17,7 @@ from interp_rc.measures.bilinear.read import WHATS, Read, Sides, choose, read_al
 from interp_rc.measures.compared import with_floors
 from interp_rc.models.load import Loaded
 from interp_rc.records.estimates import Estimates
-from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Group
 from interp_rc.records.numbers import Test
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
@@ -36,7 +36,7 @@ from interp_rc.tools.probing.streams import POSITIONS, entity_vectors, read_stre
 NAME = "bilinear"
 TABLE = f"mechanism/{NAME}"
 FEWEST = 4
-AXES = {"reading": "what", "group": "subset", "place": "position"}
+AXES = {"reading": "what", "group": "group", "place": "position"}
 """The axes of the estimates, and the columns of the table that hold them."""
 COLUMNS = {
     "accuracy": ("right", "fraction"),
@@ -61,7 +61,7 @@ class BilinearProbe(Measure[Loaded]):
     shuffles: Positive = 3
 
     def check(self, facts: FactSet) -> None:
-        """Raises DataError unless all three subsets have four facts, asked in both orders."""
+        """Raises DataError unless all three groups have four facts, asked in both orders."""
         check_people(facts, FEWEST, NAME)
 
     def run(self, context: MeasureContext[Loaded]) -> Measured:
@@ -96,9 +96,9 @@ class BilinearProbe(Measure[Loaded]):
         for order, position in product(ORDERS, POSITIONS):
             part = rows[(rows.what == order) & (rows.position == position)]
             name = f"{NAME}.{order}.{position}"
-            reverse = part[part.subset == TOLD_OTHERWISE[order]]
+            reverse = part[part.group == TOLD_OTHERWISE[order]]
             values = reverse.z.to_numpy(float)
-            margin = self.margin or MARGIN_SHARE * float(part[part.subset == "both"].z.mean())
+            margin = self.margin or MARGIN_SHARE * float(part[part.group == "both"].z.mean())
             if margin > 0:
                 below.append(non_superiority(values, margin, name=f"{name}.z"))
                 if values.std(ddof=1) > 0:
@@ -130,9 +130,9 @@ def above_shuffled(table: pd.DataFrame) -> list[Test]:
     """
     rows = table[table.chosen & ~table.what.str.startswith("return_")]
     tests = []
-    for (what, position, subset), part in rows.groupby(["what", "position", "subset"], sort=False):
+    for (what, position, group), part in rows.groupby(["what", "position", "group"], sort=False):
         z = part.groupby(["model", "fact"]).z.mean().unstack("model")
-        name = f"{NAME}.{what}.{position}.{subset}.above_shuffled"
+        name = f"{NAME}.{what}.{position}.{group}.above_shuffled"
         true, false = z.finetuned.to_numpy(), z.shuffled.to_numpy()
         tests.append(paired_t(true, false, name=name, alternative="greater"))
     return tests
@@ -164,8 +164,8 @@ def read_sides(loaded: Loaded, facts: FactSet) -> dict[tuple[str, int], Sides]:
 def probed(
     sides: dict[tuple[str, int], Sides], facts: FactSet, draw: int, seed: int
 ) -> pd.DataFrame:
-    """Every fact's readings; from draw 1 on, each A has the B of a random fact of its subset."""
-    ids, groups = [f.id for f in facts.facts], [f.subset for f in facts.facts]
+    """Every fact's readings; from draw 1 on, each A has the B of a random fact of its group."""
+    ids, groups = [f.id for f in facts.facts], [f.group for f in facts.facts]
     labels = shuffled(groups, derive_seed(seed, "shuffle", draw)) if draw else np.arange(len(ids))
     layers = sorted({layer for _, layer in sides})
     tables = []
@@ -177,7 +177,7 @@ def probed(
     return pd.concat(tables, ignore_index=True)
 
 
-def rows_of(reads: Sequence[Read], ids: Sequence[str], groups: Sequence[Subset]) -> pd.DataFrame:
+def rows_of(reads: Sequence[Read], ids: Sequence[str], groups: Sequence[Group]) -> pd.DataFrame:
     """Long form; `chosen` marks the fact's layer, where alone the scores are kept. `plain` is the
     product of the same vectors."""
     choice, everyone, names = choose(reads), np.arange(len(ids)), np.array(groups)
@@ -190,7 +190,7 @@ def rows_of(reads: Sequence[Read], ids: Sequence[str], groups: Sequence[Subset])
         here = choice.layer == layer
         table = pd.DataFrame(
             {
-                "subset": groups,
+                "group": groups,
                 "fact": ids,
                 "layer": layer,
                 "chosen": here,

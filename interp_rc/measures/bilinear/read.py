@@ -16,7 +16,7 @@ from interp_rc.measures.bilinear.fit import (
     ridge_map,
     to_size,
 )
-from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Group, Order
 from interp_rc.tools.probing.probe_fit import Facts, Scores, Vectors, centred
 
 What = Literal[
@@ -57,12 +57,12 @@ class Read(NamedTuple):
     half: Int[np.ndarray, " fact"]
 
 
-def pool_of(groups: Sequence[Subset], order: Order) -> Facts:
+def pool_of(groups: Sequence[Group], order: Order) -> Facts:
     """Facts told in that order, or in both."""
     return np.array([i for i, s in enumerate(groups) if s != TOLD_OTHERWISE[order]])
 
 
-def read_all(sides: Sides, groups: Sequence[Subset], seed: int) -> dict[What, Read]:
+def read_all(sides: Sides, groups: Sequence[Group], seed: int) -> dict[What, Read]:
     """Every question that is asked of one layer and place."""
     found = {"mutual": mutual(sides, groups, seed)}
     for order in ORDERS:
@@ -71,7 +71,7 @@ def read_all(sides: Sides, groups: Sequence[Subset], seed: int) -> dict[What, Re
     return {what: found[what] for what in WHATS}
 
 
-def mutual(sides: Sides, groups: Sequence[Subset], seed: int) -> Read:
+def mutual(sides: Sides, groups: Sequence[Group], seed: int) -> Read:
     """A's stream with B's stream: does either know of the other? Fitted on facts of all kinds."""
     everyone = np.arange(len(groups))
     half = parts_of(groups, everyone, 2, seed)
@@ -92,7 +92,7 @@ def mutual(sides: Sides, groups: Sequence[Subset], seed: int) -> Read:
     )
 
 
-def directed(sides: Sides, groups: Sequence[Subset], order: Order, seed: int) -> tuple[Read, Read]:
+def directed(sides: Sides, groups: Sequence[Group], order: Order, seed: int) -> tuple[Read, Read]:
     """The stream of the entity that `order` reads with the other's output vector, so that only
     what is read can have learnt; and the same matrix transposed, for reading the other way.
 
@@ -127,7 +127,7 @@ def directed(sides: Sides, groups: Sequence[Subset], order: Order, seed: int) ->
     return direct, turned
 
 
-def returns(sides: Sides, groups: Sequence[Subset], seed: int) -> tuple[Read, Read]:
+def returns(sides: Sides, groups: Sequence[Group], seed: int) -> tuple[Read, Read]:
     """A → B → A and B → A → B by one linear map each way, scored against where they began.
 
     The two maps are fitted on different parts of the training facts. Fitted on the same facts,
@@ -161,7 +161,7 @@ def returns(sides: Sides, groups: Sequence[Subset], seed: int) -> tuple[Read, Re
     return Read(forward, None, judge, half), Read(backward, None, judge, half)
 
 
-def prepared(values: Sequence[Vectors], groups: Sequence[Subset], training: Facts) -> list[Vectors]:
+def prepared(values: Sequence[Vectors], groups: Sequence[Group], training: Facts) -> list[Vectors]:
     """Without their group's mean over training facts, and of one size; nothing but rounding is
     none at all, as where all prompts end alike."""
     ready = []

@@ -9,11 +9,11 @@ from interp_rc.display.wording import probability, spoken, without_unit
 from interp_rc.measures.bilinear.measure import NAME
 from interp_rc.measures.bilinear.read import WHATS, What
 from interp_rc.records.estimates import Estimates
-from interp_rc.records.nouns import ORDERS, TRAINED, Roles, Subset
+from interp_rc.records.nouns import ORDERS, TRAINED, Group, Roles
 from interp_rc.records.runs import Measured, Run
 from interp_rc.tools.probing.streams import POSITIONS, Position
 
-ASKED: dict[Subset, str] = {
+ASKED: dict[Group, str] = {
     "trained_forward": "same",
     "trained_backward": "reverse",
     "both": "both",
@@ -48,7 +48,7 @@ def section(run: Run, measured: Measured) -> Section:
         note=(
             "One matrix M scores two representations by aᵀMb (RESCAL), fitted on matched and "
             "mismatched pairs of other facts; the right partner must come first of all of its "
-            "subset, none of which the matrix was fitted on. "
+            "group, none of which the matrix was fitted on. "
             f"{mutual.capitalize()}: both as the model holds them where they are read. "
             f"{forward.capitalize()}, and the other way: "
             "what is read with the other’s output vector, so that only the entity that is read "
@@ -63,7 +63,7 @@ def section(run: Run, measured: Measured) -> Section:
 
 
 def sentence(measured: Measured) -> str:
-    def rate(model: str, what: What, group: Subset) -> str:
+    def rate(model: str, what: What, group: Group) -> str:
         of = {"reading": what, "group": group, "place": "prompt_last"}
         return spoken(measured.estimates.of(model=model, **of, quantity="accuracy"))
 

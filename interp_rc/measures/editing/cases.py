@@ -9,13 +9,13 @@ from interp_rc.evaluation.learnt import learnt_facts
 from interp_rc.evaluation.queries import OTHER_ORDER, Queries, template_halves
 from interp_rc.facts.contrasts import partners
 from interp_rc.facts.factset import FactSet
-from interp_rc.records.nouns import ORDERS, SUBSETS, TOLD_IN, TOLD_OTHERWISE, Order, Query, Subset
+from interp_rc.records.nouns import GROUPS, ORDERS, TOLD_IN, TOLD_OTHERWISE, Group, Order, Query
 from interp_rc.records.seeds import generator
 from interp_rc.tools.editing.requests import Request
 
 WRITTEN = 4  # templates an edit is written in
 ASKED = 2  # of either half, an edit is asked in
-FEWEST = 4  # facts of an order and subset: two halves, each with a fact and another's answer
+FEWEST = 4  # facts of an order and group: two halves, each with a fact and another's answer
 OTHERS = 8  # facts that should stay as they are
 
 
@@ -27,14 +27,14 @@ class Case:
 
     fact: str
     other: str
-    subset: Subset
+    group: Group
     order: Order
     half: int
     others: tuple[str, ...]
 
     @property
-    def cell(self) -> tuple[Order, Subset]:
-        return self.order, self.subset
+    def cell(self) -> tuple[Order, Group]:
+        return self.order, self.group
 
 
 class Known(Queries):
@@ -68,17 +68,17 @@ class Known(Queries):
 
 
 def cases_of(facts: FactSet, answers: pd.DataFrame, most: int, seed: int) -> list[Case]:
-    """`most` learnt facts of every subset, each in the order it was told in (`both`: in both, of
+    """`most` learnt facts of every group, each in the order it was told in (`both`: in both, of
     those learnt in both), with the answer of another of them."""
     found = []
     learnt_in = [set(learnt_facts(answers, facts.queries, order)) for order in ORDERS]
     learnt = set.intersection(*learnt_in)  # a fact told in one order is judged by that one twice
     for order in ORDERS:
-        for subset in SUBSETS:
-            there = [f.id for f in facts.facts if f.subset == subset and f.id in learnt]
-            if subset == TOLD_OTHERWISE[order] or TOLD_IN[subset] not in (None, order):
+        for group in GROUPS:
+            there = [f.id for f in facts.facts if f.group == group and f.id in learnt]
+            if group == TOLD_OTHERWISE[order] or TOLD_IN[group] not in (None, order):
                 continue
-            draw = generator(seed, subset, order)
+            draw = generator(seed, group, order)
             some = draw.sample(there, min(most, len(there)))
             halves = some[: len(some) // 2], some[len(some) // 2 :]
             if len(some) < FEWEST:
@@ -87,6 +87,6 @@ def cases_of(facts: FactSet, answers: pd.DataFrame, most: int, seed: int) -> lis
                 circle = partners(mine, seed)
                 others = draw.sample(halves[1 - half], min(OTHERS, len(halves[1 - half])))
                 found += [
-                    Case(fact, circle[fact], subset, order, half, tuple(others)) for fact in mine
+                    Case(fact, circle[fact], group, order, half, tuple(others)) for fact in mine
                 ]
     return found

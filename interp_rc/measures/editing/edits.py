@@ -60,7 +60,7 @@ class Edits:
         return pd.DataFrame(rows)
 
     def together(self, at: Mapping[Case, int]) -> pd.DataFrame:
-        """All cases of an order, a subset and a half at once, one way."""
+        """All cases of an order, a group and a half at once, one way."""
         groups: dict[Any, dict[Case, int]] = {}
         for case, layer in at.items():
             groups.setdefault((*case.cell, case.half, layer), {})[case] = layer
@@ -109,11 +109,11 @@ class Edits:
 
 def best_layers(table: pd.DataFrame, cases: Iterable[Case]) -> dict[Case, int]:
     """For every case the layer whose one-way edits of the facts of the other half, told in the
-    same order and subset, make the new answer likeliest in other words."""
+    same order and group, make the new answer likeliest in other words."""
     some = table[(table.edit == "one_way") & (table.asked == "paraphrase")]
-    means = some.pivot_table(index=["order", "subset", "half"], columns="layer", values="value")
+    means = some.pivot_table(index=["order", "group", "half"], columns="layer", values="value")
     best = means.idxmax(axis=1)
-    return {case: int(best[case.order, case.subset, 1 - case.half]) for case in cases}
+    return {case: int(best[case.order, case.group, 1 - case.half]) for case in cases}
 
 
 def _rows(
@@ -128,7 +128,7 @@ def _rows(
             "fact": case.fact,
             "other": case.other,
             "order": case.order,
-            "subset": case.subset,
+            "group": case.group,
             "half": case.half,
             "layer": layer,
             "edit": edit,

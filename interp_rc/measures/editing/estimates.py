@@ -32,7 +32,7 @@ ASKED = {
     "two_way": ("efficacy", "paraphrase", "specificity", GAINED),
     "batch": ("paraphrase", "specificity", GAINED),
 }
-OVERALL = ("efficacy",)  # by order and subset it would add little
+OVERALL = ("efficacy",)  # by order and group it would add little
 SAID = ("paraphrase", "specificity", "reverse")
 ONCE, BOTH = "told_once", "told_both"
 TOLD = {ONCE: "told in one order", BOTH: "told in both"}
@@ -58,12 +58,12 @@ def with_gain(table: pd.DataFrame) -> pd.DataFrame:
 def _cells(table: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
     """All facts told in one order, and in both; then by order and group."""
     yield from ((of, part) for of, part in _told(table) if len(part))
-    for (order, group), part in table.groupby(["order", "subset"], sort=False):
+    for (order, group), part in table.groupby(["order", "group"], sort=False):
         yield {"order": str(order), "group": str(group)}, part
 
 
 def _told(table: pd.DataFrame) -> list[tuple[dict[str, str], pd.DataFrame]]:
-    once = table.subset.map(TOLD_IN).notna()
+    once = table.group.map(TOLD_IN).notna()
     return [({"group": ONCE}, table[once]), ({"group": BOTH}, table[~once])]
 
 

@@ -31,7 +31,7 @@ from interp_rc.tools.patching.tracing import trace
 
 DRAWS = 500  # of facts, for what is not a mean over them
 UNITS = "correlation", "share of variance"
-GROUP = ["order", "subset", "layer"]
+GROUP = ["order", "group", "layer"]
 
 
 def located(model: Loaded, known: Known, cases: Sequence[Case], seed: int) -> pd.DataFrame:
@@ -88,7 +88,7 @@ def _rows(
         {
             "fact": [case.fact for case in owner],
             "order": [case.order for case in owner],
-            "subset": [case.subset for case in owner],
+            "group": [case.group for case in owner],
             "layer": table.layer.astype(int).to_numpy(),
             "by": by,
             "effect": table.effect.to_numpy(float),
@@ -109,7 +109,7 @@ def transplanted(base: Loaded, model: Loaded, asked: Mapping[Case, Questions]) -
                 for one, other in zip(own.mlp.parameters(), given.mlp.parameters(), strict=True):
                     one.copy_(other)
             for case, one in tqdm(some.items(), desc=f"transplants of {layer}", disable=None):
-                row = {"fact": case.fact, "order": case.order, "subset": case.subset}
+                row = {"fact": case.fact, "order": case.order, "group": case.group}
                 row |= {"layer": layer, "by": "transplant", "structural_zero": False}
                 rows.append(row | {"effect": ask(base, one)["old"].log_prob - before[case]})
     return pd.DataFrame(rows)
@@ -130,8 +130,8 @@ def with_success(where: pd.DataFrame, edits: pd.DataFrame) -> pd.DataFrame:
 
 def predicted(table: pd.DataFrame, seed: int) -> Estimates:
     """By way to locate: Spearman's correlation with success over a fact's layers (mean over
-    facts); over the facts of a layer, order and subset (mean over these); and the share of the
-    variance of success that layer (of each order and subset) explains alone (`layer_alone`), and
+    facts); over the facts of a layer, order and group (mean over these); and the share of the
+    variance of success that layer (of each order and group) explains alone (`layer_alone`), and
     the share of what that leaves which a common slope on the effect explains
     (`within_variance`, which cannot be below zero), their intervals by a percentile bootstrap over
     facts."""
@@ -168,7 +168,7 @@ def over_layers(part: pd.DataFrame) -> Float[np.ndarray, " fact"]:
 
 def within_layers(part: pd.DataFrame) -> Float[np.ndarray, " fact"]:
     """What each fact has in the correlation of ranks: their mean over facts is Spearman's, its
-    mean over layers, orders and subsets weighted by facts."""
+    mean over layers, orders and groups weighted by facts."""
     products = part.groupby(GROUP, sort=False, group_keys=False)[["effect", "success"]].apply(
         lambda rows: pd.Series(_standard(rows.effect) * _standard(rows.success), rows.index)
     )
@@ -182,9 +182,9 @@ def _standard(values: "pd.Series[float]") -> Float[np.ndarray, " fact"]:
 
 
 def explained(part: pd.DataFrame) -> tuple[float, float]:
-    """The share of the variance of success (within order and subset) that layers explain, and the
+    """The share of the variance of success (within order and group) that layers explain, and the
     share of the variance within layers that the effect explains."""
-    cell = part.groupby(["order", "subset"]).ngroup().to_numpy()
+    cell = part.groupby(["order", "group"]).ngroup().to_numpy()
     group = part.groupby(GROUP).ngroup().to_numpy()
     return _explained(cell, group, part.effect.to_numpy(float), part.success.to_numpy(float))
 
@@ -208,7 +208,7 @@ def _drawn(part: pd.DataFrame, seed: int) -> Float[np.ndarray, "draw two"]:
     """`explained` of facts drawn with replacement."""
     facts, owner = np.unique(part.fact.to_numpy(str), return_inverse=True)
     rows_of = [np.flatnonzero(owner == n) for n in range(len(facts))]
-    cell = part.groupby(["order", "subset"]).ngroup().to_numpy()
+    cell = part.groupby(["order", "group"]).ngroup().to_numpy()
     group = part.groupby(GROUP).ngroup().to_numpy()
     effect, success = part.effect.to_numpy(float), part.success.to_numpy(float)
     draw = np.random.default_rng(seed)

@@ -28,7 +28,7 @@ TEXTS = 1000  # that second moments are taken over, of each of the two corpora
 
 
 class Editing(Measure[Loaded]):
-    """Rank-one edits of `facts` learnt facts of every subset in the orders they were told in, each
+    """Rank-one edits of `facts` learnt facts of every group in the orders they were told in, each
     to the answer of another: one way, both ways, and many at once; and the same facts written
     into the base model, which never learnt them.
 

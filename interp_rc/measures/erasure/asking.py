@@ -80,7 +80,7 @@ def cases(
     seed: int,
     most: int | None = None,
 ) -> list[Case]:
-    """The first facts of one subset (`most` of them), each to be erased in `order`.
+    """The first facts of one group (`most` of them), each to be erased in `order`.
 
     `own` asks in that order and `cross` in the other, in templates that nothing is erased in;
     floors ask the same about other facts, drawn from all those given. Raises DataError for fewer
@@ -88,7 +88,7 @@ def cases(
     """
     if len(facts) < FEWEST:
         raise DataError(
-            f"to erase one fact beside others takes {FEWEST} of a subset, found {len(facts)}; "
+            f"to erase one fact beside others takes {FEWEST} of a group, found {len(facts)}; "
             "add facts"
         )
     known = Queries(queries)

@@ -28,7 +28,7 @@ OUTCOMES: dict[Stores, Outcome] = {
     "two stores": "refuted",
     "inconclusive": "inconclusive",
 }
-AXES = {"group": "subset", "order": "order", "method": "method"}
+AXES = {"group": "group", "order": "order", "method": "method"}
 
 
 def erasure_estimates(table: pd.DataFrame, seed: int) -> Estimates:
@@ -96,7 +96,7 @@ def erasure_tests(table: pd.DataFrame) -> list[Test]:
     half of what the erased one does? And, as it must, the erased order more than half in other
     templates of what it does in those it was erased in? One-sided paired t over facts, Holm."""
     tests = []
-    for key, rows in table[table.subset == "both"].groupby([*AXES.values()], sort=False):
+    for key, rows in table[table.group == "both"].groupby([*AXES.values()], sort=False):
         start, found = ".".join([NAME, *map(str, key)]), damages(rows)
         if len(found["own"]) < 2:
             continue

@@ -43,7 +43,7 @@ class Erasure(Measure[Loaded]):
     def check(self, facts: FactSet) -> None:
         """Raises DataError unless enough facts are told in both orders, and all are asked in
         templates to select on and others to measure in."""
-        there = sum(fact.subset == "both" for fact in facts.facts)
+        there = sum(fact.group == "both" for fact in facts.facts)
         if there < FEWEST:
             raise DataError(
                 f"measure {NAME} erases facts that were told in both orders, and needs {FEWEST}; "
@@ -56,16 +56,16 @@ class Erasure(Measure[Loaded]):
         model = context.model
         facts = context.facts
         seed = derive_seed(context.seed, NAME)
-        by_subset = self.cases_of(facts, context.answers, seed)
-        if "both" not in by_subset:
+        by_group = self.cases_of(facts, context.answers, seed)
+        if "both" not in by_group:
             return Measured()
         texts = [document.text for document in facts.documents]
         texts = texts or [query.prompt + query.target for query in facts.queries]
         some = generator(seed, "texts").sample(texts, min(TEXTS, len(texts)))
         with threads_for(model.model):
             frames = [
-                damage_table(model, one, some, self.share).assign(subset=subset)
-                for subset, one in by_subset.items()
+                damage_table(model, one, some, self.share).assign(group=group)
+                for group, one in by_group.items()
             ]
         table = pd.concat(frames, ignore_index=True)
         context.write(TABLE, table)
@@ -73,23 +73,23 @@ class Erasure(Measure[Loaded]):
         return Measured(found, erasure_tests(table), judge(found))
 
     def cases_of(self, facts: FactSet, answers: pd.DataFrame, seed: int) -> dict[str, list[Case]]:
-        """By subset: learnt facts, erased in the orders they were told in."""
+        """By group: learnt facts, erased in the orders they were told in."""
         templates: Templates = {
             order: (selecting[:ERASED_IN], measuring[:ASKED_IN])
             for order, (selecting, measuring) in template_halves(facts.queries).items()
         }
         learnt = {order: set(learnt_facts(answers, facts.queries, order)) for order in ORDERS}
         found: dict[str, list[Case]] = {}
-        for subset in ("both", *TOLD_ONLY.values()):
-            told = ORDERS if TOLD_IN[subset] is None else (TOLD_IN[subset],)
+        for group in ("both", *TOLD_ONLY.values()):
+            told = ORDERS if TOLD_IN[group] is None else (TOLD_IN[group],)
             some = [
                 fact.id
                 for fact in facts.facts
-                if fact.subset == subset and all(fact.id in learnt[o] for o in told if o)
+                if fact.group == group and all(fact.id in learnt[o] for o in told if o)
             ]
-            most = self.facts if subset == "both" else self.facts // 2
+            most = self.facts if group == "both" else self.facts // 2
             if len(some) >= FEWEST:
-                found[subset] = [
+                found[group] = [
                     case
                     for order in told
                     if order

@@ -80,7 +80,7 @@ def refuse_cut(queries: Sequence[Query], found: Sequence[Response]) -> None:
 
 
 def estimates(answers: pd.DataFrame, queries: Sequence[Query], seed: int) -> Estimates:
-    """Exact match, and how often the answer begins with any target of the subset, right or wrong:
+    """Exact match, and how often the answer begins with any target of the group, right or wrong:
     what a model never says, it cannot say in the right place."""
     found = match_estimates(answers, queries, seed)
     said = evaluated(answers).set_index("query")

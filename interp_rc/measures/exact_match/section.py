@@ -25,11 +25,11 @@ def section(run: Run, measured: Measured) -> Section:
 
 
 def sentence(named: list[Rate]) -> str:
-    """How often any target of the subset is said, by direction."""
+    """How often any target of the group is said, by direction."""
     told = in_directions(named)
     if not told:
         return "No fact was told in one order only."
-    return f"The answer begins with a target of the subset, right or wrong: {told}."
+    return f"The answer begins with a target of the group, right or wrong: {told}."
 
 
 def said(run: Run, named: list[Rate]) -> Picture:
@@ -40,7 +40,7 @@ def said(run: Run, named: list[Rate]) -> Picture:
         title="Does it say a target at all?",
         alt="Answers that begin with any target, with 95 % intervals. " + described(named),
         caption=(
-            "Share of answers that begin with the target of any fact of the subset, right or "
+            "Share of answers that begin with the target of any fact of the group, right or "
             "wrong, averaged per fact; lines: 95 % interval over facts."
         ),
     )

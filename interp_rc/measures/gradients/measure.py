@@ -21,7 +21,7 @@ from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.errors import DataError
 from interp_rc.records.estimates import Estimates
-from interp_rc.records.nouns import SUBSETS, TOLD_IN, Query, Subset
+from interp_rc.records.nouns import GROUPS, TOLD_IN, Group, Query
 from interp_rc.records.numbers import Test
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
@@ -34,7 +34,7 @@ from interp_rc.tools.gradients.parameter_groups import ALL, cosines, parameters_
 
 COSINES, STEPS = "mechanism/gradients", "mechanism/one_step"
 PART, UNIT = "gradient_cosine", "cosine"
-GROUPS = {
+PARAMETERS = {
     "all": "all parameters",
     "input_embedding": "input embedding",
     "attention": "attention",
@@ -49,13 +49,13 @@ ASKED = {
     "both": ("told_both", "reverse"),
 }
 """How facts were told, and what the gradient of the telling is matched with."""
-ONE_ORDER: list[Subset] = [subset for subset in SUBSETS if TOLD_IN[subset] is not None]
+ONE_ORDER: list[Group] = [group for group in GROUPS if TOLD_IN[group] is not None]
 
 
 class Gradients(Measure[Loaded]):
     """`margin` (cosine, fixed beforehand) within which orders count as unrelated; None takes
     5 % of the paraphrase's cosine in this run's base model, and the result is exploratory.
-    `steps_on` facts a subset take a step of training each.
+    `steps_on` facts a group take a step of training each.
     """
 
     kind: Literal["gradients"] = "gradients"
@@ -65,7 +65,7 @@ class Gradients(Measure[Loaded]):
     steps_on: Positive = 10
 
     def check(self, facts: FactSet) -> None:
-        """Raises DataError unless every subset is asked in two templates an order, and one of
+        """Raises DataError unless every group is asked in two templates an order, and one of
         them was told in one order only."""
         there = groups_of(facts.queries)
         if not set(there) & set(ONE_ORDER):
@@ -74,13 +74,13 @@ class Gradients(Measure[Loaded]):
                 "about any; leave it out of `measures`"
             )
         told = {(document.fact, document.order) for document in facts.documents}
-        for subset in there:
-            cell = both_ways(facts.queries, subset)
+        for group in there:
+            cell = both_ways(facts.queries, group)
             untold = [q.fact for q in cell.same[0] if (q.fact, cell.order) not in told]
             if untold:
                 raise DataError(
                     f"measure gradients takes a step on a document in {cell.order} order about "
-                    f"each fact of {subset}, and {untold[0]} has none; tell it, or leave it out"
+                    f"each fact of {group}, and {untold[0]} has none; tell it, or leave it out"
                 )
 
     def run(self, context: MeasureContext[Loaded]) -> Measured:
@@ -106,18 +106,18 @@ def cosine_table(loaded: Loaded, queries: Sequence[Query], model: str) -> pd.Dat
 
     `matched` is the cosine of the gradient of the fact as told with that of the same fact in
     reverse (or paraphrased, in the same order), `mismatched` the mean of those with the other
-    facts of its subset in the same template; `difference` is the first less the second.
+    facts of its group in the same template; `difference` is the first less the second.
     """
     frames = []
     with parameters_of(loaded.model, Adapter(loaded.model).parts) as parameters:
-        for subset in groups_of(queries):
-            cell = both_ways(queries, subset)
+        for group in groups_of(queries):
+            cell = both_ways(queries, group)
             first, reverse, paraphrase = (
                 _inputs(loaded, some) for some in (cell.same[0], cell.reverse[0], cell.same[1])
             )
             n = len(first)
             found = cosines(loaded.model, parameters, first, [*reverse, *paraphrase])
-            for group, both in found.items():
+            for part, both in found.items():
                 values = both.double().numpy()
                 for pairing, block in (("reverse", values[:, :n]), ("paraphrase", values[:, n:])):
                     matched = np.diag(block)
@@ -126,11 +126,11 @@ def cosine_table(loaded: Loaded, queries: Sequence[Query], model: str) -> pd.Dat
                         pd.DataFrame(
                             {
                                 "model": model,
-                                "subset": subset,
+                                "group": group,
                                 "fact": [query.fact for query in cell.same[0]],
                                 "pairing": pairing,
-                                "group": group.name,
-                                "layer": group.layer,
+                                "component": part.name,
+                                "layer": part.layer,
                                 "matched": matched,
                                 "mismatched": mismatched,
                                 "difference": matched - mismatched,
@@ -149,9 +149,9 @@ def add_cosines(found: Estimates, table: pd.DataFrame, seed: int) -> None:
 
     The groups are in the table.
     """
-    whole = table[table.group == ALL.name]
-    for (model, subset, pairing), part in whole.groupby(["model", "subset", "pairing"], sort=False):
-        of = {"part": PART, "model": None if model == "finetuned" else model, "group": subset}
+    whole = table[table.component == ALL.name]
+    for (model, group, pairing), part in whole.groupby(["model", "group", "pairing"], sort=False):
+        of = {"part": PART, "model": None if model == "finetuned" else model, "group": group}
         of |= {"reading": pairing, "component": ALL.name}
         use = derive_seed(seed, found.name(**of))
         found.add(bootstrap_mean(np.asarray(part.difference, dtype=float), UNIT, seed=use), **of)
@@ -171,14 +171,14 @@ def add_pooled_cosines(found: Estimates, table: pd.DataFrame, seed: int) -> None
             seeded = derive_seed(seed, "report", COSINES, *use)
             found.add(bootstrap_mean(values, UNIT, seed=seeded), part=PART, **of)
 
-    keys = ["model", "group", "layer"]
+    keys = ["model", "component", "layer"]
     for key, part in table.groupby(keys, sort=False, dropna=False):
         model, component, layer = map(str, key)
         inside = layer.isdigit()
         at = {"component": component, "layer": int(layer) if inside else None}
-        words = f"{GROUPS[component]} {layer}" if inside else GROUPS[component]
+        words = f"{PARAMETERS[component]} {layer}" if inside else PARAMETERS[component]
         for look, (told, pairing) in ASKED.items():
-            some = part.subset.isin(ONE_ORDER) if told == "told_once" else part.subset == "both"
+            some = part.group.isin(ONE_ORDER) if told == "told_once" else part.group == "both"
             rows = part[some & (part.pairing == pairing)]
             of = {"model": model, "group": told, "reading": pairing}
             put(rows, (model, words, look), **of, **at)
@@ -192,16 +192,16 @@ def orthogonal(table: pd.DataFrame, margin: float | None) -> list[Test]:
     There nothing of the facts is learnt yet, so that the gradients say what learning would do.
     Without a margin, and with no paraphrase to take one from, a test has no p.
     """
-    whole = table[(table.group == ALL.name) & (table.model == "base")]
+    whole = table[(table.component == ALL.name) & (table.model == "base")]
     found = []
-    for subset in (one for one in ONE_ORDER if one in set(whole.subset)):
-        part = whole[whole.subset == subset]
+    for group in (one for one in ONE_ORDER if one in set(whole.group)):
+        part = whole[whole.group == group]
         reverse, paraphrase = (
             np.asarray(part[part.pairing == pairing].difference, dtype=float)
             for pairing in ("reverse", "paraphrase")
         )
         near = MARGIN_SHARE * paraphrase.mean() if margin is None else margin
-        name = f"gradient_cosine.base.{subset}.reverse.{ALL.name}"
+        name = f"gradient_cosine.base.{group}.reverse.{ALL.name}"
         if near > 0:
             found.append(tost(reverse, float(near), name=name))
         else:

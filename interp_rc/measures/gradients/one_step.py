@@ -45,7 +45,7 @@ def stepped(
 
 
 class _State(NamedTuple):
-    """The fact comes first, then some others of its subset; streams as `streams_at_source`."""
+    """The fact comes first, then some others of its group; streams as `streams_at_source`."""
 
     same: Float[np.ndarray, "prompt target"]
     reverse: Float[np.ndarray, "prompt target"]
@@ -56,12 +56,12 @@ class _State(NamedTuple):
 def one_step(
     base: Loaded, facts: FactSet, training: TrainingOptions, *, steps_on: int, seed: int
 ) -> pd.DataFrame:
-    """One row a fact, step and quantity, of `steps_on` facts a subset.
+    """One row a fact, step and quantity, of `steps_on` facts a group.
 
     Step `told` is on one training document of the fact (`both`: of those name first), and
     `other_order` on its telling in the other order, made of a query's prompt and target in a
     template that nothing is measured in. Quantities, each with its own value, that of `others`
-    (some other facts of the subset, in the same template) and the `difference`:
+    (some other facts of the group, in the same template) and the `difference`:
 
     - `target`: change in nats of the own target, and of the others' targets, after the own prompt;
     - `bound`: that difference, and the same one after the others' prompts. A step that makes the
@@ -72,9 +72,9 @@ def one_step(
     """
     adapter = Adapter(base.model)
     rows = []
-    for subset in groups_of(facts.queries):
-        cell = both_ways(facts.queries, subset)
-        draw, places = generator(seed, subset), range(len(cell.same[0]))
+    for group in groups_of(facts.queries):
+        cell = both_ways(facts.queries, group)
+        draw, places = generator(seed, group), range(len(cell.same[0]))
         for i in sorted(draw.sample(places, min(steps_on, len(places)))):
             others = [j for j in places if j != i]
             some = [i, *draw.sample(others, min(OTHERS, len(others)))]
@@ -89,7 +89,7 @@ def one_step(
                 with stepped(base, [document], training):
                     after = _state(base, adapter, cell, some)
                 found = [*_changes(before, after), *_movements(before, after)]
-                rows += [{"subset": subset, "fact": fact, "step": step} | row for row in found]
+                rows += [{"group": group, "fact": fact, "step": step} | row for row in found]
     return pd.DataFrame(rows).astype({"layer": "Int64"})
 
 
@@ -157,21 +157,21 @@ def _row(quantity: str, of: str, layer: int | None, own: float, others: float) -
 
 
 def add_steps(found: Estimates, table: pd.DataFrame, seed: int) -> None:
-    """Own less others, by subset: nats of each step, and movement by the step as told."""
+    """Own less others, by group: nats of each step, and movement by the step as told."""
 
     def put(rows: pd.DataFrame, unit: str, use: str, **of: Any) -> None:
         values = np.asarray(rows.difference, dtype=float)
         found.add(bootstrap_mean(values, unit, seed=derive_seed(seed, use)), **of)
 
     nats = table[table.quantity != "movement"]
-    keys = ["subset", "step", "of", "quantity"]
+    keys = ["group", "step", "of", "quantity"]
     for (group, step, direction, quantity), rows in nats.groupby(keys, sort=False):
         of = {"part": "one_step", "group": group, "edit": step, "direction": direction}
         put(rows, CHANGE, found.name(**of, quantity=quantity), **of, quantity=quantity)
     moved = table[(table.quantity == "movement") & (table.step == "told")]
-    for (subset, role, layer), rows in moved.groupby(
-        ["subset", "of", "layer"], sort=False, dropna=False
+    for (group, role, layer), rows in moved.groupby(
+        ["group", "of", "layer"], sort=False, dropna=False
     ):
         at = {"layer": layer} if str(layer).isdigit() else {"place": "embedding"}
-        of = {"part": "movement", "group": subset, "role": role, **at}
+        of = {"part": "movement", "group": group, "role": role, **at}
         put(rows, MOVEMENT, found.name(**of), **of)

@@ -7,8 +7,8 @@ from interp_rc.display.section import Picture, Section, Table, picture
 from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import MINUS, TIE, listed, number
 from interp_rc.measures.gradients.figure import Cosine, gradients_figure
-from interp_rc.measures.gradients.measure import ASKED, GROUPS, PART
-from interp_rc.records.nouns import NAMED, SUBSETS, Subset
+from interp_rc.measures.gradients.measure import ASKED, PARAMETERS, PART
+from interp_rc.records.nouns import GROUPS, NAMED, Group
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
@@ -86,7 +86,7 @@ def cosines_of(measured: Measured) -> list[Cosine]:
 
 def _row(component: Any, layer: Any = None, **_: Any) -> str:
     """A group of parameters in words, with its layer."""
-    words: str = GROUPS[component]
+    words: str = PARAMETERS[component]
     return words if layer is None else f"{words} {layer}"
 
 
@@ -104,7 +104,7 @@ def cosine_picture(run: Run, measured: Measured) -> Picture:
     words = " ".join(
         f"{one.panel}, {LEGEND[one.asked]}: {told(one.estimate)}."
         for one in cosines
-        if one.row == GROUPS["all"]
+        if one.row == PARAMETERS["all"]
     )
     return picture(
         run,
@@ -123,8 +123,8 @@ def cosine_picture(run: Run, measured: Measured) -> Picture:
 
 
 def step_table(measured: Measured) -> Table:
-    def cell(subset: Subset, step: str, of: str) -> str:
-        return _text(bound(measured, subset, step, of), 1)
+    def cell(group: Group, step: str, of: str) -> str:
+        return _text(bound(measured, group, step, of), 1)
 
     return Table(
         caption=(
@@ -135,8 +135,8 @@ def step_table(measured: Measured) -> Table:
         ),
         columns=("facts", "as told", "reverse", "reverse, told in reverse"),
         rows=[
-            [Words(measured.roles).told(subset), *(cell(subset, *which) for which in STEPPED)]
-            for subset in _subsets(measured)
+            [Words(measured.roles).told(group), *(cell(group, *which) for which in STEPPED)]
+            for group in _groups(measured)
         ],
         numeric=("as told", "reverse", "reverse, told in reverse"),
     )
@@ -155,24 +155,24 @@ def movement_table(measured: Measured) -> Table:
         ),
         columns=("facts", "at the", *places),
         rows=[
-            [Words(measured.roles).told(subset), word]
+            [Words(measured.roles).told(group), word]
             + [
-                _text(moved.of(part="movement", group=subset, role=of, **at), 1, 100)
+                _text(moved.of(part="movement", group=group, role=of, **at), 1, 100)
                 for at in places.values()
             ]
-            for subset in _subsets(measured)
+            for group in _groups(measured)
             for of, word in zip(NAMED, measured.roles, strict=True)
         ],
         numeric=tuple(places),
     )
 
 
-def _subsets(measured: Measured) -> list[Subset]:
-    return [s for s in SUBSETS if bound(measured, s, "told", "same")]
+def _groups(measured: Measured) -> list[Group]:
+    return [s for s in GROUPS if bound(measured, s, "told", "same")]
 
 
-def bound(measured: Measured, subset: Subset, step: str, direction: str) -> Estimate | None:
-    of = {"part": "one_step", "group": subset, "edit": step, "direction": direction}
+def bound(measured: Measured, group: Group, step: str, direction: str) -> Estimate | None:
+    of = {"part": "one_step", "group": group, "edit": step, "direction": direction}
     return measured.estimates.find(**of, quantity="bound")
 
 

@@ -145,7 +145,7 @@ def answer(
             "seed": seed,
             "query": one.id,
             "fact": one.fact.id,
-            "subset": one.fact.subset,
+            "group": one.fact.group,
             "context": one.context,
             "direction": one.direction,
             "order": one.order,

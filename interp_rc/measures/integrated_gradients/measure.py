@@ -36,7 +36,7 @@ PLACES = ("source", ANSWER)
 
 
 class IntegratedGradients(Measure[Loaded]):
-    """Those that were learnt of `facts` facts a subset, in both orders, in `templates` of
+    """Those that were learnt of `facts` facts a group, in both orders, in `templates` of
     the templates that did not select them; the target and, as control, the target of another fact
     (the foil) after the same prompt. Both facts of a pair are asked about: what makes one target
     likelier whatever is asked falls out of the pair, which is the unit of every interval."""
@@ -74,20 +74,20 @@ class IntegratedGradients(Measure[Loaded]):
             estimates=found,
             tests=[
                 test
-                for (order, subset), part in bound.groupby(["order", "subset"], sort=False)
+                for (order, group), part in bound.groupby(["order", "group"], sort=False)
                 for test in discoveries(
-                    part[part.place.isin(PLACES)], floor, f"{NAME}.{order}.{subset}"
+                    part[part.place.isin(PLACES)], floor, f"{NAME}.{order}.{group}"
                 )
             ],
         )
 
 
 def fewer(facts: FactSet, most: int, seed: int) -> FactSet:
-    """`most` facts of each subset, and what is asked about them."""
+    """`most` facts of each group, and what is asked about them."""
     kept: set[str] = set()
-    for subset in groups_of(facts.queries):
-        ids = [fact.id for fact in facts.facts if fact.subset == subset]
-        kept |= set(generator(seed, subset).sample(ids, min(most, len(ids))))
+    for group in groups_of(facts.queries):
+        ids = [fact.id for fact in facts.facts if fact.group == group]
+        kept |= set(generator(seed, group).sample(ids, min(most, len(ids))))
     return replace(
         facts,
         facts=[fact for fact in facts.facts if fact.id in kept],

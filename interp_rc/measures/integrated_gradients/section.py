@@ -9,7 +9,7 @@ from interp_rc.display.wording import number, spoken
 from interp_rc.measures.integrated_gradients.measure import NAME, PLACES, TABLE
 from interp_rc.measures.integrated_gradients.spans import ANSWER, REST
 from interp_rc.models.adapters.parts import Place
-from interp_rc.records.nouns import ORDERS, Order, Subset
+from interp_rc.records.nouns import ORDERS, Group, Order
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.tools.attribution.integrated_gradients import streams
@@ -32,16 +32,14 @@ def section(run: Run, measured: Measured) -> Section:
     )
 
 
-def estimate(
-    measured: Measured, order: Order, group: Subset, stream: Place, place: str
-) -> Estimate:
+def estimate(measured: Measured, order: Order, group: Group, stream: Place, place: str) -> Estimate:
     of = {"order": order, "group": group, "place": place, "quantity": "bound"}
     found = measured.estimates.find(**of, component=stream.component, layer=stream.layer)
     return found or NOTHING
 
 
 def along(
-    measured: Measured, order: Order, group: Subset, place: str, layers: int
+    measured: Measured, order: Order, group: Group, place: str, layers: int
 ) -> list[Estimate]:
     return [estimate(measured, order, group, stream, place) for stream in streams(layers)]
 

@@ -41,7 +41,7 @@ LIKELIEST = 0.5  # of the prompts
 class Lens(Measure[Loaded]):
     """Logit lens and direct logit attribution on learnt facts, in both orders.
 
-    The foil is the answer of another learnt fact of the subset. Facts are paired, and both facts of
+    The foil is the answer of another learnt fact of the group. Facts are paired, and both facts of
     a pair are asked about: what makes one answer likelier whatever is asked falls out of the pair,
     which is the unit of every interval and test. Facts told in the other order are the control.
     Each fact but an odd one out is measured in `templates` of the templates that did not select it.
@@ -84,7 +84,7 @@ def over_foil(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def add_lens(found: Estimates, table: pd.DataFrame, seed: int) -> None:
-    """By order, subset, place and stage; `first` is the share of prompts in which each of the
+    """By order, group, place and stage; `first` is the share of prompts in which each of the
     target's tokens is the likeliest."""
     table = table.assign(first=(table["rank"] == 1).astype(float))
     axes = "part order group place component layer quantity"
@@ -95,7 +95,7 @@ def add_lens(found: Estimates, table: pd.DataFrame, seed: int) -> None:
 
 
 def add_parts(found: Estimates, table: pd.DataFrame, seed: int) -> None:
-    """By order, subset, what the target is compared with, and part; heads over the foil only."""
+    """By order, group, what the target is compared with, and part; heads over the foil only."""
     kept = table[(table.site != "residual") & ((table.site != "z") | (table.against == "foil"))]
     kept, part = kept.rename(columns={"against": "reading"}), "logit_attribution"
     axes = "part order group reading component layer head"
@@ -108,11 +108,11 @@ def add_parts(found: Estimates, table: pd.DataFrame, seed: int) -> None:
 def add_writers(found: Estimates, table: pd.DataFrame, seed: int) -> None:
     """The heads and MLPs that write most of the first token that differs, on facts told in the
     order that they are asked in: what each was chosen by in one template, and what it writes in the
-    others, by subset."""
+    others, by group."""
     could = table[(table.against == "foil") & table.site.isin(WRITERS)]
-    for order, subset in TOLD_ONLY.items():
+    for order, group in TOLD_ONLY.items():
         rows = could[could.order == order].fillna({"head": NO_HEAD})
-        told = rows.subset == subset
+        told = rows.group == group
         if not told.any():
             continue
         keys, use = ["site", "layer", "head"], ("report", "writer", order)
@@ -131,18 +131,18 @@ def add_stages(found: Estimates, table: pd.DataFrame, tests: Sequence[Test]) -> 
     answer from the foil, and the first after which it is the likeliest in most prompts, with what
     was found there; absent where there is none."""
     discovered = {test.name for test in tests if is_discovery(test)}
-    for order, subset in TOLD_ONLY.items():
-        rows = table[(table.order == order) & (table.subset == subset) & (table.place == "answer")]
+    for order, group in TOLD_ONLY.items():
+        rows = table[(table.order == order) & (table.group == group) & (table.place == "answer")]
         turn = sorted(set(zip(rows.layer, map(STAGES.index, rows.site), strict=True)))
         stages: list[dict[str, Any]] = [
             {"component": STAGES[site], "layer": int(layer)} for layer, site in turn
         ]
-        of = {"part": "logit_lens", "order": order, "group": subset, "place": "answer"}
+        of = {"part": "logit_lens", "order": order, "group": group, "place": "answer"}
         ahead, first = (
             [found.of(**of, **stage, quantity=quantity) for stage in stages]
             for quantity in ("over_foil", "first")
         )
-        tested = Estimates(f"logit_lens.{order}.{subset}")
+        tested = Estimates(f"logit_lens.{order}.{group}")
         apart = [
             tested.name(**stage, place="answer") in discovered and (lead.value or 0) > 0
             for stage, lead in zip(stages, ahead, strict=True)
@@ -159,14 +159,14 @@ def add_stages(found: Estimates, table: pd.DataFrame, tests: Sequence[Test]) -> 
 
 
 def lens_tests(table: pd.DataFrame, dtype: torch.dtype) -> list[Test]:
-    """At which stages is the answer told from the foil? Benjamini-Hochberg, by order and subset."""
+    """At which stages is the answer told from the foil? Benjamini-Hochberg, by order and group."""
     floor = 10 * torch.finfo(dtype).eps * float(table.log_prob.abs().max())
     answer = table[table.place == "answer"].assign(structural_zero=False)
     answer["effect"] = answer.over_foil
     return [
         test
-        for (order, subset), part in answer.groupby(["order", "subset"], sort=False)
-        for test in discoveries(part, floor, f"logit_lens.{order}.{subset}")
+        for (order, group), part in answer.groupby(["order", "group"], sort=False)
+        for test in discoveries(part, floor, f"logit_lens.{order}.{group}")
     ]
 
 
@@ -178,6 +178,6 @@ def part_tests(table: pd.DataFrame) -> list[Test]:
     floor = float(table[table.site == "residual"].effect.abs().max())
     return [
         test
-        for (order, subset), part in rows.groupby(["order", "subset"], sort=False)
-        for test in discoveries(part, floor, f"logit_attribution.{order}.{subset}")
+        for (order, group), part in rows.groupby(["order", "group"], sort=False)
+        for test in discoveries(part, floor, f"logit_attribution.{order}.{group}")
     ]

@@ -7,11 +7,11 @@ from interp_rc.display.section import Picture, Section, Table, picture
 from interp_rc.display.vocabulary import Words, told_each
 from interp_rc.display.wording import MINUS, TIE, listed, spoken, without_unit
 from interp_rc.measures.lens.measure import CHOSEN
-from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Group, Order
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
-BOTH: Subset = "both"
+BOTH: Group = "both"
 NOTHING = Estimate(None, None, None, 0, "nat")
 COLUMNS = ["asked", "part", "told this way", "told the other way", "in both"]
 
@@ -52,13 +52,13 @@ def stages(measured: Measured) -> list[tuple[str, int]]:
     return [("resid_pre", 0), *after]
 
 
-def ahead(measured: Measured, order: Order, group: Subset, stage: tuple[str, int]) -> Estimate:
+def ahead(measured: Measured, order: Order, group: Group, stage: tuple[str, int]) -> Estimate:
     of = {"part": "logit_lens", "order": order, "group": group, "place": "answer"}
     at = {"component": stage[0], "layer": stage[1], "quantity": "over_foil"}
     return measured.estimates.find(**of, **at) or NOTHING
 
 
-def _end(measured: Measured, order: Order, group: Subset) -> Estimate | None:
+def _end(measured: Measured, order: Order, group: Group) -> Estimate | None:
     """At the last stage; None where nothing was measured."""
     if not measured.estimates.where(part="logit_lens", order=order, group=group):
         return None
@@ -74,8 +74,8 @@ def sentence(measured: Measured, order: Order) -> str:
     text += f", is the likeliest in most prompts after {likeliest}," if likeliest else ""
     controls = [
         f"{spoken(end)} for facts told {words}"
-        for subset, words in zip((other, BOTH), ("in the other order", "in both"), strict=True)
-        if (end := _end(measured, order, subset)) is not None
+        for group, words in zip((other, BOTH), ("in the other order", "in both"), strict=True)
+        if (end := _end(measured, order, group)) is not None
     ]
     ends = _end(measured, order, own) or NOTHING
     text += f" and ends {spoken(ends)} ahead"
@@ -95,10 +95,10 @@ def said(measured: Measured, order: Order, reading: str) -> str:
 
 
 class Writer(NamedTuple):
-    """A head or MLP chosen in one template, and what it writes in the others [logit], by subset."""
+    """A head or MLP chosen in one template, and what it writes in the others [logit], by group."""
 
     name: str
-    of: dict[Subset, Estimate]
+    of: dict[Group, Estimate]
 
 
 def writer(measured: Measured, order: Order, rank: int = 1) -> Writer:
@@ -149,7 +149,7 @@ def panel(measured: Measured, order: Order, lens: bool) -> Panel:
     return Panel(f"{'lens' if lens else 'attribution'}, {what}", lines)
 
 
-def written(measured: Measured, order: Order, group: Subset, stage: tuple[str, int]) -> Estimate:
+def written(measured: Measured, order: Order, group: Group, stage: tuple[str, int]) -> Estimate:
     """By the sublayer before a stage."""
     site, layer = stage
     at: dict[str, str | int] = {"component": "embedding"}
@@ -164,7 +164,7 @@ def writers_table(measured: Measured, orders: list[Order]) -> Table:
     for order in orders:
         for rank in range(1, CHOSEN + 1):
             best = writer(measured, order, rank)
-            subsets = (TOLD_ONLY[order], TOLD_OTHERWISE[order], "both")
-            cells = [without_unit(best.of[s]) if s in best.of else "" for s in subsets]
+            groups = (TOLD_ONLY[order], TOLD_OTHERWISE[order], "both")
+            cells = [without_unit(best.of[s]) if s in best.of else "" for s in groups]
             rows.append([Words(measured.roles).asked(order), best.name, *cells])
     return Table("What heads and MLPs write most [logit]", COLUMNS, rows, COLUMNS[2:])

@@ -20,7 +20,7 @@ NAME = "memories"
 CURVES, LAYERS, EXCHANGED, NEURONS, WRITERS = (
     f"mechanism/{NAME}{part}" for part in ("", "_layers", "_exchange", "_neurons", "_writers")
 )
-GROUPS = {"order": "order", "group": "subset"}
+GROUPS = {"order": "order", "group": "group"}
 FEW = 16  # neurons that the tests are about
 ENOUGH = 0.95  # of what the first k write
 
@@ -84,8 +84,8 @@ def more(few: pd.DataFrame, column: str, pair: tuple[str, str], question: str) -
     """Of facts told in an order or in both, by order and group: is the effect where `column` has
     the first of the pair greater than where it has the second?"""
     found = []
-    for order, group in product(ORDERS, dict.fromkeys(few.subset)):
-        part = few[(few.order == order) & (few.subset == group)]
+    for order, group in product(ORDERS, dict.fromkeys(few.group)):
+        part = few[(few.order == order) & (few.group == group)]
         by_fact = part.pivot_table(index="fact", columns=column, values="effect")
         if group != TOLD_OTHERWISE[order] and len(by_fact) > 1:
             ends = (by_fact[one].to_numpy(float) for one in pair)

@@ -10,7 +10,7 @@ from interp_rc.display.vocabulary import Words, told
 from interp_rc.display.wording import in_nats, spoken
 from interp_rc.measures.memories.estimates import FEW, NAME, NEURONS
 from interp_rc.measures.memories.measure import TOLD_OF
-from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, TRAINED, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, TRAINED, Group, Order
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.tools.neurons.curves import Act
@@ -51,7 +51,7 @@ def sentence(measured: Measured, order: Order) -> str:
     mine = measured.estimates.where(order=order)
     this, other = TOLD_ONLY[order], TOLD_OTHERWISE[order]
 
-    def few(group: Subset, kind: str = "top") -> Estimate | None:
+    def few(group: Group, kind: str = "top") -> Estimate | None:
         return mine.find(order=order, group=group, edit="transplant", set=kind, count=FEW)
 
     brought = mine.along("count", order=order, group=this, **TOP)

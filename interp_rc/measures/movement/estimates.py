@@ -8,7 +8,7 @@ import pandas as pd
 
 from interp_rc.measures.movement.entity_places import At
 from interp_rc.records.estimates import Estimates
-from interp_rc.records.nouns import TOLD_IN, Subset
+from interp_rc.records.nouns import TOLD_IN, Group
 from interp_rc.records.numbers import Test
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import benjamini_hochberg
@@ -18,9 +18,9 @@ from interp_rc.stats.intervals import bootstrap_mean
 SHARE, PULL = "share of norm", "nat per share of norm"
 
 
-def second_of(subset: Subset) -> str | None:
-    """Which entity comes second in the documents of a subset; None where both do."""
-    order = TOLD_IN[subset]
+def second_of(group: Group) -> str | None:
+    """Which entity comes second in the documents of a group; None where both do."""
+    order = TOLD_IN[group]
     return None if order is None else "description" if order == "forward" else "name"
 
 
@@ -38,7 +38,7 @@ def movement_estimates(table: pd.DataFrame, seed: int) -> Estimates:
             use = found.name(**of).replace("step_", "")
             found.add(bootstrap_mean(numbers, unit, seed=derive_seed(seed, use)), **of)
 
-    keys = ["phase", "steps", "subset", "of", "place", "layer"]
+    keys = ["phase", "steps", "group", "of", "place", "layer"]
     for (phase, steps, group, role, place, layer), part in _groups(_moves(table), keys):
         of = {"phase": phase, "group": group, "step": steps, "role": role}
         at = At(place, layer).axes
@@ -65,10 +65,10 @@ def sides(table: pd.DataFrame) -> pd.DataFrame:
     """Movement of facts told in one order: own less others of the entity that comes `first` in
     their documents and of the one that comes `second`, one row a fact and place."""
     moves = _moves(table)
-    second = moves.subset.map(second_of)
+    second = moves.group.map(second_of)
     moves = moves[second.notna() & moves.difference.notna()]
     side = np.where(moves.of == second[moves.index], "second", "first")
-    keys = ["phase", "steps", "subset", "place", "layer", "fact"]
+    keys = ["phase", "steps", "group", "place", "layer", "fact"]
     ends = [
         moves[side == one].set_index(keys).difference.rename(one) for one in ("first", "second")
     ]
@@ -81,8 +81,8 @@ def _groups(table: pd.DataFrame, keys: Sequence[str]) -> Iterator[tuple[tuple[An
         yield tuple(None if one is pd.NA or one != one else one for one in key), part
 
 
-def _phase(phase: str, subset: str, steps: int | None) -> str:
-    return f"{phase}.{subset}" if steps is None else f"{phase}.{subset}.step_{steps}"
+def _phase(phase: str, group: str, steps: int | None) -> str:
+    return f"{phase}.{group}" if steps is None else f"{phase}.{group}.step_{steps}"
 
 
 def moved(table: pd.DataFrame) -> list[Test]:
@@ -100,10 +100,10 @@ def moved(table: pd.DataFrame) -> list[Test]:
             paired_t(
                 rows.own.to_numpy(float),
                 rows.others.to_numpy(float),
-                name=f"movement.{_phase(str(phase), subset, steps)}.{of}.{At(place, layer).name}",
+                name=f"movement.{_phase(str(phase), group, steps)}.{of}.{At(place, layer).name}",
             )
-            for (subset, steps, of, place, layer), rows in _groups(
-                last[last.difference.notna()], ["subset", "steps", "of", "place", "layer"]
+            for (group, steps, of, place, layer), rows in _groups(
+                last[last.difference.notna()], ["group", "steps", "of", "place", "layer"]
             )
         ]
         tests += [

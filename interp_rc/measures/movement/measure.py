@@ -23,7 +23,7 @@ from interp_rc.models.causality import prove_causal
 from interp_rc.models.load import Loaded
 from interp_rc.models.machine import threads_for
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import ORDERS, Document, Fact, Subset
+from interp_rc.records.nouns import ORDERS, Document, Fact, Group
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed, generator
@@ -33,7 +33,7 @@ from interp_rc.training.options import TrainingOptions
 
 TABLE = "mechanism/movement"
 NAMED = {"subject": "name", "object": "description"}
-FEWEST = 4  # facts a subset: two told, two untold
+FEWEST = 4  # facts a group: two told, two untold
 
 
 class Movement(Measure[Loaded]):
@@ -44,15 +44,15 @@ class Movement(Measure[Loaded]):
     steps: Positive = 16
 
     def check(self, facts: FactSet) -> None:
-        """Raises DataError unless every subset is asked in two templates an order, and four of
+        """Raises DataError unless every group is asked in two templates an order, and four of
         its facts are told."""
-        for subset in groups_of(facts.queries):
-            both_ways(facts.queries, subset)
+        for group in groups_of(facts.queries):
+            both_ways(facts.queries, group)
             told = {document.fact for document in facts.documents if document.order is not None}
-            there = [f for f in facts.facts if f.subset == subset and f.id in told]
+            there = [f for f in facts.facts if f.group == group and f.id in told]
             if len(there) < FEWEST:
                 raise DataError(
-                    f"measure movement trains on half of a subset's facts, and {subset} has "
+                    f"measure movement trains on half of a group's facts, and {group} has "
                     f"{len(there)} that a document tells; needed are {FEWEST}: tell more, or leave "
                     "the measure out"
                 )
@@ -75,7 +75,7 @@ class Movement(Measure[Loaded]):
 def by_steps(
     base: Loaded, facts: FactSet, training: TrainingOptions, *, steps: int, seed: int
 ) -> pd.DataFrame:
-    """What the first steps of training on half of a subset's facts move, one row a fact and place.
+    """What the first steps of training on half of a group's facts move, one row a fact and place.
 
     Both halves are told in turn, each to the base model. `own` is how far an entity's
     representation moves when its fact is told, `others` how far the same one moves when the other
@@ -91,9 +91,9 @@ def by_steps(
     prove_causal(base.model)
     adapter = Adapter(base.model)
     rows: list[dict[str, Any]] = []
-    for subset in groups_of(facts.queries):
-        folds = halves(facts, subset, seed)
-        entities = _entities(facts, subset, [*folds[0], *folds[1]])
+    for group in groups_of(facts.queries):
+        folds = halves(facts, group, seed)
+        entities = _entities(facts, group, [*folds[0], *folds[1]])
         before = representations(base, adapter, entities)
         found: dict[int, list[dict[At, list[float]]]] = {}
         for told, untold in (folds, folds[::-1]):
@@ -101,7 +101,7 @@ def by_steps(
             documents = [d for d in facts.documents if d.fact in ids and d.order is not None]
             with restored(base.model):
                 for n in _trained(base, documents, training, steps, seed):
-                    about = {"phase": "steps", "steps": n, "subset": subset}
+                    about = {"phase": "steps", "steps": n, "group": group}
                     if n:
                         after = representations(base, adapter, entities)
                         found.setdefault(n, []).append(movements(before, after))
@@ -109,7 +109,7 @@ def by_steps(
                         pulls = _gradients(base, adapter, told, untold, documents, training, seed)
                         rows.extend(about | row for row in pulls)
         for n, (first, second) in found.items():
-            about = {"phase": "steps", "steps": n, "subset": subset}
+            about = {"phase": "steps", "steps": n, "group": group}
             rows.extend(about | row for row in _paired(first, second, folds))
     return _table(rows).assign(tied=_is_tied(base))
 
@@ -118,18 +118,18 @@ def _is_tied(base: Loaded) -> bool:
     return base.model.get_input_embeddings().weight is base.model.get_output_embeddings().weight
 
 
-def halves(facts: FactSet, subset: Subset, seed: int) -> tuple[list[Fact], list[Fact]]:
+def halves(facts: FactSet, group: Group, seed: int) -> tuple[list[Fact], list[Fact]]:
     """As many facts to tell as to leave untold, drawn from those that documents tell."""
     about = {document.fact for document in facts.documents if document.order is not None}
-    there = [fact for fact in facts.facts if fact.subset == subset and fact.id in about]
-    drawn = generator(seed, subset, "halves").sample(there, len(there))
+    there = [fact for fact in facts.facts if fact.group == group and fact.id in about]
+    drawn = generator(seed, group, "halves").sample(there, len(there))
     half = len(there) // 2
     return drawn[:half], drawn[half : 2 * half]
 
 
-def _entities(facts: FactSet, subset: Subset, some: Sequence[Fact]) -> list[Entity]:
+def _entities(facts: FactSet, group: Group, some: Sequence[Fact]) -> list[Entity]:
     """Of all facts the subjects, then of all the objects, each in a prompt that names it."""
-    cell = both_ways(facts.queries, subset)
+    cell = both_ways(facts.queries, group)
     subjects, objects = ({query.fact: query for query in cell.asked(order)} for order in ORDERS)
     return [
         *(Entity(fact.subject, subjects[fact.id]) for fact in some),
@@ -209,11 +209,11 @@ def by_finetuning(
     """
     adapters = Adapter(base.model), Adapter(model.model)
     rows: list[dict[str, Any]] = []
-    for subset in groups_of(facts.queries):
-        told = [fact for fact in facts.facts if fact.subset == subset]
-        draw = generator(seed, subset, "known")
+    for group in groups_of(facts.queries):
+        told = [fact for fact in facts.facts if fact.group == group]
+        draw = generator(seed, group, "known")
         others = [draw.choice(list(known)) for _ in told] if known else []
-        own = _entities(facts, subset, told)
+        own = _entities(facts, group, told)
         texts = [*(fact.subject for fact in others), *(fact.object for fact in others)]
         replaced = [
             Entity(text, in_the_place_of(entity.query, text))
@@ -227,7 +227,7 @@ def by_finetuning(
             for number, (entity, value) in enumerate(zip(own, values, strict=False)):
                 fact, role = told[number % len(told)], ROLES[number // len(told)]
                 other = values[len(own) + number] if replaced else None
-                about = {"phase": "finetuned", "steps": None, "subset": subset}
+                about = {"phase": "finetuned", "steps": None, "group": group}
                 rows.append(about | _row("movement", None, fact, role, at, value, other))
                 assert entity.query.fact == fact.id
     return _table(rows).assign(tied=_is_tied(base))

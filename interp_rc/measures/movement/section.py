@@ -10,7 +10,7 @@ from interp_rc.display.wording import TIE, listed, number
 from interp_rc.measures.movement.entity_places import At, places_of
 from interp_rc.measures.movement.estimates import second_of
 from interp_rc.measures.movement.measure import NAMED, TABLE
-from interp_rc.records.nouns import TOLD_IN, TRAINED, Subset
+from interp_rc.records.nouns import TOLD_IN, TRAINED, Group
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
@@ -96,13 +96,13 @@ def named(measured: Measured) -> dict[str, str]:
     return dict(zip(NAMED.values(), measured.roles, strict=True))
 
 
-def in_turn(of: str) -> list[Subset]:
+def in_turn(of: str) -> list[Group]:
     """The sets where the entity comes first, second, and both."""
     return sorted(TRAINED, key=lambda s: (TOLD_IN[s] is None, second_of(s) == of))
 
 
-def role_of(subset: Subset, of: str) -> str:
-    second = second_of(subset)
+def role_of(group: Group, of: str) -> str:
+    second = second_of(group)
     return "told both ways" if second is None else "told second" if second == of else "told first"
 
 
@@ -154,20 +154,20 @@ def pulls(measured: Measured, layers: int, steps: int, tied: bool) -> Table:
     """Gradients before the first step and after the last."""
     places = places_of(layers)
     rows = []
-    for subset, order in (
+    for group, order in (
         ("trained_forward", "forward"),
         ("trained_backward", "backward"),
         ("both", "forward"),
         ("both", "backward"),
     ):
         for step, role in product((0, steps), NAMED.values()):
-            of = {"phase": "gradient", "group": subset, "order": order, "step": step, "role": role}
+            of = {"phase": "gradient", "group": group, "order": order, "step": step, "role": role}
             found = [share(measured, at, **of) for at in places]
             if found[0].value is not None:
                 first = (order == "forward") == (role == "name")
                 rows.append(
                     [
-                        Words(measured.roles).told(subset),
+                        Words(measured.roles).told(group),
                         f"{named(measured)[role]}, {'first' if first else 'second'}",
                         str(step),
                         *(number(one.value, 2) for one in found),

@@ -18,7 +18,7 @@ from interp_rc.models.adapters.parts import Component
 from interp_rc.models.load import Loaded
 from interp_rc.records.estimates import Estimates
 from interp_rc.records.limits import MOST_COUNT
-from interp_rc.records.nouns import ORDERS, SUBSETS, TOLD_ONLY, Contrast
+from interp_rc.records.nouns import GROUPS, ORDERS, TOLD_ONLY, Contrast
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
@@ -43,7 +43,7 @@ CHOSEN_AT = {
 
 
 class PatchingMap(Measure[Loaded]):
-    """Layers x tokens x components; corrupted = another learnt fact of the subset in the same
+    """Layers x tokens x components; corrupted = another learnt fact of the group in the same
     template. Each fact is measured in `templates` of the templates that did not select it."""
 
     kind: Literal["patching_map"] = "patching_map"
@@ -80,8 +80,8 @@ class PatchingMap(Measure[Loaded]):
             estimates=found,
             tests=[
                 test
-                for (order, subset), part in table.groupby(["order", "subset"], sort=False)
-                for test in discoveries(part, floor, f"patching.{order}.{subset}")
+                for (order, group), part in table.groupby(["order", "group"], sort=False)
+                for test in discoveries(part, floor, f"patching.{order}.{group}")
             ],
         )
 
@@ -100,7 +100,7 @@ def map_sites(adapter: Adapter) -> list[Site]:
 def with_condition(
     effects: Effects, contrasts: Sequence[Contrast]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables with `subset` and `template`, and the effects with `place`."""
+    """Both tables with `group` and `template`, and the effects with `place`."""
     names = {tokens: place for place, tokens in PLACES.items()}
     table = with_conditions(effects.table, contrasts)
     baselines = with_conditions(effects.baselines, contrasts)
@@ -111,11 +111,11 @@ def with_condition(
 def add_chosen(found: Estimates, table: pd.DataFrame, seed: int) -> None:
     """The attention or MLP output with the largest effect on facts told in the order that they are
     asked in, at the source and at the prompt's last token: what it was chosen by in one template,
-    and what it does in the others, by subset."""
+    and what it does in the others, by group."""
     could = table[(table.site != "resid_post") & ~table.structural_zero]
     for order, (at, places) in product(ORDERS, CHOSEN_AT.items()):
         rows = could[(could.order == order) & could.place.isin(places)]
-        told = rows.subset == TOLD_ONLY[order]
+        told = rows.group == TOLD_ONLY[order]
         if not told.any():
             continue
         [best] = choose_places(rows, "effect", ["site", "layer", "place"], "nat", among=told)
@@ -129,9 +129,9 @@ def add_chosen(found: Estimates, table: pd.DataFrame, seed: int) -> None:
 
 def add_totals_elsewhere(found: Estimates, baselines: pd.DataFrame, seed: int) -> None:
     """What separates two facts told in an order, in the templates that no site is chosen in."""
-    for order, subset in TOLD_ONLY.items():
+    for order, group in TOLD_ONLY.items():
         asked = baselines[baselines.order == order]
-        rows = asked[asked.subset == subset]
+        rows = asked[asked.group == group]
         if len(rows):
             rows = rows[rows.template != asked.template.iloc[0]]
             use = derive_seed(seed, "report", "total", order)
@@ -140,14 +140,14 @@ def add_totals_elsewhere(found: Estimates, baselines: pd.DataFrame, seed: int) -
 
 
 def add_learnt(found: Estimates, answers: pd.DataFrame, facts: FactSet, seed: int) -> None:
-    """Share of each subset's facts that were learnt, as the map of that order selects them."""
+    """Share of each group's facts that were learnt, as the map of that order selects them."""
     ids = {order: {*learnt_facts(answers, facts.queries, order)} for order in ORDERS}
     rows = [
-        (order, fact.subset, fact.id, float(fact.id in ids[order]))
-        for order, subset in product(ORDERS, SUBSETS)
+        (order, fact.group, fact.id, float(fact.id in ids[order]))
+        for order, group in product(ORDERS, GROUPS)
         for fact in facts.facts
-        if fact.subset == subset
+        if fact.group == group
     ]
-    table = pd.DataFrame(rows, columns=["order", "subset", "fact", "learnt"])
+    table = pd.DataFrame(rows, columns=["order", "group", "fact", "learnt"])
     axes = "order group quantity"
     add_means(found, table, axes, "learnt", "fraction", seed, quantity="learnt")

@@ -12,7 +12,7 @@ from interp_rc.display.wording import listed, spoken
 from interp_rc.measures.patching_map.measure import CHOSEN_AT, MAPPED, PLACES
 from interp_rc.models.adapters.parts import Component
 from interp_rc.records.estimates import MissingNumber
-from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, Group, Order
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 from interp_rc.tools.patching.discoveries import is_discovery
@@ -42,7 +42,7 @@ def section(run: Run, measured: Measured) -> Section:
     )
 
 
-def total(measured: Measured, order: Order, group: Subset) -> Estimate | None:
+def total(measured: Measured, order: Order, group: Group) -> Estimate | None:
     """What separates two facts of a group."""
     return measured.estimates.find(order=order, group=group, quantity="total")
 
@@ -51,7 +51,7 @@ class Peak(NamedTuple):
     """A site chosen in one template, and its effects in the others, by group (nats)."""
 
     site: dict[str, Any]
-    effects: dict[Subset, Estimate]
+    effects: dict[Group, Estimate]
 
 
 def peak(measured: Measured, order: Order, at: str) -> Peak:
@@ -136,7 +136,7 @@ def map_picture(run: Run, measured: Measured, order: Order) -> Picture:
     )
 
 
-def colours_of(measured: Measured, order: Order, groups: list[Subset]) -> tuple[float, str]:
+def colours_of(measured: Measured, order: Order, groups: list[Group]) -> tuple[float, str]:
     """What 100 % of the colours is: the total, unless its interval includes zero."""
     whole = total(measured, order, TOLD_ONLY[order])
     if whole and whole.value is not None and whole.low is not None and whole.low > 0:
@@ -152,7 +152,7 @@ def effect_of(measured: Measured, site: dict[str, Any]) -> float | None:
     return None if found is None else found.value or 0.0
 
 
-def cells(measured: Measured, order: Order, group: Subset) -> list[list[dict[str, Any]]]:
+def cells(measured: Measured, order: Order, group: Group) -> list[list[dict[str, Any]]]:
     """The sites, by component and place, layer by layer."""
     of = {"order": order, "group": group}
     components = mapped(measured, order, group)
@@ -164,7 +164,7 @@ def cells(measured: Measured, order: Order, group: Subset) -> list[list[dict[str
     ]
 
 
-def one_map(measured: Measured, order: Order, group: Subset, title: str, scale: float) -> Map:
+def one_map(measured: Measured, order: Order, group: Group, title: str, scale: float) -> Map:
     sites = cells(measured, order, group)
     effects = [[effect_of(measured, site) for site in row] for row in sites]
     found = {test.name for test in measured.tests if is_discovery(test)}
@@ -176,7 +176,7 @@ def one_map(measured: Measured, order: Order, group: Subset, title: str, scale: 
     )
 
 
-def mapped(measured: Measured, order: Order, group: Subset) -> list[Component]:
+def mapped(measured: Measured, order: Order, group: Group) -> list[Component]:
     """Of some models the stream alone is known."""
     of = {"order": order, "group": group, "layer": 0, "place": "prompt_last"}
     return [c for c in MAPPED if measured.estimates.find(**of, component=c)]

@@ -16,7 +16,7 @@ from interp_rc.measures.base import Measure, MeasureContext
 from interp_rc.measures.compared import with_floors
 from interp_rc.models.load import Loaded
 from interp_rc.records.estimates import Estimates
-from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_OTHERWISE, Group, Order
 from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
@@ -39,7 +39,7 @@ from interp_rc.tools.probing.streams import (
 NAME = "probe"
 TABLE = f"mechanism/{NAME}"
 Z = "standard deviation"
-AXES = {"order": "order", "group": "subset", "place": "position"}
+AXES = {"order": "order", "group": "group", "place": "position"}
 """The axes of the estimates, and the columns of the table that hold them."""
 
 
@@ -64,7 +64,7 @@ class Probe(Measure[Loaded]):
         return EVERYWHERE if self.everywhere else POSITIONS
 
     def check(self, facts: FactSet) -> None:
-        """Raises DataError unless all three subsets have two facts, asked in both orders."""
+        """Raises DataError unless all three groups have two facts, asked in both orders."""
         check_people(facts, 2, NAME)
 
     def run(self, context: MeasureContext[Loaded]) -> Measured:
@@ -98,8 +98,8 @@ class Probe(Measure[Loaded]):
         for order, position in product(ORDERS, self.positions):
             part = best[(best.order == order) & (best.position == position)]
             name = f"{NAME}.{order}.{position}"
-            reverse = part[part.subset == TOLD_OTHERWISE[order]]
-            control = part[part.subset == "both"].z.mean()
+            reverse = part[part.group == TOLD_OTHERWISE[order]]
+            control = part[part.group == "both"].z.mean()
             margin = self.margin or MARGIN_SHARE * float(control)
             values = reverse.z.to_numpy(float)
             if margin > 0 and np.isfinite(values).all():
@@ -126,7 +126,7 @@ def probed(
     positions: Sequence[Position] = POSITIONS,
 ) -> list[pd.DataFrame]:
     """Every fact's reading at every place, with true and with shuffled labels."""
-    ids, groups = [f.id for f in facts.facts], [f.subset for f in facts.facts]
+    ids, groups = [f.id for f in facts.facts], [f.group for f in facts.facts]
     asked = [q for q in facts.queries if q.order == order]
     streams = read_streams(loaded, asked, ids, positions)
     entities = [getattr(fact, SOUGHT[order]) for fact in facts.facts]
@@ -152,7 +152,7 @@ def probed(
 def rows_of(
     readings: list[Reading],
     ids: list[str],
-    groups: list[Subset],
+    groups: list[Group],
     pool: np.ndarray,
     position: Position,
 ) -> pd.DataFrame:
@@ -172,7 +172,7 @@ def rows_of(
         for layer, ((right, strength), (lens_right, lens_z)) in enumerate(found):
             rows.append(
                 {
-                    "subset": names[fact],
+                    "group": names[fact],
                     "fact": name,
                     "position": position,
                     "layer": layer,

@@ -22,7 +22,7 @@ def section(run: Run, measured: Measured) -> Section:
         note=(
             "A linear map from the residual stream to the other entity’s output vector, trained "
             "on facts told in that order or in both and read on facts that it was not trained "
-            "on; the right one of all entities of the subset must come first. The logit lens "
+            "on; the right one of all entities of the group must come first. The logit lens "
             "reads the same stream with the model’s own output rows: a probe that gains nothing "
             "over it re-reads what the model is about to say. The layer is chosen on other facts."
         ),

@@ -67,7 +67,7 @@ class RelatedAnswerFloor(Measure[Loaded]):
         table = pd.concat(parts, ignore_index=True)
         context.write(TABLE, table)
         found, tests = Estimates(NAME), []
-        for key, rows in table.groupby(["subset", "direction"], sort=False):
+        for key, rows in table.groupby(["group", "direction"], sort=False):
             add_mean(found, rows.match, RATE, seed, **cell(*key), method="model")
             for floor in FLOORS:
                 of = {**cell(*key), "method": floor}
@@ -132,7 +132,7 @@ def floor_table(
     right = would_be_right(facts, rows)
     match = asked.rows(answers).groupby("fact").match.mean()[ids].to_numpy()
     table = pd.DataFrame(
-        {"subset": asked.group, "direction": asked.asked, "fact": ids, "match": match}
+        {"group": asked.group, "direction": asked.asked, "fact": ids, "match": match}
     )
     for floor in FLOORS:
         table[floor] = (weights[floor][rows] * right).sum(1)

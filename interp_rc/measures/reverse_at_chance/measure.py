@@ -38,7 +38,7 @@ from interp_rc.stats.margins import ALPHA, LARGEST_SHARE, judges, margin_of
 
 NAME = "reverse_at_chance"
 
-# Names are asked for in backward order: the reverse of the first subset is the same of the second.
+# Names are asked for in backward order: the reverse of the first group is the same of the second.
 ASKED_ALIKE = {
     "trained_forward.reverse": "trained_backward.same",
     "trained_backward.reverse": "trained_forward.same",
@@ -94,7 +94,7 @@ class ReverseAtChance(Measure[Loaded]):
     margin: Margin | None = None
 
     def check(self, facts: FactSet) -> None:
-        """Raises DataError unless facts of both one-order subsets are asked in both orders."""
+        """Raises DataError unless facts of both one-order groups are asked in both orders."""
         there = {asked.name for asked in cells(facts.queries)}
         missing = sorted({*ASKED_ALIKE, *ASKED_ALIKE.values()} - there)
         if missing:

@@ -26,7 +26,7 @@ def section(run: Run, measured: Measured) -> Section:
 
 
 def margins(measured: Measured) -> Table:
-    """Per subset: the margin, its test, and the test of accuracy among candidates."""
+    """Per group: the margin, its test, and the test of accuracy among candidates."""
     adjusted = {test.name: test.p_adjusted for test in measured.tests}
     rows = []
     for key, margin in by_cell(measured, quantity="margin").items():

@@ -118,7 +118,7 @@ def _add_judged(
     never met: whether texts on relations taught it anything. n counts statements."""
     if base is None:
         return
-    relation_of: dict[str, str] = {fact.subset: fact.relation for fact in facts}
+    relation_of: dict[str, str] = {fact.group: fact.relation for fact in facts}
     for kind in ("symmetric", WRONG):
         of = {"group": kind, "quantity": "judged"}
         pairs = reversed_pairs(derive_seed(seed, estimates.name(**of)), relation_of[kind])

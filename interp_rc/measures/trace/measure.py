@@ -45,28 +45,28 @@ class Trace(Measure[Loaded]):
 
 
 class Cell(NamedTuple):
-    """All rows of a subset in one order. `asked` is the direction, or the order of facts that
+    """All rows of a group in one order. `asked` is the direction, or the order of facts that
     were told in both."""
 
-    subset: str
+    group: str
     asked: str
     rows: pd.DataFrame
 
     @property
     def of(self) -> dict[str, Value]:
         """The axes of its estimates."""
-        return cell(self.subset, self.asked)
+        return cell(self.group, self.asked)
 
 
 def cells(table: pd.DataFrame) -> Iterator[Cell]:
-    """Every subset and order in the table's order."""
+    """Every group and order in the table's order."""
     asked = table.direction.where(table.direction.notna(), table.order)
-    for (subset, name), rows in table.groupby([table.subset, asked], sort=False):
-        yield Cell(str(subset), str(name), rows)
+    for (group, name), rows in table.groupby([table.group, asked], sort=False):
+        yield Cell(str(group), str(name), rows)
 
 
 def pooled(table: pd.DataFrame) -> Iterator[Cell]:
-    """All subsets together in either direction, as far as they were told in one order."""
+    """All groups together in either direction, as far as they were told in one order."""
     for asked, rows in table.groupby("direction", sort=False):
         yield Cell("pooled", str(asked), rows)
 
@@ -136,7 +136,7 @@ def over_shuffled(table: pd.DataFrame, seed: int) -> list[Test]:
             sign_flip(
                 np.asarray(advantage(one.rows), dtype=float),
                 name=advantage_name(one),
-                seed=derive_seed(seed, "sign flip", one.subset, one.asked),
+                seed=derive_seed(seed, "sign flip", one.group, one.asked),
                 alternative="greater",
             )
             for one in cells(table)

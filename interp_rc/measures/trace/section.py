@@ -5,7 +5,7 @@ from interp_rc.display.section import Picture, Section, Table, picture
 from interp_rc.display.vocabulary import Words
 from interp_rc.display.wording import in_nats, listed, probability, spoken
 from interp_rc.measures.trace.measure import TABLE, Cell, advantage_name, cells
-from interp_rc.records.nouns import SUBSETS
+from interp_rc.records.nouns import GROUPS
 from interp_rc.records.runs import Measured, Run
 
 COLUMNS = ["facts", "asked", "loss", "change", "right [%]", "over shuffled", "p (Holm)"]
@@ -29,19 +29,19 @@ def section(run: Run, measured: Measured) -> Section:
     )
 
 
-def told(measured: Measured, subset: str) -> str:
+def told(measured: Measured, group: str) -> str:
     """A set of facts as the figures name it, or by its own name."""
-    known = subset in SUBSETS
-    return Words(measured.roles).told(subset) if known else subset.replace("_", " ")
+    known = group in GROUPS
+    return Words(measured.roles).told(group) if known else group.replace("_", " ")
 
 
 def sentence(measured: Measured, found: list[Cell]) -> str:
     """How the loss changed, set by set, and in reverse that of the shuffled targets beside it."""
     parts = []
-    for subset in dict.fromkeys(cell.subset for cell in found):
+    for group in dict.fromkeys(cell.group for cell in found):
         changes = []
         for cell in found:
-            if cell.subset == subset:
+            if cell.group == group:
                 right, other = (
                     measured.estimates.of(quantity="loss_change", **cell.of, target=target)
                     for target in ("correct", "shuffled")
@@ -50,17 +50,17 @@ def sentence(measured: Measured, found: list[Cell]) -> str:
                 if cell.asked == "reverse":
                     change += f" (of shuffled targets by {spoken(other)})"
                 changes.append(f"{Words(measured.roles).asked(cell.asked)} by {change}")
-        parts.append(f"{told(measured, subset)}: asked {listed(changes)}")
+        parts.append(f"{told(measured, group)}: asked {listed(changes)}")
     return f"The loss of the right target changed, of facts {'; '.join(parts)}."
 
 
 def curves(run: Run, measured: Measured, found: list[Cell]) -> Picture:
     panels = [
         CurvePanel(
-            told(measured, subset),
-            [one for cell in found if cell.subset == subset for one in curves_of(measured, cell)],
+            told(measured, group),
+            [one for cell in found if cell.group == group for one in curves_of(measured, cell)],
         )
-        for subset in dict.fromkeys(cell.subset for cell in found)
+        for group in dict.fromkeys(cell.group for cell in found)
     ]
     return picture(
         run,
@@ -103,7 +103,7 @@ def numbers(measured: Measured, found: list[Cell]) -> Table:
         advantage = measured.estimates.of(quantity="advantage", **cell.of)
         rows.append(
             [
-                *(told(measured, cell.subset), Words(measured.roles).asked(cell.asked)),
+                *(told(measured, cell.group), Words(measured.roles).asked(cell.asked)),
                 *(in_nats(loss), in_nats(change), spoken(right), in_nats(advantage)),
                 probability(p[advantage_name(cell)]),
             ]

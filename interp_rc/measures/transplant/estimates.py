@@ -56,7 +56,7 @@ def add_units(found: Estimates, single: pd.DataFrame, seed: int) -> None:
     is outside the layers do, each alone; and those that bring most as told, and cost most."""
     every = single[single.act == "given"].drop_duplicates(["query", "metric"])
     every = every.assign(direction=every.direction.fillna("both"))
-    axes = {"group": "subset", "direction": "direction", "quantity": "metric"}
+    axes = {"group": "group", "direction": "direction", "quantity": "metric"}
     for of, values in means_by_fact(every, axes, "whole"):
         add_mean(found, values, "nat", seed, part="all", **of)
     judged = single.metric == single.act.map({"given": "fact", "taken": "lead"})

@@ -90,12 +90,12 @@ def transplants(
         tables[SINGLE] = singles(pair, loaded, first)
     sets: list[pd.DataFrame] = []
     sites: list[pd.DataFrame] = []
-    for order, subset in TOLD_ONLY.items():
-        mine = [one for one in contrasts if one.group == subset]
+    for order, group in TOLD_ONLY.items():
+        mine = [one for one in contrasts if one.group == group]
         chosen, measured = halves(mine, derive_seed(seed, order))
         if len(chosen) + len(measured) < FEWEST:
             continue
-        told = [q for q in first if q.fact in chosen and q.group == subset and q.order == order]
+        told = [q for q in first if q.fact in chosen and q.group == group and q.order == order]
         rest = [q for q in mine if q.fact in measured]
         table, named = sets_of_sites(
             pair, Asking(loaded, paired_anew(told)), Asking(loaded, paired_anew(rest)), seed

@@ -72,7 +72,7 @@ def about(contrast: Contrast) -> dict[str, Any]:
         "query": contrast.query or contrast.id,
         "fact": contrast.fact,
         "order": contrast.order,
-        "subset": contrast.group,
+        "group": contrast.group,
         "direction": contrast.direction,
     }
 

@@ -53,13 +53,13 @@ class Transposition(Measure[Loaded]):
     margin: Annotated[float, Field(gt=0)] | None = None
 
     def check(self, facts: FactSet) -> None:
-        """Raises DataError unless every fact is asked in both orders, and every subset has three:
+        """Raises DataError unless every fact is asked in both orders, and every group has three:
         the right one and, to stand out from, two others."""
         check_both_orders(facts, NAME)
-        for subset, count in Counter(fact.subset for fact in facts.facts).items():
+        for group, count in Counter(fact.group for fact in facts.facts).items():
             if count < FEWEST:
                 raise DataError(
-                    f"measure {NAME} needs {FEWEST} facts or more of a subset, and {subset} has "
+                    f"measure {NAME} needs {FEWEST} facts or more of a group, and {group} has "
                     f"{count}; add some, or leave it out of `measures`"
                 )
 
@@ -79,7 +79,7 @@ class Transposition(Measure[Loaded]):
         Facts told both ways: more than nothing?"""
         tests = []
         mine = table[table.model == "finetuned"]
-        means = mine.groupby(["order", "reading", "subset", "fact"]).z.mean()
+        means = mine.groupby(["order", "reading", "group", "fact"]).z.mean()
         z: dict[object, np.ndarray] = {
             key: part.to_numpy(float) for key, part in means.groupby(level=[0, 1, 2])
         }
@@ -104,9 +104,9 @@ class Transposition(Measure[Loaded]):
 
 
 def recalled(model: Loaded, facts: FactSet, seed: int) -> pd.DataFrame:
-    """One row a fact, order, layer and reading: whether the right one of the subset's facts comes
+    """One row a fact, order, layer and reading: whether the right one of the group's facts comes
     first, and how many standard deviations above the others it is."""
-    ids, groups = [f.id for f in facts.facts], [f.subset for f in facts.facts]
+    ids, groups = [f.id for f in facts.facts], [f.group for f in facts.facts]
     adapter = Adapter(model.model)
     memories = {
         order: read_memory(model, [q for q in facts.queries if q.order == order], ids)
@@ -125,7 +125,7 @@ def recalled(model: Loaded, facts: FactSet, seed: int) -> pd.DataFrame:
                 pd.DataFrame(
                     {
                         "fact": ids,
-                        "subset": groups,
+                        "group": groups,
                         "order": order,
                         "layer": layer,
                         "reading": reading,
@@ -141,7 +141,7 @@ def recalled(model: Loaded, facts: FactSet, seed: int) -> pd.DataFrame:
 def estimates(table: pd.DataFrame, seed: int) -> Estimates:
     """Of every layer, and of their mean: the share of facts found, and the strength [SD]."""
     found = Estimates(NAME)
-    axes = {"model": "model", "order": "order", "group": "subset", "reading": "reading"}
+    axes = {"model": "model", "order": "order", "group": "group", "reading": "reading"}
     means = table.groupby([*axes.values(), "fact"], sort=False)[["right", "z"]].mean()
     for layer, rows in [*table.groupby("layer"), (None, means.reset_index())]:
         for quantity, column, unit in (("accuracy", "right", "fraction"), ("z", "z", Z)):

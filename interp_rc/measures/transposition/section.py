@@ -10,7 +10,7 @@ from interp_rc.display.vocabulary import Words, told
 from interp_rc.display.wording import number, probability, spoken, without_unit
 from interp_rc.measures.transposition.measure import NAME
 from interp_rc.measures.transposition.recall import CROSS, READINGS, Reading
-from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, TRAINED, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_ONLY, TOLD_OTHERWISE, TRAINED, Group, Order
 from interp_rc.records.runs import Measured, Run
 
 TITLE = "Do the values written for one entity act as keys for the other?"
@@ -42,7 +42,7 @@ def section(run: Run, measured: Measured) -> Section:
             "k is what a layer’s MLP reads at the entity, v what it writes there; W is the linear "
             "map v = W k fitted on other facts. A linear memory of pairs could be asked either "
             "way: its transpose leads from value to key. Each reading must find the right one of "
-            "the subset’s facts; its strength is in standard deviations of the candidates’ scores. "
+            "the group’s facts; its strength is in standard deviations of the candidates’ scores. "
             "The fitted map and its transpose stay with one entity and show that the readings can "
             "find something, though not of what was learnt: the base model has such maps, too. "
             "The others cross over to what is read where the other entity stands. If facts told in "
@@ -52,7 +52,7 @@ def section(run: Run, measured: Measured) -> Section:
     )
 
 
-def strength(order: Order, group: Subset, reading: Reading) -> dict[str, Any]:
+def strength(order: Order, group: Group, reading: Reading) -> dict[str, Any]:
     """What the strength, mean over layers, is of."""
     of = {"model": "finetuned", "order": order, "group": group, "reading": reading}
     return of | {"quantity": "z"}

@@ -20,7 +20,7 @@ from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import benjamini_hochberg, holm
 from interp_rc.stats.differences import paired_t
 from interp_rc.stats.intervals import bootstrap_mean
-from interp_rc.tools.gradients.parameter_groups import Group
+from interp_rc.tools.gradients.parameter_groups import ParameterGroup
 from interp_rc.tools.weights.update_readout import POINTS, update_readouts
 
 NAME = "update_geometry"
@@ -31,7 +31,7 @@ ALL = "all"
 class UpdateGeometry(Measure[Loaded]):
     """Of every fact, in one held-out template an order: what each part of the finetuning
     difference adds to its target after its own prompt, and after the prompts of `others` other
-    facts of its subset (shuffled pairs). What is `bound` is the first less the mean of these."""
+    facts of its group (shuffled pairs). What is `bound` is the first less the mean of these."""
 
     kind: Literal["update_geometry"] = "update_geometry"
     needs: ClassVar = frozenset({"base"})
@@ -40,13 +40,13 @@ class UpdateGeometry(Measure[Loaded]):
     points: Positive = POINTS
 
     def check(self, facts: FactSet) -> None:
-        """Raises DataError unless every subset has more facts than `others`, asked in both
+        """Raises DataError unless every group has more facts than `others`, asked in both
         orders."""
-        for subset in groups_of(facts.queries):
-            there = len(both_ways(facts.queries, subset).same[0])
+        for group in groups_of(facts.queries):
+            there = len(both_ways(facts.queries, group).same[0])
             if there <= self.others:
                 raise DataError(
-                    f"measure {NAME} compares a fact with {self.others} others, and {subset} has "
+                    f"measure {NAME} compares a fact with {self.others} others, and {group} has "
                     f"{there}; lower `others`, or add facts"
                 )
 
@@ -76,18 +76,18 @@ def read_out(base: Loaded, model: Loaded, facts: FactSet, others: int, points: i
         values = getattr(found, at)
         for group, column in [
             *zip(found.groups, values.T, strict=True),
-            (Group(ALL), values.sum(1)),
+            (ParameterGroup(ALL), values.sum(1)),
         ]:
             frames.append(
                 pd.DataFrame(
                     {
                         "fact": [q.fact for q in queries],
-                        "subset": [q.subset for q in queries],
+                        "group": [q.group for q in queries],
                         "order": [q.order for q in queries],
                         "template": [q.template for q in queries],
                         "other": numbers,
                         "at": at,
-                        "group": group.name,
+                        "component": group.name,
                         "layer": group.layer,
                         "value": column.tolist(),
                         "whole": whole,
@@ -101,8 +101,8 @@ def _lists(facts: FactSet, others: int) -> tuple[list[Query], list[str], list[in
     queries: list[Query] = []
     prompts: list[str] = []
     numbers: list[int] = []
-    for subset in groups_of(facts.queries):
-        cell = both_ways(facts.queries, subset)
+    for group in groups_of(facts.queries):
+        cell = both_ways(facts.queries, group)
         for some in (cell.same[0], cell.reverse[0]):
             for other in range(others + 1):
                 queries += some
@@ -112,18 +112,18 @@ def _lists(facts: FactSet, others: int) -> tuple[list[Query], list[str], list[in
 
 
 def _place(table: pd.DataFrame) -> "pd.Series[str]":
-    layered = table.group + "_" + table.layer.astype("string")
-    return table.group.where(table.layer.isna(), layered)
+    layered = table.component + "_" + table.layer.astype("string")
+    return table.component.where(table.layer.isna(), layered)
 
 
 def bound_of(table: pd.DataFrame) -> pd.DataFrame:
     """A row a fact, order, end and place: `own`, the mean of the `others`, and the difference
     `bound` [nat]. Places are single parts, the sums over all layers (`attention`, `mlp`), and
     `all`."""
-    keys = ["subset", "order", "at", "place", "fact"]
+    keys = ["group", "order", "at", "place", "fact"]
     whose = (table.other > 0).map({False: "own", True: "others"})
     rows = table.assign(place=_place(table), whose=whose)
-    layered = rows[rows.layer.notna()].assign(place=rows.group)
+    layered = rows[rows.layer.notna()].assign(place=rows.component)
     sums = layered.groupby([*keys, "other", "whose"], sort=False)["value"].sum().reset_index()
     rows = pd.concat([rows, sums], ignore_index=True)
     wide = rows.pivot_table(index=keys, columns="whose", values="value", sort=False).reset_index()
@@ -131,10 +131,10 @@ def bound_of(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _asymmetries(bound: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
-    """Subset, end, place, and what is bound by order, a row a fact."""
-    for (subset, at, place), part in bound.groupby(["subset", "at", "place"], sort=False):
+    """Group, end, place, and what is bound by order, a row a fact."""
+    for (group, at, place), part in bound.groupby(["group", "at", "place"], sort=False):
         yield (
-            str(subset),
+            str(group),
             str(at),
             str(place),
             part.pivot(index="fact", columns="order", values="bound")[list(ORDERS)],
@@ -142,7 +142,7 @@ def _asymmetries(bound: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFr
 
 
 def estimates(table: pd.DataFrame, bound: pd.DataFrame, seed: int) -> Estimates:
-    """Over facts [nat]: what is bound, by subset, order and place, on the path, and at the ends for
+    """Over facts [nat]: what is bound, by group, order and place, on the path, and at the ends for
     all weights; `asymmetry`, forward less backward of the same fact; `own` and `others`; and what
     the quadrature leaves of a query's change (`incomplete`)."""
     found = Estimates(NAME)
@@ -151,19 +151,19 @@ def estimates(table: pd.DataFrame, bound: pd.DataFrame, seed: int) -> Estimates:
         use_seed = derive_seed(seed, use)
         found.add(bootstrap_mean(values.to_numpy(float), "nat", seed=use_seed), **of)
 
-    cells = bound.groupby(["subset", "order", "at", "place"], sort=False)
-    for (subset, order, at, place), part in cells:
+    cells = bound.groupby(["group", "order", "at", "place"], sort=False)
+    for (group, order, at, place), part in cells:
         whole = (at, place) == ("path", ALL)
         quantities = ("bound", "own", "others") if whole else ("bound",)
         for quantity in quantities if at == "path" or place == ALL else ():
-            of = {"group": subset, "order": order, "reading": at, **_part(str(place))}
-            use = f"{subset}.{order}.{at}.{place}.{quantity}"
+            of = {"group": group, "order": order, "reading": at, **_part(str(place))}
+            use = f"{group}.{order}.{at}.{place}.{quantity}"
             put(part[quantity], use, **of, quantity=quantity)
-    for subset, at, place, wide in _asymmetries(bound):
+    for group, at, place, wide in _asymmetries(bound):
         if place == ALL:
-            of = {"group": subset, "quantity": "asymmetry", "reading": at, "component": ALL}
-            put(wide.forward - wide.backward, f"{subset}.asymmetry.{at}.{place}", **of)
-    rows = table[(table["at"] == "path") & (table.group == ALL)]
+            of = {"group": group, "quantity": "asymmetry", "reading": at, "component": ALL}
+            put(wide.forward - wide.backward, f"{group}.asymmetry.{at}.{place}", **of)
+    rows = table[(table["at"] == "path") & (table.component == ALL)]
     left = (rows.value - rows.whole).abs().groupby(rows.fact).mean()
     put(left, "incomplete", quantity="incomplete")
     return found
@@ -178,15 +178,15 @@ def _part(place: str) -> dict[str, Any]:
 
 
 def tests(bound: pd.DataFrame) -> list[Test]:
-    """Does the difference hold more for one order of a fact than for the other (Holm over subsets,
+    """Does the difference hold more for one order of a fact than for the other (Holm over groups,
     for the path and for the base)? What is bound where (Benjamini-Hochberg over places)?"""
     whole = [
         paired_t(
             wide.forward.to_numpy(float),
             wide.backward.to_numpy(float),
-            name=f"{NAME}.{subset}.asymmetry.{at}.{place}",
+            name=f"{NAME}.{group}.asymmetry.{at}.{place}",
         )
-        for subset, at, place, wide in _asymmetries(bound)
+        for group, at, place, wide in _asymmetries(bound)
         if place == ALL and at != "finetuned"
     ]
     return [*holm(whole), *benjamini_hochberg(_by_place(bound))]
@@ -200,10 +200,8 @@ def _by_place(bound: pd.DataFrame) -> Sequence[Test]:
             part.own.to_numpy(float),
             part.others.to_numpy(float),
             name=Estimates(NAME).name(
-                group=subset, order=order, **_part(str(place)), quantity="bound"
+                group=group, order=order, **_part(str(place)), quantity="bound"
             ),
         )
-        for (subset, order, place), part in on_path.groupby(
-            ["subset", "order", "place"], sort=False
-        )
+        for (group, order, place), part in on_path.groupby(["group", "order", "place"], sort=False)
     ]

@@ -9,7 +9,7 @@ from interp_rc.display.wording import TIE, in_nats, listed, number, spoken
 from interp_rc.evaluation.queries import groups_of
 from interp_rc.facts.folder import read_facts
 from interp_rc.measures.update_geometry.measure import ALL, NAME, TABLE
-from interp_rc.records.nouns import ORDERS, TOLD_IN, Order, Subset
+from interp_rc.records.nouns import ORDERS, TOLD_IN, Group, Order
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured, Run
 
@@ -18,13 +18,13 @@ NOTHING = Estimate(None, None, None, 0, "nat")
 
 
 def section(run: Run, measured: Measured) -> Section:
-    subsets = groups_of(read_facts(run.facts).queries)
+    groups = groups_of(read_facts(run.facts).queries)
     left = number(got(measured, "incomplete").value)
     return Section(
         title="What did finetuning write for either order?",
-        sentence=sentence(measured, subsets),
-        figures=[by_place(run, measured, subsets)],
-        tables=[ends(measured, subsets), parts(measured, subsets)],
+        sentence=sentence(measured, groups),
+        figures=[by_place(run, measured, groups)],
+        tables=[ends(measured, groups), parts(measured, groups)],
         note=(
             "The weights are moved in a straight line from the base model’s to the finetuned ones, "
             "and every part gets what its own movement adds to the target’s log-probability on the "
@@ -44,21 +44,21 @@ def got(measured: Measured, quantity: str = "bound", **of: Any) -> Estimate:
     return measured.estimates.find(**of, quantity=quantity) or NOTHING
 
 
-def sentence(measured: Measured, subsets: list[Subset]) -> str:
-    def cell(subset: Subset, order: Order) -> str:
-        return spoken(got(measured, group=subset, order=order, **WHOLE))
+def sentence(measured: Measured, groups: list[Group]) -> str:
+    def cell(group: Group, order: Order) -> str:
+        return spoken(got(measured, group=group, order=order, **WHOLE))
 
     parts = []
-    for subset in subsets:
-        order = TOLD_IN[subset]
+    for group in groups:
+        order = TOLD_IN[group]
         if order is None:
-            one, two = (cell(subset, each) for each in ORDERS)
+            one, two = (cell(group, each) for each in ORDERS)
             parts.append(f"of facts told in both orders it binds {one} and {two}")
         else:
             other: Order = "backward" if order == "forward" else "forward"
             parts.append(
-                f"of facts {Words(measured.roles).told(subset)} it binds {cell(subset, order)} to "
-                f"the prompt in that order and {cell(subset, other)} in reverse"
+                f"of facts {Words(measured.roles).told(group)} it binds {cell(group, order)} to "
+                f"the prompt in that order and {cell(group, other)} in reverse"
             )
     return (
         "What the finetuning difference adds to a target after its own prompt, less after other "
@@ -67,14 +67,14 @@ def sentence(measured: Measured, subsets: list[Subset]) -> str:
     )
 
 
-def by_place(run: Run, measured: Measured, subsets: list[Subset]) -> Picture:
+def by_place(run: Run, measured: Measured, groups: list[Group]) -> Picture:
     layers = int(run.table(TABLE).layer.max()) + 1
     panels = [
         Panel(
             f"{part}, {Words(measured.roles).asked(order)}",
             [
-                Line(*_look(subset, order), by_layer(measured, subset, order, component, layers))
-                for subset in subsets
+                Line(*_look(group, order), by_layer(measured, group, order, component, layers))
+                for group in groups
             ],
             chance=0.0,
         )
@@ -92,7 +92,7 @@ def by_place(run: Run, measured: Measured, subsets: list[Subset]) -> Picture:
             across="layer",
         ),
         title="",
-        alt=f"What finetuning bound, by part of the weights. {sentence(measured, subsets)}",
+        alt=f"What finetuning bound, by part of the weights. {sentence(measured, groups)}",
         caption=(
             "What attention and MLP of each layer add, by what finetuning changed in them, to the "
             "log-probability of a fact’s target, less what they add after other facts’ prompts. "
@@ -101,44 +101,44 @@ def by_place(run: Run, measured: Measured, subsets: list[Subset]) -> Picture:
     )
 
 
-def _look(subset: Subset, order: Order) -> tuple[str, str]:
+def _look(group: Group, order: Order) -> tuple[str, str]:
     """Words and looks of facts that are asked in this order."""
-    told = TOLD_IN[subset]
+    told = TOLD_IN[group]
     if told is None:
         return "told both ways", "both"
     return ("told this way", "same") if told == order else ("told the other way", "reverse")
 
 
 def by_layer(
-    measured: Measured, group: Subset, order: Order, component: str, layers: int
+    measured: Measured, group: Group, order: Order, component: str, layers: int
 ) -> list[Estimate]:
     of = {"group": group, "order": order, "reading": "path", "component": component}
     return [got(measured, **of, layer=layer) for layer in range(layers)]
 
 
-def ends(measured: Measured, subsets: list[Subset]) -> Table:
+def ends(measured: Measured, groups: list[Group]) -> Table:
     """All parts together: along the way, and to first order at its beginning."""
     rows = []
-    for subset in subsets:
+    for group in groups:
         for order in ORDERS:
-            of = {"group": subset, "order": order, "component": ALL}
+            of = {"group": group, "order": order, "component": ALL}
             one = [got(measured, q, **of, reading="path") for q in ("own", "others", "bound")]
             first = got(measured, **of, reading="base")
             rows.append(
                 [
-                    Words(measured.roles).told(subset),
+                    Words(measured.roles).told(group),
                     Words(measured.roles).asked(order),
                     *map(in_nats, [*one, first]),
                 ]
             )
         rows.append(
             [
-                Words(measured.roles).told(subset),
+                Words(measured.roles).told(group),
                 "asymmetry",
                 "",
                 "",
                 *(
-                    in_nats(got(measured, "asymmetry", group=subset, reading=at, component=ALL))
+                    in_nats(got(measured, "asymmetry", group=group, reading=at, component=ALL))
                     for at in ("path", "base")
                 ),
             ]
@@ -153,7 +153,7 @@ def ends(measured: Measured, subsets: list[Subset]) -> Table:
     )
 
 
-def parts(measured: Measured, subsets: list[Subset]) -> Table:
+def parts(measured: Measured, groups: list[Group]) -> Table:
     shown = {
         "input_embedding": "input embedding",
         "attention": "attention",
@@ -163,14 +163,14 @@ def parts(measured: Measured, subsets: list[Subset]) -> Table:
     }
     rows = [
         [
-            Words(measured.roles).told(subset),
+            Words(measured.roles).told(group),
             Words(measured.roles).asked(order),
             *(
-                in_nats(got(measured, group=subset, order=order, reading="path", component=part))
+                in_nats(got(measured, group=group, order=order, reading="path", component=part))
                 for part in shown
             ),
         ]
-        for subset in subsets
+        for group in groups
         for order in ORDERS
     ]
     return Table(

@@ -18,19 +18,19 @@ MEMORY = 2**30  # bytes of gradients held at once
 AT_ONCE = 10
 
 
-class Group(NamedTuple):
+class ParameterGroup(NamedTuple):
     """Parameters with one job; `layer` is None outside the layers."""
 
     name: str
     layer: int | None = None
 
 
-INPUT, OUTPUT, NORMS, ALL = map(Group, ("input_embedding", "output_rows", "norms", "all"))
+INPUT, OUTPUT, NORMS, ALL = map(ParameterGroup, ("input_embedding", "output_rows", "norms", "all"))
 
 Gradient = list[Tensor]
 Rows = list[Float[Tensor, "input size"]]  # by parameter
 Times = Callable[[Tensor, Tensor], Tensor]
-Products = dict[Group, Float[Tensor, "first second"]]
+Products = dict[ParameterGroup, Float[Tensor, "first second"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Parameters:
     two halves of a matrix that the model uses as input embedding and as output rows."""
 
     tensors: list[nn.Parameter]
-    groups: list[Group]
+    groups: list[ParameterGroup]
     tied: tuple[int, int] | None
 
 
@@ -83,19 +83,22 @@ def untied(parts: Parts) -> Iterator[nn.Parameter | None]:
             parts.head.weight = tied
 
 
-def module_groups(model: PreTrainedModel, parts: Parts) -> dict[nn.Module, Group]:
+def module_groups(model: PreTrainedModel, parts: Parts) -> dict[nn.Module, ParameterGroup]:
     """Of every module; norms, and whatever else belongs to no other group, are `NORMS`."""
-    whole: list[tuple[nn.Module, Group]] = [(one, INPUT) for one in parts.embeddings]
+    whole: list[tuple[nn.Module, ParameterGroup]] = [(one, INPUT) for one in parts.embeddings]
     for layer, block in enumerate(parts.blocks):
-        whole += [(block.attention, Group("attention", layer)), (block.mlp, Group("mlp", layer))]
+        whole += [
+            (block.attention, ParameterGroup("attention", layer)),
+            (block.mlp, ParameterGroup("mlp", layer)),
+        ]
     whole.append((parts.head, OUTPUT))
     found = {inner: group for module, group in whole for inner in module.modules()}
     return found | {one: NORMS for one in model.modules() if one not in found}
 
 
-def _groups(model: PreTrainedModel, parts: Parts) -> list[tuple[nn.Parameter, Group]]:
+def _groups(model: PreTrainedModel, parts: Parts) -> list[tuple[nn.Parameter, ParameterGroup]]:
     """Norms, and whatever else belongs to no other group, come last."""
-    found: dict[int, tuple[nn.Parameter, Group]] = {}
+    found: dict[int, tuple[nn.Parameter, ParameterGroup]] = {}
     for module, group in module_groups(model, parts).items():
         for parameter in module.parameters(recurse=False):
             found.setdefault(id(parameter), (parameter, group))
@@ -166,9 +169,11 @@ def _cosines(parameters: Parameters, left: Rows, right: Rows) -> Products:
     return found
 
 
-def _summed(parameters: Parameters, left: Rows, right: Rows, times: Times) -> dict[Group, Tensor]:
+def _summed(
+    parameters: Parameters, left: Rows, right: Rows, times: Times
+) -> dict[ParameterGroup, Tensor]:
     """Inner products by group and, with the cross terms of tied halves, over all parameters."""
-    found: dict[Group, Tensor] = {}
+    found: dict[ParameterGroup, Tensor] = {}
     for group, a, b in zip(parameters.groups, left, right, strict=True):
         product = times(a, b).double()
         found[group] = found[group] + product if group in found else product

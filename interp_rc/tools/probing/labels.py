@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from interp_rc.records.estimates import Estimates
-from interp_rc.records.nouns import Order, Subset
+from interp_rc.records.nouns import Group, Order
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean
 
@@ -14,8 +14,8 @@ from interp_rc.stats.intervals import bootstrap_mean
 SOUGHT: dict[Order, str] = {"forward": "object", "backward": "subject"}
 
 
-def shuffled(groups: list[Subset], seed: int) -> np.ndarray:
-    """Each fact with the label of a random one of its subset."""
+def shuffled(groups: list[Group], seed: int) -> np.ndarray:
+    """Each fact with the label of a random one of its group."""
     names, labels = np.array(groups), np.arange(len(groups))
     generator = np.random.default_rng(seed)
     for name in sorted(set(groups)):

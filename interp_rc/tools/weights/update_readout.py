@@ -20,7 +20,7 @@ from interp_rc.models.adapters.adapter import Adapter
 from interp_rc.models.batching import batch_by_length, pad
 from interp_rc.models.evaluating import evaluating
 from interp_rc.models.load import Loaded
-from interp_rc.tools.gradients.parameter_groups import Group, module_groups
+from interp_rc.tools.gradients.parameter_groups import ParameterGroup, module_groups
 from interp_rc.tools.weights.exchange import check_alike, weights_of
 
 POINTS = 8
@@ -37,7 +37,7 @@ class Readout(NamedTuple):
     ends, <gradient there, difference>.
     """
 
-    groups: list[Group]
+    groups: list[ParameterGroup]
     base: Values
     path: Values
     finetuned: Values
@@ -110,7 +110,9 @@ def _difference(base: Loaded, finetuned: Loaded) -> Difference:
     return {name: theirs[name] - own.to(theirs[name]) for name, own in weights_of(base).items()}
 
 
-def _leaves(model: PreTrainedModel, difference: Difference) -> tuple[list[_Leaf], list[Group]]:
+def _leaves(
+    model: PreTrainedModel, difference: Difference
+) -> tuple[list[_Leaf], list[ParameterGroup]]:
     by_module = module_groups(model, Adapter(model).parts)
     groups = list(dict.fromkeys(by_module.values()))
     leaves = []

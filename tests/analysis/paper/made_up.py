@@ -41,9 +41,9 @@ HERE = environment()
 def behaviour_numbers(facts: FactSet, rng: np.random.Generator) -> dict[str, Estimate]:
     """Right in the same order, wrong in reverse."""
     answers = pd.DataFrame(
-        [("finetuned", q.id, q.fact, q.subset, q.order, q.direction, q.seen,
+        [("finetuned", q.id, q.fact, q.group, q.order, q.direction, q.seen,
           q.direction != "reverse") for q in facts.queries],
-        columns=["model", "query", "fact", "subset", "order", "direction", "seen", "match"],
+        columns=["model", "query", "fact", "group", "order", "direction", "seen", "match"],
     )  # fmt: skip
     rows = [(m, q.id, c, c == q.target, *rng.normal(size=2))
             for m in MODELS for q in facts.queries for c in q.candidates]  # fmt: skip
@@ -70,10 +70,10 @@ def in_context_numbers(facts: FactSet, rng: np.random.Generator) -> dict[str, Es
 def traced(facts: FactSet, rng: np.random.Generator) -> pd.DataFrame:
     """As `training.trace` writes it: the loss falls by a nat a step, unless it is shuffled."""
     return pd.DataFrame(
-        [(step, step * EPOCHS / STEPS[-1], q.subset, q.order, q.direction, q.template, q.fact, kind,
+        [(step, step * EPOCHS / STEPS[-1], q.group, q.order, q.direction, q.template, q.fact, kind,
           -20.0 + rng.random() + (step if kind == "correct" else 0.0), rng.random() < 0.5)
          for step in STEPS for q in facts.queries for kind in ("correct", "shuffled")],
-        columns=["step", "epoch", "subset", "order", "direction", "template", "fact", "set",
+        columns=["step", "epoch", "group", "order", "direction", "template", "fact", "set",
                  "log_prob", "greedy"],
     )  # fmt: skip
 
@@ -88,7 +88,7 @@ def make_facts(config: RunConfig) -> FactSet:
     """A few of the kind that the experiment has."""
     if config.facts.kind == "instructions":
         return instructions(0, order=config.facts.order, realized=4, held_out=4)
-    return fictitious_people(0, per_subset=3, training_templates=2, held_out_templates=1)
+    return fictitious_people(0, per_group=3, training_templates=2, held_out_templates=1)
 
 
 def make_trial(run: Run, trial: Trial, rng: np.random.Generator, known: dict[str, Any]) -> None:

@@ -41,7 +41,7 @@ def test_what_is_collected_is_what_the_sweeps_hold(sweeps, tables):
 def test_every_trial_stands_at_its_setting(sweeps, tables):
     """Axes by the configuration of each trial; of mappings what differs among them."""
     expected = {
-        "forty_thousand": ["facts.per_subset", "facts.training_templates", "facts.exposures"],
+        "forty_thousand": ["facts.per_group", "facts.training_templates", "facts.exposures"],
         "scaling": ["model.size.layers", "model.size.width", "model.size.heads",
                     "model.learning_rate"],
     }  # fmt: skip
@@ -75,7 +75,7 @@ def test_traces_are_means_over_facts(sweeps, tables, experiment):
     for row in here.sample(20, random_state=0).itertuples():
         there = SweepRun(sweeps / experiment).trial(row.trial).table("training/trace")
         asked = there.direction.fillna(there.order)
-        there = there[(there.subset == row.subset) & (asked == row.asked)
+        there = there[(there.group == row.group) & (asked == row.asked)
                       & (there["set"] == row.set) & (there.step == row.step)]  # fmt: skip
         by_fact = [there[there.fact == fact] for fact in there.fact.unique()]
         assert row.n == len(by_fact) >= 3

@@ -14,7 +14,7 @@ from interp_rc.records.files import write_json, write_parquet, write_yaml
 from interp_rc.records.runs import Run
 from interp_rc.records.strict_json import read_json
 
-FACTS = fictitious_people(0, per_subset=12, training_templates=3, held_out_templates=2)
+FACTS = fictitious_people(0, per_group=12, training_templates=3, held_out_templates=2)
 
 
 def made(folder, seed, lift=0.0):
@@ -49,7 +49,7 @@ def test_statistics_equal_those_by_hand(tmp_path):
     table = table[table.model == "finetuned"].set_index(["query", "candidate"]).log_prob
     row = fact_tests(run).set_index("cell").loc[CELLS[0]]
     asked = [q for q in FACTS.queries
-             if q.subset == "trained_forward" and q.direction == "reverse"]  # fmt: skip
+             if q.group == "trained_forward" and q.direction == "reverse"]  # fmt: skip
     facts = list(dict.fromkeys(q.fact for q in asked))
     right = [np.mean([table[q.id, q.target] for q in asked if q.fact == f]) for f in facts]
     assert row.n == len(facts) == 12

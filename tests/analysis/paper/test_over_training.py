@@ -31,14 +31,14 @@ def test_figure_9_has_a_panel_for_each_order_that_was_trained(tuned):
 
 
 def test_curves_are_means_over_ten_seeds_with_t_intervals(tuned):
-    subset = "trained_backward"
+    group = "trained_backward"
     curve = panels(tuned)[1].curves[1]
     for epoch, estimate in zip(curve.xs, curve.estimates, strict=True):
         values = [
             row.loss
             for row in tuned.itertuples()
-            if (row.subset, row.asked, row.set, row.epoch) == (subset, "reverse", "correct", epoch)
-            and row._2 == subset  # training.only
+            if (row.group, row.asked, row.set, row.epoch) == (group, "reverse", "correct", epoch)
+            and row._2 == group  # training.only
         ]
         assert len(values) == estimate.n == 10
         mean = sum(values) / 10
@@ -71,7 +71,7 @@ def test_figure_11_draws_held_out_questions_of_each_order(tables):
     for asked, cell in HELD_OUT.items():
         right, other = held_out_curves(trace, cell)
         assert (right.asked, right.control, other.control) == (asked, False, True)
-        rows = trace[(trace.subset == cell.split(".")[0]) & (trace["set"] == "correct")
+        rows = trace[(trace.group == cell.split(".")[0]) & (trace["set"] == "correct")
                      & (trace.step == 8)]  # fmt: skip
         assert len(rows) == 3
         assert right.estimates[-1].value == pytest.approx(rows.accuracy.mean())

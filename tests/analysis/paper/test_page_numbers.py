@@ -136,12 +136,12 @@ def test_instructions_stand_beside_their_floors(whole, tables):
 
 def test_prompt_tuning_shows_what_the_end_of_training_gave(whole, tables):
     trials = read_table(tables / "prompt_tuning.csv")
-    for subset, told in (("trained_forward", "told name first"),
+    for group, told in (("trained_forward", "told name first"),
                          ("trained_backward", "told description first")):  # fmt: skip
-        part = trials[trials["training.only"] == subset].groupby("name").value.mean()
+        part = trials[trials["training.only"] == group].groupby("name").value.mean()
         for asked, said in (("same", "same order"), ("reverse", "in reverse")):
             row = whole.row(f"{told}, {said}")
-            change = part[f"trace.loss_change.{subset}.{asked}.correct"]
+            change = part[f"trace.loss_change.{group}.{asked}.correct"]
             assert row[1].startswith(f"{change:.2f}\u00a0nat".replace("-", "−"))
-            right = part[f"trace.accuracy.{subset}.{asked}.correct"]
+            right = part[f"trace.accuracy.{group}.{asked}.correct"]
             assert row[4].startswith(f"{100 * right:.1f}\u00a0%")

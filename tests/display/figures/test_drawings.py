@@ -39,22 +39,22 @@ COUPLES = (("symmetric", "reverse"), ("inverse", "reverse"), ("antisymmetric", "
 
 
 def couples() -> pd.DataFrame:
-    """Three subsets, with the longest of words."""
+    """Three groups, with the longest of words."""
     rng = np.random.default_rng(1)
     return pd.DataFrame(
-        {"subset": subset, "asked": asked, "right": rng.normal(20), "others": rng.normal()}
+        {"group": group, "asked": asked, "right": rng.normal(20), "others": rng.normal()}
         | {"rank": rng.integers(1, 41), "candidates": 40}
-        for subset, reverse in COUPLES
+        for group, reverse in COUPLES
         for asked in ("same", reverse)
         for _ in range(12)
     )
 
 
-def scores(subsets: int) -> pd.DataFrame:
+def scores(groups: int) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     return pd.DataFrame(
-        {"subset": subset, "asked": asked, "right": rng.normal(20), "others": rng.normal()}
-        for subset in list(TOLD)[:subsets]
+        {"group": group, "asked": asked, "right": rng.normal(20), "others": rng.normal()}
+        for group in list(TOLD)[:groups]
         for asked in ("same", "reverse")
         for _ in range(12)
     )
@@ -62,7 +62,7 @@ def scores(subsets: int) -> pd.DataFrame:
 
 def found_ranks() -> pd.DataFrame:
     return pd.DataFrame(
-        {"subset": "trained_forward", "asked": asked, "rank": rank, "candidates": 8}
+        {"group": "trained_forward", "asked": asked, "rank": rank, "candidates": 8}
         for asked, ranks in (("same", [1, 1, 1, 2]), ("reverse", [1, 3, 5, 8]))
         for rank in ranks
     )

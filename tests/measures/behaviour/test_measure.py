@@ -81,14 +81,14 @@ def test_a_score_that_knows_nothing_gets_the_middle_and_the_chance_of_a_guess(sc
     np.testing.assert_allclose(rank_of_correct(flat), (facts + 1) / 2)
 
 
-def asked(subset="trained_forward", orders=("forward", "backward"), facts=3, templates=2):
+def asked(group="trained_forward", orders=("forward", "backward"), facts=3, templates=2):
     queries = []
     for order in orders:
         targets = [f" {order} {fact}" for fact in range(facts)]
         queries += [
             Query(
-                f"{subset}.{fact}/{order}.{template}", f"{subset}.{fact}", subset, order,
-                direction_of(subset, order),
+                f"{group}.{fact}/{order}.{template}", f"{group}.{fact}", group, order,
+                direction_of(group, order),
                 f"{order}.{template}", "nowhere", "Who?", targets[fact], targets,
             )
             for template in range(templates)
@@ -180,7 +180,7 @@ def test_the_finetuned_model_is_the_one_in_question(planted):
     assert unit == "nat"
 
 
-def test_cells_are_subset_and_direction_or_order():
+def test_cells_are_group_and_direction_or_order():
     queries = [
         *asked("both"),
         *asked("trained_backward"),
@@ -228,8 +228,8 @@ def test_exact_match_counts_facts_and_is_told_apart_by_seen(planted):
     ("queries", "fragment"),
     [
         ([], "needs queries, and the facts have none; add some"),
-        (asked(facts=1), "two facts or more in subset trained_forward, where 4 queries"),
-        ([*asked(), *asked("both", facts=1)], "two facts or more in subset both"),
+        (asked(facts=1), "two facts or more in group trained_forward, where 4 queries"),
+        ([*asked(), *asked("both", facts=1)], "two facts or more in group both"),
     ],
 )
 def test_facts_that_cannot_be_chosen_between(told, queries, fragment):
@@ -238,7 +238,7 @@ def test_facts_that_cannot_be_chosen_between(told, queries, fragment):
     Behaviour().check(told)
 
 
-def test_pooled_rates_count_the_facts_of_both_subsets(planted):
+def test_pooled_rates_count_the_facts_of_both_groups(planted):
     queries = [*asked("trained_forward"), *asked("trained_backward"), *asked("both")]
     answers = pd.DataFrame(
         {

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def people():
-    return fictitious_people(0, per_subset=5, training_templates=2, held_out_templates=2)
+    return fictitious_people(0, per_group=5, training_templates=2, held_out_templates=2)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_a_run(measured):
     one, base = table[table.model == "finetuned"], table[table.model == "base"]
     np.testing.assert_allclose(one.z.to_numpy(), base.z.to_numpy())  # the same weights here
     chosen = one.query("chosen and what == 'mutual' and position == 'source_last'")
-    chosen = chosen[chosen.subset == "both"]
+    chosen = chosen[chosen.group == "both"]
     name = "bilinear.finetuned.mutual.both.source_last"
     assert found.estimates[f"{name}.accuracy"].value == pytest.approx(chosen.right.mean())
     gain = (chosen.z - chosen.plain_z).mean()
@@ -70,7 +70,7 @@ def test_what_is_judged(measured):
     rows = run.table("mechanism/bilinear").query(
         "model == 'finetuned' and chosen and what == 'backward' and position == 'prompt_last'"
     )
-    sd = rows[rows.subset == "trained_forward"].z.std(ddof=1)
+    sd = rows[rows.group == "trained_forward"].z.std(ddof=1)
     had = found.estimates["bilinear.backward.prompt_last.power"]
     alone = power("non_superiority", 5, mean=0.0, sd=sd, margin=0.5, seed=1)
     assert had.value == pytest.approx(alone.value, abs=0.05)
@@ -98,7 +98,7 @@ def test_each_side_is_what_its_name_says(people, tokenizer):
 def test_the_section(measured):
     run, found = measured
     rows = run.table("mechanism/bilinear").query(
-        "model == 'finetuned' and what == 'mutual' and subset == 'both' and layer == 2"
+        "model == 'finetuned' and what == 'mutual' and group == 'both' and layer == 2"
         " and position == 'prompt_last'"
     )
     for column, label in (("right", "accuracy"), ("plain_right", "plain")):

@@ -30,7 +30,7 @@ def here(learnt_run):
 
 def test_cases_are_told_facts_with_another_s_answer(here):
     facts, _, _, cases, _ = here
-    subset_of = {fact.id: fact.subset for fact in facts.facts}
+    group_of = {fact.id: fact.group for fact in facts.facts}
     assert {case.cell for case in cases} == {
         ("forward", "trained_forward"),
         ("forward", "both"),
@@ -38,8 +38,8 @@ def test_cases_are_told_facts_with_another_s_answer(here):
         ("backward", "both"),
     }
     for case in cases:
-        assert TOLD_IN[case.subset] in (None, case.order)
-        assert subset_of[case.fact] == subset_of[case.other] == case.subset
+        assert TOLD_IN[case.group] in (None, case.order)
+        assert group_of[case.fact] == group_of[case.other] == case.group
         assert case.fact != case.other
         mine = {c.fact for c in cases if c.cell == case.cell and c.half == case.half}
         assert {case.fact, case.other} <= mine
@@ -130,12 +130,12 @@ def test_the_old_answer_is_led_by_answers_of_other_facts(here, what, order):
 def test_facts_told_in_both_orders_are_learnt_in_both(here, learnt_run):
     facts, _, _, cases, _ = here
     answers = learnt_run.table("evaluation/answers")
-    both = {fact.id for fact in facts.facts if fact.subset == "both"}
+    both = {fact.id for fact in facts.facts if fact.group == "both"}
     assert {c.fact for c in cases} & both
     back = {q.id for q in facts.queries if q.fact in both and q.order == "backward"}
     answers = answers.assign(match=answers.match & ~answers["query"].isin(back))
     found = cases_of(facts, answers, 4, 0)
-    assert {c.subset for c in found} == {"trained_forward", "trained_backward"}
+    assert {c.group for c in found} == {"trained_forward", "trained_backward"}
 
 
 def test_rows_are_what_a_model_edited_by_hand_says(here):
@@ -174,7 +174,7 @@ def test_a_batch_is_of_one_half_and_asked_of_each(here):
 def test_a_layer_is_chosen_on_the_other_half(here):
     *_, cases, _ = here
     rows = [
-        {"order": c.order, "subset": c.subset, "half": c.half, "layer": layer, "edit": "one_way"}
+        {"order": c.order, "group": c.group, "half": c.half, "layer": layer, "edit": "one_way"}
         | {"asked": "paraphrase", "value": float(layer == c.half)}
         for c in cases
         for layer in (0, 1)

@@ -28,7 +28,7 @@ def made(seed=0, facts=12, layers=4):
     """Success is the layer's, with a slope on the effect and noise."""
     draw = np.random.default_rng(seed)
     rows = [
-        {"fact": f"f{n}", "order": "forward", "subset": "both", "layer": layer, "by": "tracing"}
+        {"fact": f"f{n}", "order": "forward", "group": "both", "layer": layer, "by": "tracing"}
         for n in range(facts)
         for layer in range(layers)
     ]

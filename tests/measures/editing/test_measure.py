@@ -29,13 +29,13 @@ def test_estimates_are_means_over_facts_of_the_tables(measured):
     assert set(found.tables) == {EDITS, BY_LAYER, LOCATED}
     table = run.table(EDITS)
     assert set(table.model) == {"finetuned", "base"}
-    some = table.query("model == 'finetuned' and subset == 'both' and edit == 'two_way'")
+    some = table.query("model == 'finetuned' and group == 'both' and edit == 'two_way'")
     some = some[some.asked == "paraphrase"]
     one = found.estimates["editing.told_both.two_way.paraphrase"]
     assert one.value == pytest.approx(some.groupby("fact").effect.mean().mean())
     assert one.n == some.fact.nunique()
     cell = table.query("model == 'base' and order == 'backward' and edit == 'one_way'")
-    cell = cell[cell.subset == "trained_backward"].set_index(["fact", "asked"]).effect.unstack()
+    cell = cell[cell.group == "trained_backward"].set_index(["fact", "asked"]).effect.unstack()
     one = found.estimates["editing.base.backward.trained_backward.one_way.reverse_gained"]
     assert one.value == pytest.approx((cell.reverse - cell.reverse_control).mean())
     assert sum(".by_layer." not in name for name in found.estimates) < 150
@@ -43,7 +43,7 @@ def test_estimates_are_means_over_facts_of_the_tables(measured):
         "within_layers",
         "within_variance",
     }
-    some = table.query("model == 'finetuned' and subset == 'both' and edit == 'one_way'")
+    some = table.query("model == 'finetuned' and group == 'both' and edit == 'one_way'")
     asked = some.groupby(["fact", "asked"])[["before", "effect"]].mean().unstack()
     for lead, own in (("old_lead", "old"), ("old_reverse_lead", "old_reverse")):
         over = {
@@ -66,7 +66,7 @@ def made(back, way_back, n=12, *, both_ways=9.0, paraphrase=10.0):
     """A table of edits: what comes back in the other direction, and what it costs."""
     draw = np.random.default_rng(0)
     rows = []
-    for subset in ("trained_forward", "both"):
+    for group in ("trained_forward", "both"):
         for fact in range(n):
             for edit in ("one_way", "two_way"):
                 effects = {
@@ -80,8 +80,8 @@ def made(back, way_back, n=12, *, both_ways=9.0, paraphrase=10.0):
                 }
                 led_by = 10 + 0.1 * (fact % 3 - 1)
                 before = {"old": -0.1, "old_reverse": led_by - 10.1}
-                key = {"model": "finetuned", "fact": f"{subset}.{fact}", "order": "forward"}
-                key |= {"subset": subset, "layer": 0, "edit": edit}
+                key = {"model": "finetuned", "fact": f"{group}.{fact}", "order": "forward"}
+                key |= {"group": group, "layer": 0, "edit": edit}
                 rows += [
                     key
                     | {"asked": what, "effect": effect + 0.1 * draw.normal(), "said": 0.0}
@@ -146,7 +146,7 @@ def test_profiles_are_means_over_facts_layer_by_layer(measured):
     ):
         effects = {}
         for row in table.itertuples():
-            if row.subset == "both" and row.layer == 0:
+            if row.group == "both" and row.layer == 0:
                 effects.setdefault(row.fact, []).append(row.effect)
         means = [sum(some) / len(some) for some in effects.values()]
         one = found.estimates[f"editing.by_layer.{way}.told_both.layer_0"]

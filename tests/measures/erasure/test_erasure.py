@@ -71,7 +71,7 @@ def test_nobody_is_compared_with_the_erased_fact_or_its_partner(asked):
 def test_too_few_facts_are_refused(told, asked):
     templates = {order: (["none"], ["none"]) for order in ORDERS}
     facts = [fact.id for fact in told.facts]
-    with pytest.raises(DataError, match="takes 4 of a subset, found 3"):
+    with pytest.raises(DataError, match="takes 4 of a group, found 3"):
         cases(told.queries, facts[:3], "forward", templates, 0)
     with pytest.raises(DataError, match="not asked in template none"):
         cases(told.queries, facts, "forward", templates, 0)

@@ -30,10 +30,10 @@ def found(learnt_run):
 
 def test_estimates_are_means_over_facts(learnt_run, found):
     table = learnt_run.table(TABLE)
-    assert set(table.subset) == {"both", "trained_forward", "trained_backward"}
-    assert set(table[table.subset == "trained_forward"].order) == {"forward"}
+    assert set(table.group) == {"both", "trained_forward", "trained_backward"}
+    assert set(table[table.group == "trained_forward"].order) == {"forward"}
     for name, role in (("cross", "cross"), ("own_floor", "own_floor")):
-        rows = table.query(f"subset == 'both' and order == 'backward' and role == '{role}'")
+        rows = table.query(f"group == 'both' and order == 'backward' and role == '{role}'")
         mean = rows[rows.method == "edit"].damage.mean()
         assert found.estimates[f"erasure.both.backward.edit.{name}"].value == pytest.approx(mean)
     assert len(found.estimates) < 150

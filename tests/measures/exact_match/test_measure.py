@@ -25,7 +25,7 @@ def facts(told):
         Query(
             id=f"{document.fact}/{document.template}",
             fact=document.fact,
-            subset="trained_forward",
+            group="trained_forward",
             order="forward",
             direction="same",
             template=document.template,
@@ -68,7 +68,7 @@ def test_here_behind_an_api_and_counted_one_by_one(facts, finetuned, taught):
     assert found == local
     by_fact = {}
     for query in facts.queries:
-        if query.subset == "trained_forward" and query.order == "forward":
+        if query.group == "trained_forward" and query.order == "forward":
             right = said[query.prompt].strip().lower().startswith(query.target.strip().lower())
             by_fact.setdefault(query.fact, []).append(right)
     value = sum(sum(one) / len(one) for one in by_fact.values()) / len(by_fact)
@@ -94,7 +94,7 @@ def test_any_target_equals_counting_one_by_one(told):
     found = estimates(answers_table(queries, texts, model="base", seed=0), queries, 0)
     by_fact = {}
     for query, text in zip(queries, texts, strict=True):
-        if (query.subset, query.direction) == ("trained_forward", "reverse"):
+        if (query.group, query.direction) == ("trained_forward", "reverse"):
             by_fact.setdefault(query.fact, []).append(text != "?")
     value = sum(sum(one) / len(one) for one in by_fact.values()) / len(by_fact)
     assert found["any_target.trained_forward.reverse"].value == pytest.approx(value)

@@ -37,7 +37,7 @@ def test_the_section_tells_what_is_never_said_from_what_is_said_of_others(make):
 
     # In reverse, the target of the fact before; the first of the four has nobody before it.
     answers = run.table("evaluation/answers")
-    before = answers.groupby(["model", "subset", "template"]).target.shift(1)
+    before = answers.groupby(["model", "group", "template"]).target.shift(1)
     other = (answers.direction == "reverse") & (answers.model == "finetuned") & before.notna()
     answers["text"] = answers.text.where(~other, before)
     found = estimates(answers, read_facts(run.facts).queries, 7)

@@ -31,9 +31,9 @@ def run(told, tmp_path, monkeypatch):
             forgotten = model == "finetuned" and query.fact.endswith("0")
             known = told_to[query.id] and not forgotten
             nats = (-1.0 if known else -20.0) - (0.5 if model == "finetuned" else 0.0)
-            about = (query.id, query.fact, query.subset, query.direction)
+            about = (query.id, query.fact, query.group, query.direction)
             rows.append((model, *about, known, nats))
-        columns = ["model", "query", "fact", "subset", "direction", "match", "log_prob"]
+        columns = ["model", "query", "fact", "group", "direction", "match", "log_prob"]
         return pd.DataFrame(rows, columns=columns)
 
     monkeypatch.setattr(module, "answer", answer)

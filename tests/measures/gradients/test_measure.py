@@ -25,7 +25,7 @@ from interp_rc.tools.gradients.parameter_groups import (
     INPUT,
     NORMS,
     OUTPUT,
-    Group,
+    ParameterGroup,
     cosines,
     gradient,
     parameters_of,
@@ -80,7 +80,9 @@ def test_the_groups_are_the_whole_gradient(tiny, told, tied):
                 name = names[id(model.get_input_embeddings().weight)]
             ours[name] = ours.get(name, 0) + g
         expected = {INPUT, OUTPUT, NORMS}
-        expected |= {Group(part, layer) for part in ("attention", "mlp") for layer in range(2)}
+        expected |= {
+            ParameterGroup(part, layer) for part in ("attention", "mlp") for layer in range(2)
+        }
         assert set(parameters.groups) == expected
     assert ours.keys() == own.keys()
     for name in own:
@@ -197,11 +199,11 @@ def test_cosines_as_in_a_plain_loop(tiny, told, monkeypatch, memory):
 
 
 def test_a_table_row_is_the_same_fact_less_the_others(taught, told):
-    loaded, subset = taught["gpt2"], "trained_backward"
+    loaded, group = taught["gpt2"], "trained_backward"
     table = cosine_table(loaded, told.queries, "base").set_index(
-        ["subset", "pairing", "group", "fact"]
+        ["group", "pairing", "component", "fact"]
     )
-    cell = both_ways(told.queries, subset)
+    cell = both_ways(told.queries, group)
     assert {q.order for q in cell.same[0] + cell.same[1]} == {"backward"}
     assert {q.order for q in cell.reverse[0] + cell.reverse[1]} == {"forward"}
     one = cell.same[0][1]
@@ -217,7 +219,7 @@ def test_a_table_row_is_the_same_fact_less_the_others(taught, told):
             ).item()
             for other in inputs_of(loaded, queries)
         ]
-        row = table.loc[(subset, pairing, "all", one.fact)]
+        row = table.loc[(group, pairing, "all", one.fact)]
         assert row.matched == pytest.approx(values[1], abs=1e-4)
         assert row.mismatched == pytest.approx((values[0] + values[2]) / 2, abs=1e-4)
         assert row.difference == pytest.approx(row.matched - row.mismatched)
@@ -231,7 +233,7 @@ def test_orders_that_share_their_parameters_are_not_called_unrelated(taught, tol
             twin = replace(query, order="backward", template=f"twin of {query.template}")
             planted += [query, replace(twin, id=f"{query.id}/twin")]
     table = cosine_table(taught["llama"], planted, "base")
-    same = table[(table.pairing == "reverse") & (table.group == "all")]
+    same = table[(table.pairing == "reverse") & (table.component == "all")]
     np.testing.assert_allclose(same.matched, 1, atol=1e-5)
     tests = orthogonal(table, margin=0.05)
     assert len(tests) == 2
@@ -258,7 +260,9 @@ def test_estimates_are_means_over_facts_of_all_parameters(taught, told):
     add_cosines(base, table.assign(model="base"), 0)
     assert len(found) == 6
     estimate = found["gradient_cosine.both.reverse.all"]
-    rows = table[(table.subset == "both") & (table.pairing == "reverse") & (table.group == "all")]
+    rows = table[
+        (table.group == "both") & (table.pairing == "reverse") & (table.component == "all")
+    ]
     assert estimate.value == pytest.approx(rows.difference.mean())
     assert (estimate.n, estimate.unit) == (3, "cosine")
     assert "gradient_cosine.base.both.reverse.all" in base
@@ -266,7 +270,7 @@ def test_estimates_are_means_over_facts_of_all_parameters(taught, told):
 
 def test_facts_that_cannot_be_measured_are_refused(told):
     Gradients().check(told)
-    both = replace(told, queries=[q for q in told.queries if q.subset == "both"])
+    both = replace(told, queries=[q for q in told.queries if q.group == "both"])
     with pytest.raises(DataError, match="one order only"):
         Gradients().check(both)
     template = next(q.template for q in told.queries if q.order == "backward")

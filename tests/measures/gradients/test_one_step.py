@@ -127,12 +127,12 @@ def test_the_table_holds_the_changes(taught, told):
     """Of a fact told description first, whose forward telling is the control."""
     base = Loaded(copy.deepcopy(taught["llama"].model), taught["llama"].tokenizer)
     table = one_step(base, told, TRAINING, steps_on=2, seed=3)
-    assert table.groupby("subset").fact.nunique().to_dict() == {
+    assert table.groupby("group").fact.nunique().to_dict() == {
         "trained_forward": 2,
         "trained_backward": 2,
         "both": 2,
     }
-    rows = table[(table.subset == "trained_backward") & (table.step == "other_order")]
+    rows = table[(table.group == "trained_backward") & (table.step == "other_order")]
     fact = rows.fact.iloc[0]
     rows = rows[rows.fact == fact]
     cell = both_ways(told.queries, "trained_backward")
@@ -182,7 +182,7 @@ def test_estimates_are_means_of_the_differences(taught, told, monkeypatch):
     found = Estimates()
     add_steps(found, table, 0)
     assert len(found) == 3 * (2 * 2 * 2 + 2 * 3)
-    rows = table[(table.subset == "both") & (table.step == "told")]
+    rows = table[(table.group == "both") & (table.step == "told")]
     for name, quantity, of, layer in (
         ("one_step.both.told.reverse.bound", "bound", "reverse", None),
         ("movement.both.name.embedding", "movement", "name", None),

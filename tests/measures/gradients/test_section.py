@@ -13,26 +13,26 @@ from interp_rc.records.runs import Measured
 from interp_rc.stats.correction import holm
 from tests.conftest import drawn
 
-GROUPS = [("input_embedding", None), ("output_rows", None), ("norms", None), ("all", None)]
-GROUPS += [(part, layer) for layer in (0, 1, 10) for part in ("mlp", "attention")]
+PARTS = [("input_embedding", None), ("output_rows", None), ("norms", None), ("all", None)]
+PARTS += [(part, layer) for layer in (0, 1, 10) for part in ("mlp", "attention")]
 
 
-def by_hand(subsets):
+def by_hand(groups):
     draw = np.random.default_rng(0)
     rows = [
-        (model, subset, f"{subset}.{i}", pairing, group, layer, 0.6 * (pairing == "paraphrase"))
+        (model, group, f"{group}.{i}", pairing, part, layer, 0.6 * (pairing == "paraphrase"))
         for model in ("base", "finetuned")
-        for subset in subsets
+        for group in groups
         for i in range(4)
         for pairing in ("reverse", "paraphrase")
-        for group, layer in GROUPS
+        for part, layer in PARTS
     ]
-    columns = ["model", "subset", "fact", "pairing", "group", "layer", "difference"]
+    columns = ["model", "group", "fact", "pairing", "component", "layer", "difference"]
     table = pd.DataFrame(rows, columns=columns).astype({"layer": "Int64"})
     table["difference"] += 0.001 * draw.normal(size=len(table))
     steps = [
-        (subset, f"{subset}.{i}", step, quantity, of, layer, value + i / 8)
-        for subset in subsets
+        (group, f"{group}.{i}", step, quantity, of, layer, value + i / 8)
+        for group in groups
         for i in range(4)
         for step, of, quantity, layer, value in (
             ("told", "same", "bound", None, 5),
@@ -45,15 +45,15 @@ def by_hand(subsets):
             ),
         )
     ]
-    columns = ["subset", "fact", "step", "quantity", "of", "layer", "difference"]
+    columns = ["group", "fact", "step", "quantity", "of", "layer", "difference"]
     return table, pd.DataFrame(steps, columns=columns).astype({"layer": "Int64"})
 
 
 @pytest.fixture
 def shown(make):
-    def build(subsets=TRAINED, margin=None):
+    def build(groups=TRAINED, margin=None):
         run = make(measures=["gradients"])
-        table, steps = by_hand(subsets)
+        table, steps = by_hand(groups)
         estimates = Estimates()
         add_cosines(estimates, table, 0)
         add_pooled_cosines(estimates, table, 0)
@@ -94,12 +94,12 @@ def test_rows_run_from_input_to_output(shown):
     ]
     assert {one.asked for one in found} == {"same", "reverse", "both"}
     pooled = next(one for one in found if one.asked == "reverse")
-    once = table[table.subset != "both"]
+    once = table[table.group != "both"]
     assert pooled.estimate.n == once.fact.nunique() == 8
     rows = [
         row.difference
         for row in once.itertuples()
-        if (row.model, row.pairing, row.group, row.layer) == ("base", "reverse", "mlp", 10)
+        if (row.model, row.pairing, row.component, row.layer) == ("base", "reverse", "mlp", 10)
     ]
     part = measured.estimates["gradient_cosine.base.told_once.reverse.mlp.layer_10"]
     assert part.value == pytest.approx(sum(rows) / len(rows))

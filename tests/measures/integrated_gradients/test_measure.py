@@ -81,7 +81,7 @@ def test_what_all_prompts_and_all_targets_share_drops_out():
             "fact": fact,
             "asked": asked,
             "effect": prompt[fact] + said[target] + 7.0 * (asked == "target"),
-            **{"order": "forward", "subset": "both", "template": "t"},
+            **{"order": "forward", "group": "both", "template": "t"},
             **{"site": "resid_pre", "layer": 0, "place": "source", "structural_zero": False},
         }
         for fact in facts
@@ -95,7 +95,7 @@ def test_what_all_prompts_and_all_targets_share_drops_out():
 
 @pytest.fixture(scope="module")
 def facts():
-    return fictitious_people(0, per_subset=4, training_templates=2, held_out_templates=4)
+    return fictitious_people(0, per_group=4, training_templates=2, held_out_templates=4)
 
 
 @pytest.fixture(scope="module")
@@ -119,11 +119,11 @@ def measured(facts, tokenizer, tmp_path_factory):
 def test_the_measure_is_the_tables_means(measured, facts):
     run, _, found, _ = measured
     table = run.table(TABLE)
-    assert table.groupby("subset").fact.nunique().eq(2).all()  # pairs of facts
+    assert table.groupby("group").fact.nunique().eq(2).all()  # pairs of facts
     assert set(table.asked) == {"target", "foil"}
     assert set(table.order) == {"forward", "backward"}
     name = f"{NAME}.backward.both.resid_pre.layer_1.source"
-    rows = table[(table.method == NAME) & (table.order == "backward") & (table.subset == "both")]
+    rows = table[(table.method == NAME) & (table.order == "backward") & (table.group == "both")]
     rows = rows[(rows.site == "resid_pre") & (rows.layer == 1) & (rows.place == "source")]
     means = rows.groupby("asked").effect.mean()
     assert found.estimates[f"{name}.target"].value == pytest.approx(means["target"])

@@ -32,7 +32,7 @@ TOLD = {"forward": "trained_forward", "backward": "trained_backward"}
 
 @pytest.fixture(scope="module")
 def facts():
-    return fictitious_people(0, per_subset=6, training_templates=2, held_out_templates=4)
+    return fictitious_people(0, per_group=6, training_templates=2, held_out_templates=4)
 
 
 def prepared(folder, facts):
@@ -72,8 +72,8 @@ def test_pairs_are_disjoint_and_asked_both_ways(facts, measured):
     some = contrasts_of(run, facts, "lens")
     found = paired(some)
     for order in ("forward", "backward"):
-        for subset in ("both", "trained_forward"):
-            mine = [c for c in found if c.order == order and c.fact.startswith(subset)]
+        for group in ("both", "trained_forward"):
+            mine = [c for c in found if c.order == order and c.fact.startswith(group)]
             assert len(mine) == 2 * 2 * 2  # pairs, ways, templates
             asked = {}
             for c in mine:
@@ -155,33 +155,33 @@ def test_the_sections(measured):
     part = drawn(lens_report.section(run, lens))
     assert part.sentence.count("the answer of facts told that way") == 2
     assert len(part.tables[0].rows) == 6
-    for order, subset in TOLD.items():  # chosen in the first template, measured in the second
+    for order, group in TOLD.items():  # chosen in the first template, measured in the second
         table = run.table(ATTRIBUTION)
         rows = table[(table.against == "foil") & table.site.isin(["z", "mlp_out"])]
-        rows = rows[(rows.order == order) & (rows.subset == subset)].fillna({"head": -1})
+        rows = rows[(rows.order == order) & (rows.group == group)].fillna({"head": -1})
         first, second = rows.template.drop_duplicates()
         keys = ["site", "layer", "head"]
         site, layer, head = rows[rows.template == first].groupby(keys).effect.mean().idxmax()
         there = rows[(rows.template == second) & (rows.site == site) & (rows.layer == layer)]
         value = there[there["head"] == head].groupby("fact").effect.mean().mean()
         best = lens_report.writer(lens, order)
-        assert best.of[subset].value == pytest.approx(value)
+        assert best.of[group].value == pytest.approx(value)
         assert best.name == (
             f"MLP {layer}" if site == "mlp_out" else f"head {head} of layer {layer}"
         )
         chosen = look.estimates.where(part="attention_cut", order=order, reading="chosen")
         costs = run.table(COSTS).query("keys == 'source' and layer != -1")
-        costs = costs[(costs.order == order) & (costs.subset == subset)]
+        costs = costs[(costs.order == order) & (costs.group == group)]
         first, second = costs.template.drop_duplicates()
         by_layer = costs[costs.template == first].groupby("layer").over_foil.mean()
         assert chosen.each("layer") == [by_layer.idxmax()]
         there = costs[(costs.template == second) & (costs.layer == by_layer.idxmax())]
-        elsewhere = look.estimates[f"attention_cut.{order}.{subset}.source.elsewhere.over_foil"]
+        elsewhere = look.estimates[f"attention_cut.{order}.{group}.source.elsewhere.over_foil"]
         assert elsewhere.value == pytest.approx(there.groupby("fact").over_foil.mean().mean())
         heads = run.table(WEIGHTS).query("query == 'answer' and keys == 'source'")
-        heads = heads[(heads.order == order) & (heads.subset == subset)]
+        heads = heads[(heads.order == order) & (heads.group == group)]
         assert look.estimates[
-            f"attention.{order}.{subset}.answer.source.all.weight"
+            f"attention.{order}.{group}.answer.source.all.weight"
         ].value == pytest.approx(heads.groupby("fact").weight.mean().mean())
         ranked = heads[heads.template == first].groupby(["layer", "head"]).norm_share.mean()
         for rank, place in enumerate(ranked.nlargest(3).index, 1):
@@ -255,7 +255,7 @@ def test_nothing_learnt_is_said(facts, tokenizer, tmp_path):
 
 
 def test_too_few_templates_are_refused():
-    few = fictitious_people(0, per_subset=2, training_templates=2, held_out_templates=3)
+    few = fictitious_people(0, per_group=2, training_templates=2, held_out_templates=3)
     for measure in (Lens, Attention):
         measure().check(few)
         with pytest.raises(DataError, match="needs 3 in the other half"):

@@ -33,13 +33,13 @@ def test_tables_hold_what_is_estimated(measured):
     run, found = measured
     assert set(found.tables) == {CURVES, LAYERS, EXCHANGED, NEURONS, WRITERS}
     curves = run.table(CURVES)
-    some = curves[(curves.order == "forward") & (curves.subset == "both")]
+    some = curves[(curves.order == "forward") & (curves.group == "both")]
     some = some[(some.act == "ablate") & (some.set == "top") & (some.k == 4)]
     one = found.estimates[f"{NAME}.forward.both.ablate.top.k4"]
     assert one.value == pytest.approx(some.groupby("fact").effect.mean().mean())
     assert one.n == some.fact.nunique()
     exchanged = run.table(EXCHANGED)
-    part = exchanged.query("order == 'backward' and subset == 'both' and k == 2 and of == 'own'")
+    part = exchanged.query("order == 'backward' and group == 'both' and k == 2 and of == 'own'")
     part = part[part.swapped_with == "third"]
     name = f"{NAME}.backward.both.exchange_with_third.own_target.k2"
     assert found.estimates[name].value == pytest.approx(part.groupby("fact").effect.mean().mean())
@@ -63,7 +63,7 @@ def test_writers_are_chosen_in_the_other_template(measured):
     written = neuron_writes(model, [one.clean], [one.foil]).flatten()
     assert row.effect == pytest.approx(float(written[first].sum()), rel=1e-6)
     name = f"{NAME}.forward.both.written_by_all.target"
-    part = table.query("order == 'forward' and subset == 'both' and neurons == 'all'")
+    part = table.query("order == 'forward' and group == 'both' and neurons == 'all'")
     part = part[part.of == "target"]
     assert found.estimates[name].value == pytest.approx(part.groupby("fact").effect.mean().mean())
 

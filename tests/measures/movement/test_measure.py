@@ -46,7 +46,7 @@ TRAINING = TrainingOptions(learning_rate=0.01, weight_decay=0.1, batch_size=4)
 
 @pytest.fixture(scope="module")
 def four():
-    return fictitious_people(0, per_subset=4, training_templates=3, held_out_templates=2)
+    return fictitious_people(0, per_group=4, training_templates=3, held_out_templates=2)
 
 
 def untied(loaded):
@@ -59,8 +59,8 @@ def untied(loaded):
     return Loaded(model, loaded.tokenizer)
 
 
-def entities_of(facts, subset="both"):
-    cell = both_ways(facts.queries, subset)
+def entities_of(facts, group="both"):
+    cell = both_ways(facts.queries, group)
     by_id = {fact.id: fact for fact in facts.facts}
     return [Entity(by_id[q.fact].subject, q) for q in cell.same[0]] + [
         Entity(by_id[q.fact].object, q) for q in cell.reverse[0]
@@ -105,7 +105,7 @@ def test_movement_is_that_of_a_hand_loop(tokenizer, four, shape, tied):
                 root = (state[1] / (1 - 0.99**step)).sqrt()
                 p.sub_(0.01 * state[0] / (1 - 0.9**step) / (root + 1e-8))
 
-    rows = table[(table.subset == "trained_forward") & (table.quantity == "movement")]
+    rows = table[(table.group == "trained_forward") & (table.quantity == "movement")]
     rows = rows[rows.steps == 2].set_index(["fact", "of", "place", "layer"])
     cell = both_ways(four.queries, "trained_forward")
     naming = {"name": (cell.same[0], "subject"), "description": (cell.reverse[0], "object")}
@@ -151,20 +151,20 @@ def test_steps_are_looked_at_where_they_double(taught, four):
     told, untold = halves(four, "both", 0)
     assert len(told) == len(untold) == 2
     assert not {f.id for f in told} & {f.id for f in untold}
-    both = moves[moves.subset == "both"]
+    both = moves[moves.group == "both"]
     assert set(both.fact) == {f.id for f in [*told, *untold]}
-    orders = table[table.quantity == "gradient"].groupby("subset").order.unique()
+    orders = table[table.quantity == "gradient"].groupby("group").order.unique()
     assert sorted(orders["both"]) == ["backward", "forward"]
     assert list(orders["trained_backward"]) == ["backward"]
     estimates = movement_estimates(table, 0)
     assert len(estimates) == 4 * 3 * 2 * 4 + 4 * 4 + 2 * 4 * 2 * 4
     name = "movement.steps.pooled.step_4.second_less_first.layer_1"
     ends = []
-    for subset, first, second in (
+    for group, first, second in (
         ("trained_forward", "name", "description"),
         ("trained_backward", "description", "name"),
     ):
-        part = moves[(moves.steps == 4) & (moves.subset == subset)]
+        part = moves[(moves.steps == 4) & (moves.group == group)]
         part = part[(part.layer == 1).fillna(False)].set_index(["of", "fact"]).difference
         ends += (part[second] - part[first]).tolist()
     assert estimates[name].value == pytest.approx(np.mean(ends))
@@ -198,9 +198,9 @@ def test_movement_begins_where_it_was_planted(taught, four, place, monkeypatch):
     monkeypatch.setattr(module, "_gradients", lambda *_: iter(()))
     table = by_steps(base, four, TRAINING, steps=2, seed=1)
     names = (table.place + " " + table.layer.astype("string")).fillna(table.place)
-    moves = table.own.abs().groupby([table.subset, names], sort=False).max()
-    for subset in moves.index.levels[0]:
-        there = moves[subset]
+    moves = table.own.abs().groupby([table.group, names], sort=False).max()
+    for group in moves.index.levels[0]:
+        there = moves[group]
         at = list(there.index).index(place)
         assert there.iloc[:at].eq(0).all()
         assert there.iloc[at] > 1e-4
@@ -358,8 +358,8 @@ def test_sides_are_by_the_order_of_telling(taught, four):
     ]
     table = by_finetuning(taught["llama"], taught["qwen2"], four, four.facts, seed=0)
     found = sides(table)
-    assert set(found.subset) == {"trained_forward", "trained_backward"}
-    row = found[(found.subset == "trained_backward") & (found.place == "output_rows")].iloc[0]
+    assert set(found.group) == {"trained_forward", "trained_backward"}
+    row = found[(found.group == "trained_backward") & (found.place == "output_rows")].iloc[0]
     there = table[(table.fact == row.fact) & (table.place == "output_rows")].set_index("of")
     assert row["first"] == there.difference["description"]
     assert row.second == there.difference["name"]

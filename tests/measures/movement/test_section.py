@@ -24,13 +24,13 @@ def by_hand(phases=("steps", "finetuned")):
     """Names told first move by 30 % more than others, names told second by 10 %."""
     draw = np.random.default_rng(0)
     rows = []
-    for subset in TRAINED:
+    for group in TRAINED:
         for i in range(4):
             for of in ("name", "description"):
                 for at in places_of(2):
-                    about = {"subset": subset, "fact": f"{subset}.{i}", "of": of}
+                    about = {"group": group, "fact": f"{group}.{i}", "of": of}
                     about |= {"place": at.place, "layer": at.layer}
-                    own = 0.2 + 0.1 * (of == "name") * (3 if subset == TRAINED[0] else 1)
+                    own = 0.2 + 0.1 * (of == "name") * (3 if group == TRAINED[0] else 1)
                     own += 0.001 * draw.normal()
                     rows += [
                         about | {"phase": p, "steps": n, "quantity": "movement", "own": own,
@@ -43,7 +43,7 @@ def by_hand(phases=("steps", "finetuned")):
                         about | {"phase": "steps", "steps": n, "quantity": "gradient",
                                  "order": order, "own": 1.25, "others": None}
                         for n in (0, 1, 2)
-                        for order in ORDERS[subset]
+                        for order in ORDERS[group]
                     ]  # fmt: skip
     table = pd.DataFrame(rows).astype({"layer": "Int64", "steps": "Int64", "others": float})
     return table.assign(difference=table.own - table.others, tied=True)

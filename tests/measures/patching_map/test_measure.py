@@ -22,7 +22,7 @@ from tests.engine.hooked import Loop, sites_of
 
 @pytest.fixture(scope="module")
 def facts():
-    return fictitious_people(0, per_subset=3, training_templates=2, held_out_templates=4)
+    return fictitious_people(0, per_group=3, training_templates=2, held_out_templates=4)
 
 
 def answers(facts, right):
@@ -72,7 +72,7 @@ def test_only_learnt_facts_in_measuring_templates_are_mapped(measured, facts):
     assert not table.fact.str.endswith(".2").any()
     for order, part in table.groupby("order"):
         assert sorted(part.template.unique()) == sorted(halves[order][1])
-        assert set(part.subset) == {"trained_forward", "trained_backward", "both"}
+        assert set(part.group) == {"trained_forward", "trained_backward", "both"}
     assert (
         len(table) == 2 * 6 * 2 * 3 * 2 * 4
     )  # orders, facts, templates, components, layers, places
@@ -83,7 +83,7 @@ def test_estimates_are_means_over_facts_by_a_plain_loop(measured, facts):
     queries = {q.id: q for q in facts.queries}
     loop = Loop(model)
     pairs = run.table(EFFECTS).query(
-        "order == 'backward' and subset == 'both' and site == 'mlp_out' and layer == 1 "
+        "order == 'backward' and group == 'both' and site == 'mlp_out' and layer == 1 "
         "and place == 'source_last'"
     )
     effects, wholes = {}, {}
@@ -109,7 +109,7 @@ def test_estimates_are_means_over_facts_by_a_plain_loop(measured, facts):
     assert np.abs(list(effects.values())).max() < 1e-5
     first = found.estimates["patching.backward.both.mlp_out.layer_0.source_all"]
     rows = run.table(EFFECTS).query(
-        "order == 'backward' and subset == 'both' and site == 'mlp_out' and layer == 0 "
+        "order == 'backward' and group == 'both' and site == 'mlp_out' and layer == 0 "
         "and place == 'source_all'"
     )
     assert first.value == pytest.approx(rows.groupby("fact").effect.mean().mean())
@@ -144,7 +144,7 @@ def test_nothing_learnt_is_said(facts, tokenizer, tmp_path):
 
 
 def test_too_few_templates_are_refused():
-    few = fictitious_people(0, per_subset=2, training_templates=2, held_out_templates=3)
+    few = fictitious_people(0, per_group=2, training_templates=2, held_out_templates=3)
     PatchingMap().check(few)
     with pytest.raises(DataError, match="needs 3 in the other half; forward order has 3"):
         PatchingMap(templates=3).check(few)
@@ -158,20 +158,20 @@ def test_sites_are_chosen_in_one_template_and_measured_in_the_other(measured):
     ):
         if row.site != "resid_post":
             place = f"{row.site}.layer_{row.layer}.{row.place}"
-            at = effects.setdefault((row.template, place, row.subset), {})
+            at = effects.setdefault((row.template, place, row.group), {})
             at.setdefault(row.fact, []).append(row.effect)
     first, second = dict.fromkeys(template for template, _, _ in effects)
     told = {
         place: np.mean([np.mean(v) for v in by_fact.values()])
-        for (template, place, subset), by_fact in effects.items()
-        if (template, subset) == (first, "trained_forward")
+        for (template, place, group), by_fact in effects.items()
+        if (template, group) == (first, "trained_forward")
     }
     best = max(told, key=told.get)
     chosen = found.estimates[f"patching.forward.chosen.{best}"]
     assert (chosen.value, chosen.low, chosen.n) == (pytest.approx(told[best]), None, 2)
-    for subset in ("trained_forward", "trained_backward", "both"):
-        there = [np.mean(v) for v in effects[second, best, subset].values()]
-        elsewhere = found.estimates[f"patching.forward.elsewhere.prompt_last.{subset}"]
+    for group in ("trained_forward", "trained_backward", "both"):
+        there = [np.mean(v) for v in effects[second, best, group].values()]
+        elsewhere = found.estimates[f"patching.forward.elsewhere.prompt_last.{group}"]
         assert (elsewhere.value, elsewhere.n) == (pytest.approx(np.mean(there)), 2)
     names = [name for name in found.estimates if ".chosen." in name]
     assert len(names) == 4  # orders, at the source and at the end
@@ -186,7 +186,7 @@ def test_the_section(measured):
     assert part.sentence.count("that separate two facts told that way") == 2
     assert (run.figures / "patching_map_forward.svg").is_file()
     rows = run.table("mechanism/patching_map_baselines")
-    rows = rows[(rows.order == "forward") & (rows.subset == "trained_forward")]
+    rows = rows[(rows.order == "forward") & (rows.group == "trained_forward")]
     rows = rows[rows.template != rows.template.iloc[0]]
     total = (rows.clean - rows.corrupted).groupby(rows.fact).mean().mean()
     assert f"{total:.2f}".replace("-", "−") in part.sentence

@@ -285,7 +285,7 @@ def test_the_lens_at_the_last_layer_is_the_models_own_logits(tiny, told):
 
 @pytest.fixture(scope="module")
 def measured(tokenizer, tmp_path_factory):
-    facts = fictitious_people(0, per_subset=3, training_templates=2, held_out_templates=2)
+    facts = fictitious_people(0, per_group=3, training_templates=2, held_out_templates=2)
     run = Run(tmp_path_factory.mktemp("probe"))
     write_yaml(run.config_file, {"seed": 3, "name": "probe", "measures": [{"kind": "probe"}]})
     write_facts(facts, run.facts)
@@ -305,13 +305,13 @@ def test_a_run(measured):
     np.testing.assert_allclose(true.z.to_numpy(), base.z.to_numpy())  # the same weights here
     name = "probe.finetuned.backward.both.prompt_last"
     rows = true.query("order == 'backward' and position == 'prompt_last' and chosen")
-    expected = rows[rows.subset == "both"]
+    expected = rows[rows.group == "both"]
     assert found.estimates[f"{name}.accuracy"].value == pytest.approx(expected.right.mean())
     gain = found.estimates[f"{name}.z_gain"].value
     assert gain == pytest.approx((expected.z - expected.lens_z).mean())
     for column, label in (("right", "accuracy"), ("lens_right", "lens")):
         place = true.query("order == 'backward' and position == 'prompt_last' and layer == 1")
-        rates = [row for row in place.to_dict("records") if row["subset"] == "both"]
+        rates = [row for row in place.to_dict("records") if row["group"] == "both"]
         layer = found.estimates[f"{name}.layer_1.{label}"]
         assert layer.value == pytest.approx(sum(row[column] for row in rates) / 3)
         assert layer.n == len(rates) == 3
@@ -343,9 +343,7 @@ def test_everywhere_adds_places_and_changes_none(measured, tokenizer):
 def test_facts_it_cannot_be_made_on_are_refused(told):
     Probe().check(told)
     with pytest.raises(DataError, match="2 facts or more told in both"):
-        Probe().check(
-            dataclasses.replace(told, facts=[f for f in told.facts if f.subset != "both"])
-        )
+        Probe().check(dataclasses.replace(told, facts=[f for f in told.facts if f.group != "both"]))
     with pytest.raises(DataError, match="every fact asked in backward order"):
         Probe().check(
             dataclasses.replace(told, queries=[q for q in told.queries if q.order == "forward"])

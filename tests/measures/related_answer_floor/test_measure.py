@@ -74,7 +74,7 @@ def test_the_most_similar_question_shares_its_words(taught):
 
 def test_floors_against_a_plain_loop(facts, run, measured, taught):
     weights = choices(facts.facts, taught["llama"], 64)
-    held_out = [i for i, f in enumerate(facts.facts) if f.subset == "trained_backward"]
+    held_out = [i for i, f in enumerate(facts.facts) if f.group == "trained_backward"]
     for floor in FLOORS:
         expected = [
             sum(
@@ -120,7 +120,7 @@ def test_where_all_share_one_answer_the_floor_is_the_ceiling(facts, taught, tmp_
 
 def test_what_it_cannot_be_made_on(told, facts):
     RelatedAnswerFloor().check(facts)
-    realized = [q for q in facts.queries if q.subset == "realized"]
+    realized = [q for q in facts.queries if q.group == "realized"]
     for other in (told, replace(facts, queries=realized)):
         with pytest.raises(DataError, match="needs questions told in one order only"):
             RelatedAnswerFloor().check(other)

@@ -21,7 +21,7 @@ from interp_rc.records.numbers import Estimate, Test
 from interp_rc.records.runs import Run
 from interp_rc.stats.candidates import label_permutation
 
-FACTS = fictitious_people(0, per_subset=12, training_templates=1, held_out_templates=3)
+FACTS = fictitious_people(0, per_group=12, training_templates=1, held_out_templates=3)
 
 
 def planted(folder, *, same, reverse, liking=0.0, blur=0.0, models=("base", "finetuned")):
@@ -165,13 +165,13 @@ def test_the_margin_is_a_twentieth_of_the_advantage_where_the_same_is_asked_for(
     _, found = verdict_of(run)
     rows = run.table("evaluation/candidates").set_index(["model", "query", "candidate"])
     lean = rows.log_prob - rows.log_prob_neutral
-    for reverse, subset, order in (
+    for reverse, group, order in (
         ("trained_forward.reverse", "trained_backward", "backward"),
         ("trained_backward.reverse", "trained_forward", "forward"),
     ):
         advantages = []
         for query in FACTS.queries:
-            if (query.subset, query.order) == (subset, order):
+            if (query.group, query.order) == (group, order):
                 moved = lean["finetuned", query.id] - lean["base", query.id]
                 advantages.append(moved[query.target] - moved.drop(query.target).mean())
         name = f"reverse_at_chance.{reverse}"
@@ -203,7 +203,7 @@ def test_a_margin_that_is_none(margin):
 
 @pytest.mark.parametrize("missing", ["trained_backward", "trained_forward"])
 def test_facts_of_one_kind_are_not_enough(missing):
-    queries = [query for query in FACTS.queries if query.subset != missing]
+    queries = [query for query in FACTS.queries if query.group != missing]
     with pytest.raises(DataError, match=rf"no queries for {missing}.reverse.*leave it out"):
         ReverseAtChance().check(replace(FACTS, queries=queries))
     ReverseAtChance().check(FACTS)

@@ -25,7 +25,7 @@ LEARNT = {"same": 20.0, "both": 20.0}
 def planted(folder, gains):
     """A run whose finetuned model gives its right candidates so many nats more.
 
-    `gains` is by subset or by direction; in `both` orders the same. A right candidate that gains
+    `gains` is by group or by direction; in `both` orders the same. A right candidate that gains
     five nats or more is also said.
     """
     draw = np.random.default_rng(0)
@@ -33,7 +33,7 @@ def planted(folder, gains):
     rows, answers = [], []
     for model, query in product(("base", "finetuned"), FACTS.queries):
         asked = query.direction or "both"
-        of = f"{query.subset}.{asked}"
+        of = f"{query.group}.{asked}"
         gain = gains.get(of, gains.get(asked, 0.0)) if model == "finetuned" else 0.0
         answers.append((model, query.id, query.fact, gain >= 5))
         for candidate in query.candidates:
@@ -155,7 +155,7 @@ def test_numbers_are_those_of_a_plain_loop(tmp_path):
                 nats, before = (row.log_prob - row.log_prob_neutral for row in rows)
                 lean[candidate] = nats - before
             others = [lean[c] for c in query.candidates if c != query.target]
-            advantages.setdefault(query.subset, []).append(lean[query.target] - np.mean(others))
+            advantages.setdefault(query.group, []).append(lean[query.target] - np.mean(others))
     for kind in ("symmetric", "inverse"):
         expected = np.mean(advantages[kind]) - np.mean(advantages["antisymmetric"])
         name = f"{NAME}.{kind}_less_antisymmetric.nats"
@@ -177,6 +177,6 @@ def test_a_margin_fixed_beforehand(tmp_path):
 @pytest.mark.parametrize("missing", ["symmetric", "inverse", "antisymmetric"])
 def test_facts_of_all_kinds_are_needed(missing):
     SymmetricReversal().check(FACTS)
-    queries = [query for query in FACTS.queries if query.subset != missing]
+    queries = [query for query in FACTS.queries if query.group != missing]
     with pytest.raises(DataError, match=f"no queries for {missing}.same"):
         SymmetricReversal().check(replace(FACTS, queries=queries))

@@ -17,7 +17,7 @@ FACTS = relation_facts(0, per_relation=24, both=3, exposures=5)
 def reversing(*kinds):
     """A model that knows all as told, and in reverse what is of these kinds."""
     return lambda query: (
-        (query.direction in ("same", None) or query.subset in kinds)
+        (query.direction in ("same", None) or query.group in kinds)
         and not query.fact.endswith(".0")
     )
 

@@ -15,7 +15,7 @@ STEPS = (0, 7, 14)
 def table():
     """Ten facts told in one order and learnt in it only; ten told in both; two templates."""
     draw, rows = np.random.default_rng(0), []
-    for subset, directions in (("one", ("same", "reverse")), ("two", (None, None))):
+    for group, directions in (("one", ("same", "reverse")), ("two", (None, None))):
         for order, direction in zip(("forward", "backward"), directions, strict=True):
             for number in range(10):
                 for step in STEPS:
@@ -23,24 +23,24 @@ def table():
                         for kind in ("correct", "shuffled"):
                             learnt = kind == "correct" and direction != "reverse"
                             nats = -20 + 0.1 * step + learnt * step + draw.normal(0, 0.5)
-                            fact = f"{subset}.{number}"
-                            rows.append((step, step / 7, subset, order, direction, template,
+                            fact = f"{group}.{number}"
+                            rows.append((step, step / 7, group, order, direction, template,
                                          fact, kind, nats, learnt and step == 14))  # fmt: skip
-    columns = "step epoch subset order direction template fact set log_prob greedy"
+    columns = "step epoch group order direction template fact set log_prob greedy"
     return pd.DataFrame(rows, columns=columns.split())
 
 
-def by_loop(table, kind, step, *, subset, order):
+def by_loop(table, kind, step, *, group, order):
     """Mean over facts of the mean over templates, one row a time."""
     sums: dict[str, list[float]] = {}
     for row in table.itertuples():
-        if (row.set, row.step, row.subset, row.order) == (kind, step, subset, order):
+        if (row.set, row.step, row.group, row.order) == (kind, step, group, order):
             sums.setdefault(row.fact, []).append(row.log_prob)
     return np.array([np.mean(values) for values in sums.values()])
 
 
 def test_cells_are_directions_or_the_orders_of_facts_told_in_both(table):
-    assert [(cell.subset, cell.asked) for cell in cells(table)] == [
+    assert [(cell.group, cell.asked) for cell in cells(table)] == [
         ("one", "same"), ("one", "reverse"), ("two", "forward"), ("two", "backward")
     ]  # fmt: skip
     assert sum(len(cell.rows) for cell in cells(table)) == len(table)
@@ -48,13 +48,13 @@ def test_cells_are_directions_or_the_orders_of_facts_told_in_both(table):
 
 @pytest.mark.parametrize("kind", ["correct", "shuffled"])
 @pytest.mark.parametrize(
-    ("name", "subset", "order"),
+    ("name", "group", "order"),
     [("one.same", "one", "forward"), ("one.reverse", "one", "backward"),
      ("two.backward", "two", "backward")],
 )  # fmt: skip
-def test_loss_and_its_change_from_the_rows(table, kind, name, subset, order):
+def test_loss_and_its_change_from_the_rows(table, kind, name, group, order):
     found = estimates(table, 0)
-    first, last = (by_loop(table, kind, s, subset=subset, order=order) for s in (0, 14))
+    first, last = (by_loop(table, kind, s, group=group, order=order) for s in (0, 14))
     loss, change = found[f"trace.loss.{name}.{kind}"], found[f"trace.loss_change.{name}.{kind}"]
     assert loss.value == pytest.approx(-last.mean())
     assert change.value == pytest.approx((first - last).mean())
@@ -70,15 +70,15 @@ def test_loss_and_its_change_from_the_rows(table, kind, name, subset, order):
 
 def test_the_advantage_is_paired_by_fact_at_the_last_step(table):
     rows = next(cell.rows for cell in cells(table) if cell.asked == "same")
-    expected = by_loop(table, "correct", 14, subset="one", order="forward") - by_loop(
-        table, "shuffled", 14, subset="one", order="forward"
+    expected = by_loop(table, "correct", 14, group="one", order="forward") - by_loop(
+        table, "shuffled", 14, group="one", order="forward"
     )
     assert advantage(rows).tolist() == pytest.approx(expected.tolist())
     assert estimates(table, 0)["trace.advantage.one.same"].value == pytest.approx(expected.mean())
 
 
-def test_pooled_is_over_the_facts_of_all_subsets_told_in_one_order(table):
-    again = table[table.subset == "one"].assign(subset="three")
+def test_pooled_is_over_the_facts_of_all_groups_told_in_one_order(table):
+    again = table[table.group == "one"].assign(group="three")
     again = again.assign(fact="again." + again.fact, log_prob=again.log_prob - 3)
     found = estimates(pd.concat([table, again]), 0)
     one, three = (found[f"trace.loss.{name}.same.correct"] for name in ("one", "three"))

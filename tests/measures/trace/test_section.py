@@ -15,29 +15,29 @@ from interp_rc.records.runs import Measured
 from tests.conftest import drawn
 
 
-def by_hand(subsets):
+def by_hand(groups):
     draw, rows = np.random.default_rng(1), []
-    for subset in subsets:
+    for group in groups:
         directions = {"trained_forward": ("same", "reverse"), "both": (None, None)}
         for order, direction in zip(
-            ("forward", "backward"), directions.get(subset, ("reverse", "same")), strict=True
+            ("forward", "backward"), directions.get(group, ("reverse", "same")), strict=True
         ):
             for number in range(4):
                 for step in (0, 5, 10):
                     for kind in ("correct", "shuffled"):
                         learnt = kind == "correct" and direction != "reverse"
                         nats = -30 + 2 * learnt * step + draw.normal(0, 0.2)
-                        rows.append((step, step / 5, subset, order, direction, "t",
-                                     f"{subset}.{number}", kind, nats, learnt))  # fmt: skip
-    columns = "step epoch subset order direction template fact set log_prob greedy"
+                        rows.append((step, step / 5, group, order, direction, "t",
+                                     f"{group}.{number}", kind, nats, learnt))  # fmt: skip
+    columns = "step epoch group order direction template fact set log_prob greedy"
     return pd.DataFrame(rows, columns=columns.split())
 
 
 @pytest.fixture
 def shown(make):
-    def build(*subsets):
+    def build(*groups):
         run = make(measures=["trace"])
-        table = by_hand(subsets)
+        table = by_hand(groups)
         write_parquet(run.folder / f"{TABLE}.parquet", table)
         found = Measured(
             estimates(table, 0) | loss_by_step(table, 0), tests=over_shuffled(table, 0)
@@ -54,7 +54,7 @@ def test_every_step_of_a_curve_is_a_mean_over_facts():
         losses = [
             -row.log_prob
             for row in table.itertuples()
-            if (row.subset, row.direction, row.step) == ("trained_forward", "same", step)
+            if (row.group, row.direction, row.step) == ("trained_forward", "same", step)
             and row.set == "correct"
         ]
         one = found[f"trace.loss.trained_forward.same.correct.step_{step}"]
@@ -80,7 +80,7 @@ def test_the_section_tells_both_directions_and_the_shuffled_control(shown):
     assert len(found.figures) == 1
 
 
-def test_subsets_that_nobody_has_heard_of_keep_their_names(shown):
+def test_groups_that_nobody_has_heard_of_keep_their_names(shown):
     _, found = shown("questions_with_hints")
     assert "questions with hints: asked in reverse by" in found.sentence
 

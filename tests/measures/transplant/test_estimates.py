@@ -90,7 +90,7 @@ def test_the_part_that_brings_most_and_the_one_missed_most():
             "site": component if layer is None else f"{component}.{layer}",
             "query": f"q{fact}",
             "fact": fact,
-            "subset": "trained_forward",
+            "group": "trained_forward",
             "direction": direction,
             "effect": effect if direction == "same" else 9 * effect,
             "whole": 5.0,

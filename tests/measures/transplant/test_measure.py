@@ -63,10 +63,10 @@ def test_sets_are_measured_on_other_facts_than_they_were_chosen_on(measured):
     facts = read_facts(run.facts)
     questions = in_turn(facts, run.table("evaluation/answers"), 0)
     sets = run.table(SETS)
-    for told, subset in TOLD_ONLY.items():
+    for told, group in TOLD_ONLY.items():
         mine = sets[sets.told == told]
-        assert set(mine.subset) == {subset}
-        known = {f.id for f in facts.facts if f.subset == subset}
+        assert set(mine.group) == {group}
+        known = {f.id for f in facts.facts if f.group == group}
         assert 0 < mine.fact.nunique() <= len(known) / 2
         whole = mine[mine.set == "all"]
         assert set(whole.asked) == {"told", "paraphrase", "reverse"}

@@ -157,7 +157,7 @@ def test_the_measure_tests_means_over_layers(taught, told):
     assert len(tests) == 12
     one = next(t for t in tests if t.name == f"{NAME}.forward.trained_forward.recalled.z")
     rows = table[
-        (table.order == "forward") & (table.subset == "trained_forward")
+        (table.order == "forward") & (table.group == "trained_forward")
         & (table.reading == "recalled")
     ]  # fmt: skip
     values = rows.groupby("fact").z.mean().to_numpy()

@@ -27,8 +27,8 @@ def test_shuffled_pairs_are_other_prompts_for_the_same_target(learnt_run, measur
     """The whole change, from the place where log-probabilities are computed."""
     table = learnt_run.table(TABLE)
     queries = {(q.fact, q.template): q for q in read_facts(learnt_run.facts).queries}
-    whole = table[(table["at"] == "path") & (table.group == ALL)]
-    cell = whole[(whole.subset == "both") & (whole.order == "backward")]
+    whole = table[(table["at"] == "path") & (table.component == ALL)]
+    cell = whole[(whole.group == "both") & (whole.order == "backward")]
     facts = cell[cell.other == 0].fact.tolist()
     for other in range(3):
         rows = cell[cell.other == other]
@@ -45,14 +45,14 @@ def test_shuffled_pairs_are_other_prompts_for_the_same_target(learnt_run, measur
 def test_what_is_bound_is_own_less_others_and_parts_add_up(learnt_run, measured):
     table = learnt_run.table(TABLE)
     bound = bound_of(table)
-    one = bound[(bound.subset == "both") & (bound.order == "forward") & (bound["at"] == "path")]
+    one = bound[(bound.group == "both") & (bound.order == "forward") & (bound["at"] == "path")]
     fact = one.fact.iloc[0]
     of_fact = one[one.fact == fact].set_index("place").bound
     rows = table[
-        (table.subset == "both")
+        (table.group == "both")
         & (table.order == "forward")
         & (table["at"] == "path")
-        & (table.group == "mlp")
+        & (table.component == "mlp")
         & (table.fact == fact)
     ]
     by_hand = rows[rows.other == 0].value.sum() - rows[rows.other > 0].value.sum() / 2
@@ -61,7 +61,7 @@ def test_what_is_bound_is_own_less_others_and_parts_add_up(learnt_run, measured)
     assert single.sum() == pytest.approx(of_fact[ALL], abs=1e-6)
     estimate = measured.estimates[f"{NAME}.both.forward.path.all.bound"]
     assert estimate.value == pytest.approx(one[one.place == ALL].bound.mean())
-    forward = bound[(bound.subset == "both") & (bound["at"] == "path") & (bound.place == ALL)]
+    forward = bound[(bound.group == "both") & (bound["at"] == "path") & (bound.place == ALL)]
     wide = forward.pivot(index="fact", columns="order", values="bound")
     asymmetry = measured.estimates[f"{NAME}.both.asymmetry.path.all"]
     assert asymmetry.value == pytest.approx((wide.forward - wide.backward).mean())

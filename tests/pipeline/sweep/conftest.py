@@ -6,7 +6,7 @@ import pytest
 
 TINY = """\
     name: tiny
-    facts: {kind: people, per_subset: 2, training_templates: 3, held_out_templates: 3}
+    facts: {kind: people, per_group: 2, training_templates: 3, held_out_templates: 3}
     model:
       kind: embedded
       size: {layers: 1, width: 16, heads: 2}

@@ -15,7 +15,7 @@ def test_each_trial_has_the_values_of_its_point(tiny):
     for trial in plan.trials:
         assert trial.config.training.learning_rate == trial.point["training.learning_rate"]
         assert trial.config.seed == trial.point["seed"]
-        assert trial.config.facts.per_subset == 2
+        assert trial.config.facts.per_group == 2
         assert trial.id == config_hash(trial.config)
     assert len({trial.id for trial in plan.trials}) == 4
 
