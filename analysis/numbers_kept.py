@@ -1,6 +1,7 @@
 """Does a change of the code keep every number? Compare what two versions of it measure.
 
 python -m analysis.numbers_kept run OUT             # with the version that is checked out
+python -m analysis.numbers_kept run OUT --old-seeds # drawing by groups' old names
 python -m analysis.numbers_kept compare OLD NEW     # exits with 1 if a number differs
 
 Runs are the small forms of all experiments that need nothing from elsewhere, and the demo at seed
@@ -11,10 +12,12 @@ texts may not. Numbers, columns and tables that there were none of before are no
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,34 +25,76 @@ import pandas as pd
 
 from analysis.old_names import rename_table, renamed
 from interp_rc.pipeline.experiments import experiments
+from interp_rc.records.strict_yaml import read_yaml
 
 ELSEWHERE = {"hosted", "published"}
 """Experiments that need an API, or data that are not part of the project."""
 NAME = "name"
+OLD_SEEDS = """
+import hashlib
+
+made = hashlib.sha256
+
+def sha256(text=b"", **options):
+    if isinstance(text, bytes) and len(text) < 1000:
+        for now, then in {groups!r}.items():
+            text = text.replace(now, then)
+    return made(text, **options)
+
+hashlib.sha256 = sha256
+"""
+"""Started with Python: seeds are digests of texts, in which groups have their old names."""
+PEOPLE = {b"trained_forward": b"name_to_description", b"trained_backward": b"description_to_name"}
+QUESTIONS = {b"trained_forward": b"question_to_answer", b"trained_backward": b"answer_to_question"}
 
 
-def run_all(folder: Path) -> None:
+def run_all(folder: Path, *, old_seeds: bool = False) -> None:
     """Make every run that is not there yet, one after another."""
     for path in experiments():
         if path.stem not in ELSEWHERE:
-            _run(folder / path.stem, path.stem, "--smoke")
-    _run(folder / "demo", "descriptions")
+            groups = QUESTIONS if path.stem.startswith("instructions") else PEOPLE
+            _run(folder / path.stem, groups if old_seeds else {}, path.stem, "--smoke")
+    _run(folder / "demo", PEOPLE if old_seeds else {}, "descriptions")
 
 
-def _run(out: Path, *arguments: str) -> None:
+def _run(out: Path, groups: Mapping[bytes, bytes], *arguments: str) -> None:
     command = [sys.executable, "-m", "interp_rc.cli", "run", *arguments, "--out", str(out)]
     print(" ".join(command[3:]), flush=True)
-    subprocess.run([*command, "--resume"], check=True, stdout=subprocess.DEVNULL)
+    with TemporaryDirectory() as first:
+        text = OLD_SEEDS.replace("{groups!r}", repr(groups))
+        Path(first, "sitecustomize.py").write_text(text, encoding="utf-8")
+        path = os.pathsep.join([first, *filter(None, [os.environ.get("PYTHONPATH")])])
+        subprocess.run(
+            [*command, "--resume"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": path},
+        )
 
 
 def differences(old: Path, new: Path, within: float) -> Iterator[str]:
     """Yield a line for each number, table, row or column of `old` that is not so in `new`."""
     for pattern, compared in (("results.json", _results), ("*.parquet", _tables)):
-        there = {path.relative_to(old) for path in old.rglob(pattern)}
-        here = {path.relative_to(new) for path in new.rglob(pattern)}
-        yield from (f"{path} is gone" for path in sorted(there - here))
-        for path in sorted(there & here):
-            yield from (f"{path}: {line}" for line in compared(old / path, new / path, within))
+        for path in sorted(old.rglob(pattern)):
+            now = new / _with_trials_of_today(path.relative_to(old), old, new)
+            if not now.is_file():
+                yield f"{path.relative_to(old)} is gone"
+                continue
+            lines = compared(path, now, within)
+            yield from (f"{path.relative_to(old)}: {line}" for line in lines)
+
+
+def _with_trials_of_today(path: Path, old: Path, new: Path) -> Path:
+    """A sweep's trials are named after their configurations, whose keys may have other names now:
+    the first of one plan is the first of the other."""
+    plans = [
+        read_yaml(found)["trials"]
+        for sweep in path.parents
+        for root in (old, new)
+        if (found := root / sweep / "sweep.yaml").is_file()
+    ]
+    trials = dict(zip(*plans, strict=True)) if plans else {}
+    return Path(*(trials.get(part, part) for part in path.parts))
 
 
 def _results(old: Path, new: Path, within: float) -> Iterator[str]:
@@ -70,7 +115,7 @@ def _tables(old: Path, new: Path, within: float) -> Iterator[str]:
     if len(before) != len(after):
         yield f"{len(before)} rows became {len(after)}"
         return
-    for name in {*before} & {*after}:
+    for name in ({*before} & {*after}) - {"trial"}:
         pairs = zip(before[name], after[name], strict=True)
         differing = [pair for pair in pairs if not _alike(*pair, within)]
         if differing:
@@ -94,14 +139,16 @@ def _alike(one: Any, other: Any, within: float) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run").add_argument("folder", type=Path)
+    run = commands.add_parser("run")
+    run.add_argument("folder", type=Path)
+    run.add_argument("--old-seeds", action="store_true")
     compare = commands.add_parser("compare")
     compare.add_argument("old", type=Path)
     compare.add_argument("new", type=Path)
     compare.add_argument("--within", type=float, default=0.0)
     arguments = parser.parse_args()
     if arguments.command == "run":
-        run_all(arguments.folder)
+        run_all(arguments.folder, old_seeds=arguments.old_seeds)
         return
     files = len([*arguments.old.rglob("results.json"), *arguments.old.rglob("*.parquet")])
     found = list(differences(arguments.old, arguments.new, arguments.within))

@@ -73,8 +73,8 @@ def test_a_file_or_a_name_that_is_gone_is_found_and_what_is_new_is_not_compared(
     assert [*differences(*folders, 0.0)] == []
     assert [*differences(*reversed(folders), 0.0)] == [
         "run/results.json: x.z is gone",
-        "run/new.parquet is gone",
         "run/mechanism/t.parquet: column more is gone",
+        "run/new.parquet is gone",
     ]
 
 
@@ -86,4 +86,25 @@ def test_numbers_by_name_may_become_more(folders):
     [line] = differences(*folders, 0.0)
     assert line == "run/trials.parquet: 3 rows became 2"
     by_name.to_parquet(folders[0] / "run" / "trials.parquet")
+    assert [*differences(*folders, 0.0)] == []
+
+
+def test_trials_are_paired_in_the_order_of_their_plans(tmp_path):
+    for name, first, second in (("old", "a1", "b2"), ("new", "c3", "d4")):
+        sweep = tmp_path / name / "sweep"
+        for trial, value in ((first, 1.0), (second, 2.0)):
+            (sweep / "trials" / trial).mkdir(parents=True)
+            pd.DataFrame({"value": [value]}).to_parquet(sweep / "trials" / trial / "t.parquet")
+        (sweep / "sweep.yaml").write_text(f"trials: {{{first}: {{}}, {second}: {{}}}}\n")
+    assert [*differences(tmp_path / "old", tmp_path / "new", 0.0)] == []
+    pd.DataFrame({"value": [3.0]}).to_parquet(tmp_path / "new/sweep/trials/d4/t.parquet")
+    [line] = differences(tmp_path / "old", tmp_path / "new", 0.0)
+    assert line.startswith("sweep/trials/b2/t.parquet: column value: 1 of 1 rows")
+
+
+def test_names_of_before_are_read_as_those_of_today(folders):
+    named = {"exact_match.name_to_description.same": RESULTS["x.y"]}
+    write(folders[0], TABLE.assign(subset="name_to_description"), named)
+    now = {"exact_match.trained_forward.same": RESULTS["x.y"]}
+    write(folders[1], TABLE.assign(group="trained_forward"), now)
     assert [*differences(*folders, 0.0)] == []
