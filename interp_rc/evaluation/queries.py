@@ -19,14 +19,15 @@ OTHER_ORDER: dict[Order, Order] = {"forward": "backward", "backward": "forward"}
 
 
 class Queries:
-    """Queries that can be looked up by their fact and template."""
+    """Queries that can be looked up by their fact, order and template."""
 
     def __init__(self, queries: Sequence[Query]) -> None:
-        self._about = {(query.fact, query.template): query for query in queries}
+        self._about = {(query.fact, query.order, query.template): query for query in queries}
 
-    def about(self, fact: str, template: str) -> Query:
-        """Raises DataError if the fact is not asked in that template."""
-        query = self._about.get((fact, template))
+    def about(self, fact: str, order: Order, template: str) -> Query:
+        """Raises DataError if the fact is not asked in that template, which is one of the order
+        (templates of the two orders may have the same names)."""
+        query = self._about.get((fact, order, template))
         if query is None:
             raise DataError(
                 f"fact {fact} is not asked in template {template}; ask every fact in every template"
@@ -97,8 +98,8 @@ def check_people(facts: FactSet, fewest: int, measure: str) -> None:
     for group in TRAINED:
         if len({f.id for f in facts.facts if f.group == group}) < fewest:
             raise DataError(
-                f"measure {measure} needs {fewest} facts or more told in "
-                f"{group.replace('_', ' ')}; add some, or leave it out of `measures`"
+                f"measure {measure} needs {fewest} facts or more of group {group}; add some, or "
+                "leave it out of `measures`"
             )
     check_both_orders(facts, measure)
 

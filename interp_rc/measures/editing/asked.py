@@ -12,6 +12,7 @@ from interp_rc.evaluation.queries import OTHER_ORDER
 from interp_rc.measures.editing.cases import ASKED, Case, Known
 from interp_rc.models.batching import batch_by_length
 from interp_rc.models.load import Loaded
+from interp_rc.records.nouns import Order
 from interp_rc.records.seeds import generator
 
 What = Literal[
@@ -72,29 +73,32 @@ def questions(model: Loaded, known: Known, case: Case) -> Questions:
 
 def _asked(known: Known, case: Case) -> Iterator[tuple[str, str, str]]:
     def those(
-        what: str, source: str, answer: str, templates: Sequence[str]
+        what: str, source: str, answer: str, asked: tuple[Order, Sequence[str]]
     ) -> Iterator[tuple[str, str, str]]:
+        order, templates = asked
         for template in templates:
-            yield what, known.about(source, template).prompt, known.about(answer, template).target
+            prompt = known.about(source, order, template).prompt
+            yield what, prompt, known.about(answer, order, template).target
 
-    written = known.writing[case.order][:ASKED]
-    told, back = known.asking[case.order], known.asking[OTHER_ORDER[case.order]]
+    other = OTHER_ORDER[case.order]
+    written = case.order, known.writing[case.order][:ASKED]
+    told, back = (case.order, known.asking[case.order]), (other, known.asking[other])
     yield from those("efficacy", case.fact, case.other, written)
     yield from those("old_written", case.fact, case.fact, written)
     yield from those("paraphrase", case.fact, case.other, told)
     yield from those("old", case.fact, case.fact, told)
     for one in case.others:
-        yield from those("specificity", one, one, told[:1])
+        yield from those("specificity", one, one, (case.order, told[1][:1]))
     yield from those("reverse", case.other, case.fact, back)
     yield from those("old_reverse", case.fact, case.fact, back)
-    for what, source, templates, most in (
+    for what, source, (order, templates), most in (
         ("reverse_control", case.other, back, NAMES),
         ("old_control", case.fact, told, LED),
         ("old_reverse_control", case.fact, back, LED),
     ):
         for template in templates:
-            query = known.about(source, template)
-            mine = {known.about(fact, template).target for fact in (case.fact, case.other)}
+            query = known.about(source, order, template)
+            mine = {known.about(fact, order, template).target for fact in (case.fact, case.other)}
             names = sorted(set(query.candidates) - mine)
             for name in generator(0, query.id).sample(names, min(most, len(names))):
                 yield what, query.prompt, name

@@ -48,8 +48,8 @@ class Known(Queries):
 
     def request(self, source: str, answer: str, order: Order) -> Request:
         """That the target of fact `answer` follows what asks for fact `source`."""
-        some = [self.about(source, template) for template in self.writing[order]]
-        targets = [self.about(answer, template).target for template in self.writing[order]]
+        some = [self.about(source, order, template) for template in self.writing[order]]
+        targets = [self.about(answer, order, template).target for template in self.writing[order]]
         return Request(
             source,
             tuple(query.prompt for query in some),

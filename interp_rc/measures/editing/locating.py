@@ -49,7 +49,7 @@ def located(model: Loaded, known: Known, cases: Sequence[Case], seed: int) -> pd
         "tracing_stream": [Site("resid_post", layer, "A") for layer in layers],
         "tracing_source": [Site("mlp_out", layer, "A", "all") for layer in layers],
     }
-    asked = [known.about(case.fact, known.asking[case.order][0]) for case in cases]
+    asked = [known.about(case.fact, case.order, known.asking[case.order][0]) for case in cases]
     tracings = [
         Tracing(
             f"{case.fact}/{case.order}",
@@ -70,7 +70,10 @@ def located(model: Loaded, known: Known, cases: Sequence[Case], seed: int) -> pd
         one
         for case in cases
         for one in contrasts_about(
-            [known.about(fact, known.asking[case.order][0]) for fact in (case.fact, case.other)],
+            [
+                known.about(fact, case.order, known.asking[case.order][0])
+                for fact in (case.fact, case.other)
+            ],
             {case.fact: case.other},
         )
     ]

@@ -92,10 +92,11 @@ def cases(
             "add facts"
         )
     known = Queries(queries)
-    asked: dict[Role, Sequence[str]] = {
-        "erasing": templates[order][0],
-        "own": templates[order][1],
-        "cross": templates[OTHER_ORDER[order]][1],
+    other = OTHER_ORDER[order]
+    asked: dict[Role, tuple[Order, Sequence[str]]] = {
+        "erasing": (order, templates[order][0]),
+        "own": (order, templates[order][1]),
+        "cross": (other, templates[other][1]),
     }
     found = []
     for fact in facts[:most]:
@@ -103,17 +104,19 @@ def cases(
         partner, *drawn = generator(seed, "company", fact).sample(rest, len(rest))
         company, against = drawn[:COMPANY], drawn[COMPANY : 2 * COMPANY] or drawn
         questions = []
-        for role, some in asked.items():
+        for role, (said, some) in asked.items():
             beside = against if role == "erasing" else company
             for template in some:
-                own, *theirs = (known.about(one, template) for one in (fact, *beside))
+                own, *theirs = (known.about(one, said, template) for one in (fact, *beside))
                 questions.append(Question(role, own, _foils(own, theirs)))
                 if role != "erasing":
                     floor: Role = "own_floor" if role == "own" else "cross_floor"
                     questions += [
                         Question(floor, one, _foils(one, theirs, own), own.target) for one in theirs
                     ]
-        both = [known.about(one, name) for name in asked["erasing"] for one in (fact, partner)]
+        both = [
+            known.about(one, order, name) for name in templates[order][0] for one in (fact, partner)
+        ]
         found.append(Case(fact, order, questions, contrasts_about(both, {fact: partner})))
     return found
 

@@ -18,6 +18,7 @@ from interp_rc.measures.behaviour.likelihood_figure import likelihood_figure
 from interp_rc.measures.behaviour.ranks_figure import ranks_figure
 from interp_rc.measures.related_answer_floor.figure import Level, floors_figure
 from interp_rc.records.estimates import Estimates
+from interp_rc.records.nouns import Roles
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured
 
@@ -74,9 +75,11 @@ def figures(theme: Theme) -> list[Figure]:
         rates_figure(RATES, theme, quantity="exact match"),
         likelihood_figure(scores(2), theme, Words(), quantity="log p"),
         likelihood_figure(scores(1), theme, Words(), quantity="log p"),
-        likelihood_figure(couples(), theme, Words(), quantity="corrected log p"),
+        likelihood_figure(
+            couples(), theme, Words(Roles("subject", "object")), quantity="corrected log p"
+        ),
         ranks_figure(found_ranks(), theme, Words()),
-        ranks_figure(couples(), theme, Words()),
+        ranks_figure(couples(), theme, Words(Roles("subject", "object"))),
         change_figure(changes, theme, quantity="exact match"),
         floors_figure(LEVELS, theme, quantity="right answers"),
         parents_figure(MODELS, theme),

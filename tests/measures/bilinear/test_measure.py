@@ -114,7 +114,7 @@ def test_the_section(measured):
 
 def test_facts_it_cannot_be_made_on_are_refused(told, people):
     BilinearProbe().check(people)
-    with pytest.raises(DataError, match="4 facts or more told in name to description"):
+    with pytest.raises(DataError, match="4 facts or more of group trained_forward"):
         BilinearProbe().check(told)
     forward = [q for q in people.queries if q.order == "forward"]
     with pytest.raises(DataError, match="every fact asked in backward order"):
