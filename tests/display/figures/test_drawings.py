@@ -13,12 +13,12 @@ from interp_rc.display.figures.rates import Rate, rates_figure
 from interp_rc.display.figures.save import svg
 from interp_rc.display.figures.style import DARK, LIGHT, TEXT, WIDTH, Theme, styled
 from interp_rc.display.rates import by_cell
-from interp_rc.display.vocabulary import ASKED, TOLD, Words
+from interp_rc.display.vocabulary import ASKED, Words
 from interp_rc.measures.behaviour.likelihood_figure import likelihood_figure
 from interp_rc.measures.behaviour.ranks_figure import ranks_figure
 from interp_rc.measures.related_answer_floor.figure import Level, floors_figure
 from interp_rc.records.estimates import Estimates
-from interp_rc.records.nouns import Roles
+from interp_rc.records.nouns import TRAINED, Roles
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import Measured
 
@@ -55,7 +55,7 @@ def scores(groups: int) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     return pd.DataFrame(
         {"group": group, "asked": asked, "right": rng.normal(20), "others": rng.normal()}
-        for group in list(TOLD)[:groups]
+        for group in TRAINED[:groups]
         for asked in ("same", "reverse")
         for _ in range(12)
     )
