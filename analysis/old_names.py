@@ -13,6 +13,7 @@ NEW_OF_OLD = {
     "description_to_name": "trained_backward",
     "question_to_answer": "trained_forward",
     "answer_to_question": "trained_backward",
+    "per_subset": "per_group",
     **{f"exact_match_{seen}": f"exact_match.{seen}" for seen in get_args(Seen)},
 }
 """Groups of facts were named after what their first facts were about, and where a template had been
