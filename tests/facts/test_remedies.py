@@ -106,7 +106,7 @@ def test_too_large_a_dose():
 
 
 def test_measures_that_need_facts_told_in_both_orders_say_so():
-    with pytest.raises(DataError, match="probe needs 2 facts or more told in both"):
+    with pytest.raises(DataError, match="probe needs 2 facts or more of group both"):
         Probe().check(told(both=0))
     for measure in (Behaviour(), ReverseAtChance(), Gradients(), PatchingMap(templates=2)):
         measure.check(told(both=0, held_out_templates=4))

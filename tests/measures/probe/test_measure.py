@@ -342,7 +342,7 @@ def test_everywhere_adds_places_and_changes_none(measured, tokenizer):
 
 def test_facts_it_cannot_be_made_on_are_refused(told):
     Probe().check(told)
-    with pytest.raises(DataError, match="2 facts or more told in both"):
+    with pytest.raises(DataError, match="2 facts or more of group both"):
         Probe().check(dataclasses.replace(told, facts=[f for f in told.facts if f.group != "both"]))
     with pytest.raises(DataError, match="every fact asked in backward order"):
         Probe().check(
