@@ -7,24 +7,23 @@ import pandas as pd
 from jaxtyping import Float
 from tqdm import tqdm
 
+from interp_rc.facts.factset import DrawnFrom
 from interp_rc.models.load import Loaded
 from interp_rc.models.scoring import score
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import NAMED, Query, Roles
+from interp_rc.records.nouns import Order, Query
 
 # Content-free input in place of the source (Zhao et al. 2021, "Calibrate before use").
-NEUTRAL = {
-    "name": "this person",
-    "description": "this",
-    "question": "What is it?",
-    "answer": "this",
+NEUTRAL: dict[DrawnFrom, dict[Order, str]] = {
+    "people": {"forward": "this person", "backward": "this"},
+    "questions": {"forward": "What is it?", "backward": "this"},
+    "couples": {"forward": "Something", "backward": "Something"},
 }
-NEUTRAL_ENTITY = "Something"
 
 
-def neutral_prompt(query: Query, roles: Roles) -> str:
+def neutral_prompt(query: Query, drawn_from: DrawnFrom) -> str:
     """The query's prompt, saying nothing about whom it asks."""
-    source, neutral = query.source, NEUTRAL.get(roles.source(query.order), NEUTRAL_ENTITY)
+    source, neutral = query.source, NEUTRAL[drawn_from][query.order]
     return query.prompt[: source.start] + neutral + query.prompt[source.end :]
 
 
@@ -43,13 +42,15 @@ def score_candidates(
     queries: Sequence[Query],
     *,
     model: str,
-    roles: Roles = NAMED,
+    drawn_from: DrawnFrom = "people",
     batch_size: int = 64,
 ) -> pd.DataFrame:
     """The table `evaluation/candidates.parquet` for one model: nats after the query's prompt
     (`log_prob`) and after its neutral form (`log_prob_neutral`), in the candidates' order."""
     asked = [(q.prompt, c) for q in queries for c in q.candidates]
-    neutral = [(n, c) for q in queries for n in [neutral_prompt(q, roles)] for c in q.candidates]
+    neutral = [
+        (n, c) for q in queries for n in [neutral_prompt(q, drawn_from)] for c in q.candidates
+    ]
     pairs = list(dict.fromkeys([*asked, *neutral]))
     with tqdm(total=len(pairs), desc=f"candidates, {model} model", disable=None) as bar:
         scores = score(

@@ -71,10 +71,6 @@ class Roles(NamedTuple):
     subject: str = "name"
     object: str = "description"
 
-    def source(self, order: Order) -> str:
-        """What a prompt in that order names."""
-        return self.subject if order == "forward" else self.object
-
 
 NAMED, QUESTIONS, COUPLES, PARENTS = (
     Roles(),

@@ -16,7 +16,7 @@ from interp_rc.facts.couples import relation_facts
 from interp_rc.facts.instructions import instructions
 from interp_rc.models.scoring import score
 from interp_rc.records.errors import DataError
-from interp_rc.records.nouns import NAMED, QUESTIONS, Query, Span
+from interp_rc.records.nouns import Query, Span
 
 
 def query(fact, template, candidates=(" a", " b", " c"), target=None):
@@ -37,23 +37,23 @@ def test_the_neutral_prompt_names_nobody():
         "q", "f", "both", "forward", None, "t", "nowhere", "Once, Ada Hill, who is", " the smith",
         [" the smith"], {"subject": [Span(6, 14)], "object": [Span(23, 32)]},
     )  # fmt: skip
-    assert neutral_prompt(forward, NAMED) == "Once, this person, who is"
+    assert neutral_prompt(forward, "people") == "Once, this person, who is"
     backward = Query(
         "q", "f", "both", "backward", None, "t", "nowhere", "The smith is called", " Ada Hill",
         [" Ada Hill"], {"object": [Span(0, 9)], "subject": [Span(20, 28)]},
     )  # fmt: skip
-    assert neutral_prompt(backward, NAMED) == "this is called"
+    assert neutral_prompt(backward, "people") == "this is called"
 
 
 def test_the_neutral_prompt_asks_nothing_in_particular():
     for query in instructions(0, realized=3, held_out=2).queries:
-        assert neutral_prompt(query, QUESTIONS) == "Q: What is it? A:"
+        assert neutral_prompt(query, "questions") == "Q: What is it? A:"
 
 
 def test_neutral_prompts_of_a_fact_set_depend_on_the_template_only(told):
     by_template: dict[str, set[str]] = {}
     for asked in told.queries:
-        prompt = neutral_prompt(asked, told.roles)
+        prompt = neutral_prompt(asked, told.drawn_from)
         by_template.setdefault(asked.template, set()).add(prompt)
         assert not any(entity in prompt for entity in told.entities())
     assert {len(prompts) for prompts in by_template.values()} == {1}
@@ -70,7 +70,7 @@ def test_every_candidate_is_scored_as_by_itself(taught, told):
             candidate,
             candidate == asked.target,
             score(*loaded, [asked.prompt], [candidate]).log_prob.item(),
-            score(*loaded, [neutral_prompt(asked, told.roles)], [candidate]).log_prob.item(),
+            score(*loaded, [neutral_prompt(asked, told.drawn_from)], [candidate]).log_prob.item(),
         )
         for asked in queries
         for candidate in asked.candidates
@@ -139,7 +139,7 @@ def test_candidates_must_be_the_targets_of_the_template():
 
 def test_couples_are_asked_of_something_neutral():
     facts = relation_facts(0, per_relation=3, both=2, exposures=5)
-    neutral = {(q.group, q.order): neutral_prompt(q, facts.roles) for q in facts.queries}
+    neutral = {(q.group, q.order): neutral_prompt(q, facts.drawn_from) for q in facts.queries}
     assert neutral["symmetric", "backward"] == "Something shares a mother and a father with"
     assert neutral["inverse", "forward"] == "Something triggered"
 

@@ -21,13 +21,14 @@ from interp_rc.models.load import Loaded
 from interp_rc.models.pooled_states import pooled_states
 from interp_rc.records.errors import DataError
 from interp_rc.records.estimates import Estimates, cell
-from interp_rc.records.nouns import ORDERS, QUESTIONS, Fact
+from interp_rc.records.nouns import ORDERS, Fact
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured, evaluated
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import sign_flip
-from interp_rc.stats.intervals import RATE, add_mean
+from interp_rc.stats.intervals import RATE
+from interp_rc.stats.means import add_mean
 
 NAME = "related_answer_floor"
 TABLE = f"evaluation/{NAME}"
@@ -87,7 +88,7 @@ class RelatedAnswerFloor(Measure[Loaded]):
 
 def asked_once(facts: FactSet) -> list[Asked]:
     """The cells in which questions told in one order only are asked."""
-    if facts.roles != QUESTIONS:
+    if facts.drawn_from != "questions":
         return []
     return [
         asked

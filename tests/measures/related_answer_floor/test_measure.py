@@ -18,13 +18,14 @@ from interp_rc.measures.related_answer_floor.measure import (
     NAME,
     TABLE,
     RelatedAnswerFloor,
+    asked_once,
     choices,
     nearest,
 )
 from interp_rc.measures.related_answer_floor.section import section
 from interp_rc.records.errors import DataError
 from interp_rc.records.files import write_parquet, write_yaml
-from interp_rc.records.nouns import Fact, Query
+from interp_rc.records.nouns import Fact, Query, Roles
 from interp_rc.records.runs import Run
 from tests.conftest import drawn
 
@@ -133,3 +134,10 @@ def test_its_section(run, measured):
     assert len(shown.figures) == 1
     assert (run.figures / f"{NAME}_reverse.svg").is_file()
     assert len(shown.tables[0].rows) == 5
+
+
+def test_questions_are_known_by_what_they_are_and_not_by_what_they_are_called():
+    facts = instructions(0, realized=3, held_out=2)
+    called = replace(facts, roles=Roles("riddle", "solution"))
+    assert asked_once(called) == asked_once(facts) != []
+    assert asked_once(replace(facts, drawn_from="people")) == []
