@@ -9,7 +9,8 @@ from interp_rc.records.estimates import Estimates, Value, cell
 from interp_rc.records.nouns import CELLS, Query, direction_of
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.runs import evaluated
-from interp_rc.stats.intervals import RATE, add_mean, t_mean
+from interp_rc.stats.intervals import RATE, t_mean
+from interp_rc.stats.means import add_mean
 
 
 class Asked(NamedTuple):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from interp_rc.records.errors import RunError
 from interp_rc.records.nouns import ORDERS
@@ -57,7 +57,7 @@ NUMBERED = {
 """Axes whose values are numbers, and what stands before these in a name: ``layer_3``."""
 NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 
-Value = Union[str, int]  # noqa: UP007
+Value = str | int
 
 
 class MissingNumber(RunError):
@@ -97,19 +97,12 @@ class Estimates(Mapping[str, Estimate]):
 
     def name(self, **of: Any) -> str:
         """Make the dotted name of the estimate of these."""
-        unknown = of.keys() - set(AXES)
-        if unknown:
-            raise RunError(f"no axis {min(unknown)!r} of estimates; add it to AXES")
-        parts = [
-            f"{NUMBERED.get(axis, '')}{value}" for axis, value in of.items() if value is not None
-        ]
+        parts = [f"{NUMBERED.get(axis, '')}{value}" for axis, value in _known(of).items()]
         return ".".join([self.prefix, *parts] if self.prefix else parts)
 
     def add(self, estimate: Estimate, **of: Any) -> None:
         """Add the estimate of these. Raises RunError if there is one, or the name is malformed."""
-        name = self.name(**of)
-        known = {axis: _plain(value) for axis, value in of.items() if value is not None}
-        self._put(Row(name, known, estimate))
+        self._put(Row(self.name(**of), _known(of), estimate))
 
     def _put(self, row: Row) -> None:
         if not NAME.fullmatch(row.name):
@@ -138,12 +131,12 @@ class Estimates(Mapping[str, Estimate]):
 
     def find(self, **of: Any) -> Estimate | None:
         """Return the estimate of exactly these, or None."""
-        row = self._by_axes.get(_key(of))
+        row = self._by_axes.get(_key(_known(of)))
         return None if row is None else row.estimate
 
     def where(self, **of: Any) -> "Estimates":
         """Return those that are of these, whatever else they are of."""
-        wanted = of.items()
+        wanted = _known(of).items()
         return Estimates(self.prefix, (row for row in self.rows if wanted <= row.of.items()))
 
     def along(self, axis: str, **of: Any) -> dict[Any, Estimate]:
@@ -154,7 +147,7 @@ class Estimates(Mapping[str, Estimate]):
         found = {
             row.of[axis]: row.estimate
             for row in self.where(**of).rows
-            if row.of.keys() == {*of, axis}
+            if row.of.keys() == {*_known(of), axis}
         }
         if not found:
             raise MissingNumber(f"{self.name(**of)} by {axis}")
@@ -179,10 +172,17 @@ def cell(group: Any, asked: Any) -> dict[str, Value]:
     return {"group": group, "order" if asked in ORDERS else "direction": asked}
 
 
-def _plain(value: Any) -> Value:
-    """A number of a table as Python's own."""
-    plain: Value = value.item() if hasattr(value, "item") else value
-    return plain
+def _known(of: Mapping[str, Any]) -> dict[str, Value]:
+    """Those axes that have a value, numbers of a table as Python's own. Raises RunError for an axis
+    that there is not: looked for under it, a number would be missing without a word."""
+    unknown = of.keys() - set(AXES)
+    if unknown:
+        raise RunError(f"no axis {min(unknown)!r} of estimates; add it to AXES")
+    return {
+        axis: value.item() if hasattr(value, "item") else value
+        for axis, value in of.items()
+        if value is not None
+    }
 
 
 def _key(of: Mapping[str, Value]) -> frozenset[tuple[str, Value]]:

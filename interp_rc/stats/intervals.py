@@ -1,7 +1,6 @@
 """95 % intervals of a mean: bootstrap over facts within a model, t over seeds."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -9,7 +8,6 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from interp_rc.records.errors import StatsError
-from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.bootstrap import LEVEL, bca
@@ -43,11 +41,6 @@ def over_facts(name: str, values: ArrayLike, unit: str, seed: int) -> Estimate:
     """Take `bootstrap_mean` with draws of its own, by `name`."""
     use = derive_seed(seed, "bootstrap", name)
     return bootstrap_mean(np.asarray(values, dtype=float), unit, seed=use)
-
-
-def add_mean(found: Estimates, values: ArrayLike, unit: str, seed: int, **of: Any) -> None:
-    """Add to `found` the mean of one value a fact, with its bootstrap interval (`over_facts`)."""
-    found.add(over_facts(found.name(**of), values, unit, seed), **of)
 
 
 def t_mean(values: Float[np.ndarray, " cluster"], unit: str) -> Estimate:

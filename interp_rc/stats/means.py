@@ -6,19 +6,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from interp_rc.records.estimates import Estimates
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.intervals import bootstrap_mean, mean_share
 
-COLUMNS = {"group": "group", "component": "site"}
+COLUMNS = {"component": "site"}
 """Axes that tables have under another name."""
 
 
-def by_fact(rows: pd.DataFrame, column: str) -> np.ndarray:
+def by_fact(rows: pd.DataFrame, column: str) -> Float[np.ndarray, " fact"]:
     """The mean of a column for each fact, in the order of their names."""
-    means: np.ndarray = rows.groupby("fact")[column].mean().to_numpy(float)
+    means: Float[np.ndarray, " fact"] = rows.groupby("fact")[column].mean().to_numpy(float)
     return means
 
 
@@ -63,12 +64,14 @@ def means_by_fact(
     """Yield for each combination that `table` has what it is of, and the mean of `column` of every
     fact; `axes` are those of the estimates, with the columns that hold them."""
     for key, part in table.groupby([*axes.values()], sort=False):
-        values = part.groupby("fact")[column].mean().to_numpy(float)
-        yield dict(zip(axes, key, strict=True)), values
+        yield dict(zip(axes, key, strict=True)), by_fact(part, column)
 
 
 def add_mean(
-    found: Estimates, values: Float[np.ndarray, " fact"], unit: str, seed: int, **of: Any
+    found: Estimates, values: ArrayLike, unit: str, seed: int, *use: str, **of: Any
 ) -> None:
-    """Add `bootstrap_mean` of one value a fact, drawn by a seed that is derived from the name."""
-    found.add(bootstrap_mean(values, unit, seed=derive_seed(seed, found.name(**of))), **of)
+    """Add `bootstrap_mean` of one value a fact, drawn by a seed that is derived for its `use` and
+    its name."""
+    sample = np.asarray(values, dtype=float)
+    drawn = derive_seed(seed, *use, found.name(**of))
+    found.add(bootstrap_mean(sample, unit, seed=drawn), **of)

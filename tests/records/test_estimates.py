@@ -1,5 +1,7 @@
 """The long table of estimates: by axes and by name, and no two of the same."""
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,8 +53,13 @@ def test_no_name_is_given_twice_nor_malformed_nor_of_an_unknown_axis(found):
     for word in ("Base", "a..b", "a b", ".a", "a-b", ""):
         with pytest.raises(RunError, match="lower-case words"):
             found.add(one(), model=word, quantity="accuracy")
-    with pytest.raises(RunError, match="no axis 'colour'"):
-        found.add(one(), colour="red")
+    for look in (partial(found.add, one()), found.find, found.where, partial(found.along, "layer")):
+        with pytest.raises(RunError, match="no axis 'colour'"):
+            look(colour="red")
+
+
+def test_an_axis_without_a_value_is_none(found):
+    assert found.find(model="base", layer=None, quantity="accuracy") == one(7.0)
 
 
 WORDS = st.text("abcdefgh_", min_size=1, max_size=6)

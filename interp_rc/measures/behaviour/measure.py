@@ -32,7 +32,7 @@ from interp_rc.records.nouns import Query
 from interp_rc.records.numbers import Estimate
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured, evaluated
-from interp_rc.stats.intervals import add_mean
+from interp_rc.stats.means import add_mean
 
 
 class Behaviour(Measure[Loaded]):
@@ -70,7 +70,7 @@ class Behaviour(Measure[Loaded]):
                     loaded,
                     first_templates(queries, self.candidate_templates),
                     model=name,
-                    roles=context.facts.roles,
+                    drawn_from=context.facts.drawn_from,
                     batch_size=self.batch_size,
                 )
             )
@@ -89,7 +89,9 @@ def estimates(
         for (quantity, target), (values, unit) in candidate_numbers(
             candidates, asked.queries
         ).items():
-            add_mean(found, values, unit, seed, quantity=quantity, **asked.of, target=target)
+            add_mean(
+                found, values, unit, seed, "bootstrap", quantity=quantity, **asked.of, target=target
+            )
         found.add(median_rank(candidates, asked.queries), quantity="median_rank", **asked.of)
     return found
 

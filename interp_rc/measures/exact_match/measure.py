@@ -19,7 +19,8 @@ from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import Query
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured, evaluated
-from interp_rc.stats.intervals import RATE, add_mean
+from interp_rc.stats.intervals import RATE
+from interp_rc.stats.means import add_mean
 
 EXTRA_TOKENS = 8
 """Beyond the target's: a chat model may begin with a mark or an article."""

@@ -12,7 +12,8 @@ from interp_rc.models.load import Loaded
 from interp_rc.records.estimates import Estimates
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
-from interp_rc.stats.intervals import RATE, add_mean
+from interp_rc.stats.intervals import RATE
+from interp_rc.stats.means import add_mean
 
 TABLE, MATCH = "evaluation/base_answers", "exact_match"
 
@@ -51,7 +52,9 @@ class Forgetting(Measure[Loaded]):
                 ("before", "log_prob", before.log_prob, "nat"),
                 ("change", "log_prob", after.log_prob - before.log_prob, "nat"),
             ):
-                add_mean(found, values, unit, seed, quantity=quantity, **asked.of, when=when)
+                add_mean(
+                    found, values, unit, seed, "bootstrap", quantity=quantity, **asked.of, when=when
+                )
         return Measured(found)
 
 

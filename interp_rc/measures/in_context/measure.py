@@ -24,7 +24,8 @@ from interp_rc.records.estimates import Estimates
 from interp_rc.records.nouns import ORDERS
 from interp_rc.records.options import Positive
 from interp_rc.records.runs import Measured
-from interp_rc.stats.intervals import RATE, add_mean
+from interp_rc.stats.intervals import RATE
+from interp_rc.stats.means import add_mean
 
 ANSWERS, CANDIDATES = "evaluation/in_context", "evaluation/in_context_candidates"
 THOUGHTS = 256  # tokens

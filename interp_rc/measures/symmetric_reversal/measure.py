@@ -28,8 +28,9 @@ from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.candidates import label_permutation
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import paired_t
-from interp_rc.stats.intervals import add_mean, over_facts
+from interp_rc.stats.intervals import over_facts
 from interp_rc.stats.margins import ALPHA, judges, margin_of
+from interp_rc.stats.means import add_mean
 from interp_rc.stats.two_samples import (
     difference_of_means,
     two_sample_non_superiority,
@@ -122,7 +123,7 @@ def _add_judged(
     for kind in ("symmetric", WRONG):
         of = {"group": kind, "quantity": "judged"}
         pairs = reversed_pairs(derive_seed(seed, estimates.name(**of)), relation_of[kind])
-        add_mean(estimates, reversal_judged(base, pairs), "nat", seed, **of)
+        add_mean(estimates, reversal_judged(base, pairs), "nat", seed, "bootstrap", **of)
     right, wrong = (estimates.of(group=k, quantity="judged") for k in ("symmetric", WRONG))
     apart = difference_of_means(right, wrong, unit="nat")
     estimates.add(apart, group=LESS_WRONG["symmetric"], quantity="judged")

@@ -19,7 +19,8 @@ from interp_rc.records.runs import Measured
 from interp_rc.records.seeds import derive_seed
 from interp_rc.stats.correction import holm
 from interp_rc.stats.differences import sign_flip
-from interp_rc.stats.intervals import add_mean, bootstrap_mean
+from interp_rc.stats.intervals import bootstrap_mean
+from interp_rc.stats.means import add_mean
 
 TABLE = "training/trace"
 POINT = "percentage point"
@@ -94,8 +95,19 @@ def estimates(table: pd.DataFrame, seed: int) -> Estimates:
                 ("accuracy", right.iloc[:, -1], "fraction"),
                 ("accuracy_change", 100 * (right.iloc[:, -1] - right.iloc[:, 0]), POINT),
             ):
-                add_mean(found, values, unit, seed, quantity=quantity, **one.of, target=target)
-        add_mean(found, advantage(one.rows), "nat", seed, quantity="advantage", **one.of)
+                add_mean(
+                    found,
+                    values,
+                    unit,
+                    seed,
+                    "bootstrap",
+                    quantity=quantity,
+                    **one.of,
+                    target=target,
+                )
+        add_mean(
+            found, advantage(one.rows), "nat", seed, "bootstrap", quantity="advantage", **one.of
+        )
     return found
 
 
