@@ -38,14 +38,14 @@ def likelihood_figure(table: pd.DataFrame, theme: Theme, words: Words, *, quanti
             cell = part[part.asked == asked[row]]
             axes = grid[row, column]
             draw_likelihood(axes, cell, theme, asked=asked[row], edges=edges, quantity=quantity)
-            order = _asked(words.asked(asked[row]))
+            order = _asked(words, asked[row])
             axes.set_title(f"{words.told(group).capitalize()},\nasked {order}")
     _legend(figure, grid[0, 0], theme)
     return figure
 
 
-def _asked(words: str) -> str:
-    return f"in the {words}" if words.startswith("same") else words
+def _asked(words: Words, asked: str) -> str:
+    return f"in the {words.asked(asked)}" if asked == "same" else words.asked(asked)
 
 
 def shared_edges(values: Float[np.ndarray, "fact 2"]) -> Float[np.ndarray, " edge"]:
